@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef BPIPE_STATS_H
+#define BPIPE_STATS_H
+
+#include <linux/types.h>
+
+struct bpipe_channel;
+struct bpipe_file;
+struct bpipe_stats;
+struct seq_file;
+
+/**
+ * struct bpipe_traffic - what went through one end, guarded by that side's lock
+ * @bytes: bytes
+ * @calls: calls that moved at least one byte
+ */
+struct bpipe_traffic {
+	u64 bytes;
+	u64 calls;
+};
+
+/**
+ * struct bpipe_delay - how often and how long somebody slept, guarded by the
+ *	channel's lock
+ * @times: sleeps begun
+ * @ended_ns: time slept in those that ended
+ * @since_sum: sum of the begin times of those that did not
+ * @sleeping: how many did not
+ *
+ * Keeping the sum of begin times makes the time slept so far known at any
+ * moment without visiting the sleepers.
+ */
+struct bpipe_delay {
+	u64 times;
+	u64 ended_ns;
+	u64 since_sum;
+	unsigned int sleeping;
+};
+
+static inline void bpipe_delay_begin(struct bpipe_delay *delay, u64 now)
+{
+	delay->times++;
+	delay->since_sum += now;
+	delay->sleeping++;
+}
+
+static inline void bpipe_delay_end(struct bpipe_delay *delay, u64 since, u64 now)
+{
+	delay->ended_ns += now - since;
+	delay->since_sum -= since;
+	delay->sleeping--;
+}
+
+static inline u64 bpipe_delay_ns(const struct bpipe_delay *delay, u64 now)
+{
+	return delay->ended_ns + delay->sleeping * now - delay->since_sum;
+}
+
+void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats);
+void bpipe_stats_reset_peaks(struct bpipe_channel *ch);
+void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf);
+
+#endif /* BPIPE_STATS_H */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the verbs of bpipectl share. */
+#ifndef BPIPECTL_H
+#define BPIPECTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+/* Exit statuses; the manual page has them too. */
+enum {
+	EXIT_OK		= 0,
+	EXIT_FAILED	= 1,
+	EXIT_USAGE	= 2,
+	EXIT_NO_CHANNEL	= 3,
+	EXIT_TIMEOUT	= 4,
+};
+
+struct options {
+	bool json;
+	bool raw;		/* list: columns are not aligned */
+	bool noheadings;
+	bool bytes;		/* exact numbers instead of "1.5 MiB" */
+	const char *output;	/* list, stats: the fields wanted */
+	uint64_t timeout_ns;	/* wait: UINT64_MAX is for ever */
+};
+
+/* "bpipectl: what: why" on stderr */
+void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The verbs: each returns an exit status. */
+int show(const struct options *opts, char **args);
+int list(const struct options *opts, char **args);
+int stats(const struct options *opts, char **args);
+int set(const struct options *opts, char **args);
+int wait_for(const struct options *opts, char **args);
+int reset_peaks(const struct options *opts, char **args);
+
+#endif /* BPIPECTL_H */

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bpipectl.h"
+#include "channel.h"
+
+#define CLASS_DIR	"/sys/class/bpipe"
+#define MODULE_DIR	"/sys/module/bpipe"
+
+static bool module_loaded(void)
+{
+	return !access(MODULE_DIR, F_OK);
+}
+
+static int explain_missing(const char *path)
+{
+	if (!module_loaded())
+		complain("%s: no such device; is the module loaded? try: modprobe bpipe", path);
+	else
+		complain("%s: no such channel; to see those there are: bpipectl list", path);
+	return EXIT_NO_CHANNEL;
+}
+
+/* The node is there, but what it leads to is not a channel (any more). */
+static int explain_stale(const char *path, const struct stat *st)
+{
+	if (S_ISREG(st->st_mode))
+		complain("%s: a regular file, written while the module was not loaded? remove it, then: modprobe bpipe",
+			 path);
+	else if (!S_ISCHR(st->st_mode))
+		complain("%s: not a bpipe device", path);
+	else if (!module_loaded())
+		complain("%s: left over from an unloaded module; remove it, then: modprobe bpipe",
+			 path);
+	else
+		complain("%s: not a bpipe device, or left over from an unloaded module; to see those there are: bpipectl list",
+			 path);
+	return EXIT_NO_CHANNEL;
+}
+
+static int explain_denied(const char *path, const struct stat *st)
+{
+	const struct passwd *user = getpwuid(geteuid());
+	const struct group *group = getgrgid(st->st_gid);
+	const char *group_name = group ? group->gr_name : "?";
+
+	if (st->st_gid && (st->st_mode & 0060) == 0060)
+		complain("%s: permission denied; you are not in group %s, which may use it; try: sudo usermod -aG %s %s, then log in again",
+			 path, group_name, group_name, user ? user->pw_name : "USER");
+	else
+		complain("%s: permission denied; its group is %s and its mode %04o; be root, or install the udev rule that opens it to group bpipe",
+			 path, group_name, st->st_mode & 07777);
+	return EXIT_FAILED;
+}
+
+static int explain_open(const char *path)
+{
+	int error = errno;
+	struct stat st;
+
+	if (stat(path, &st)) {
+		if (errno == ENOENT)
+			return explain_missing(path);
+	} else if (error == EACCES) {
+		return explain_denied(path, &st);
+	} else if (error == ENXIO || error == ENODEV || error == ENOTTY || !S_ISCHR(st.st_mode)) {
+		return explain_stale(path, &st);
+	}
+	complain("%s: %s", path, strerror(error));
+	return EXIT_FAILED;
+}
+
+int channel_failed(const struct channel *ch, const char *what)
+{
+	if (errno == ENODEV) {
+		complain("%s: the channel is gone", ch->path);
+		return EXIT_NO_CHANNEL;
+	}
+	if (errno == ENOTTY || errno == E2BIG || errno == EOPNOTSUPP)
+		complain("%s: %s: the module does not know this command; it is older than bpipectl (see bpipectl version)",
+			 ch->path, what);
+	else
+		complain("%s: %s: %s", ch->path, what, strerror(errno));
+	return EXIT_FAILED;
+}
+
+int channel_open(struct channel *ch, const char *which)
+{
+	char buf[BPIPE_PATH_MAX];
+	const char *path = bpipe_path(which, buf);
+	int status;
+
+	if (!path) {
+		complain("%s: no channel has so long a name", which);
+		return EXIT_NO_CHANNEL;
+	}
+	*ch = (struct channel) { .fd = bpipe_open(path, O_ACCMODE) };
+	if (ch->fd < 0)
+		return explain_open(path);
+	ch->path = strdup(path);
+	if (bpipe_get_config(ch->fd, &ch->config))
+		status = channel_failed(ch, "cannot read the configuration");
+	else
+		status = channel_read(ch);
+	if (status)
+		channel_close(ch);
+	return status;
+}
+
+int channel_read(struct channel *ch)
+{
+	if (bpipe_get_stats(ch->fd, &ch->stats))
+		return channel_failed(ch, "cannot read the counters");
+	return EXIT_OK;
+}
+
+void channel_close(struct channel *ch)
+{
+	close(ch->fd);
+	free(ch->path);
+}
+
+/* The class directory has a link for each channel, and files of its own. */
+static int is_link(const struct dirent *entry)
+{
+	return entry->d_type == DT_LNK;
+}
+
+static int open_all(struct channels *all)
+{
+	struct dirent **entries;
+	char **names;
+	int nr, i, status;
+
+	nr = scandir(CLASS_DIR, &entries, is_link, alphasort);
+	if (nr < 0)
+		return explain_missing("/dev/" BPIPE_DEFAULT);
+	names = calloc(nr + 1, sizeof(*names));
+	for (i = 0; i < nr; i++)
+		names[i] = entries[i]->d_name;
+	status = nr ? channels_open(all, names) : EXIT_OK;
+	while (nr--)
+		free(entries[nr]);
+	free(entries);
+	free(names);
+	return status;
+}
+
+int channels_open(struct channels *all, char **names)
+{
+	int status = EXIT_OK, failed;
+	size_t nr = 0;
+
+	*all = (struct channels) { 0 };
+	if (!*names)
+		return open_all(all);
+	while (names[nr])
+		nr++;
+	all->at = calloc(nr, sizeof(*all->at));
+	for (; *names; names++) {
+		failed = channel_open(&all->at[all->nr], *names);
+		if (!failed)
+			all->nr++;
+		else if (!status)
+			status = failed;
+	}
+	return status;
+}
+
+void channels_close(struct channels *all)
+{
+	while (all->nr)
+		channel_close(&all->at[--all->nr]);
+	free(all->at);
+}

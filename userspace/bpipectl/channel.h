@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Channels: found, opened, read; what stands in the way explained. */
+#ifndef CHANNEL_H
+#define CHANNEL_H
+
+#include <stddef.h>
+
+#include "bpipe.h"
+
+struct channel {
+	int fd;
+	char *path;
+	struct bpipe_config config;
+	struct bpipe_stats stats;
+};
+
+struct channels {
+	struct channel *at;
+	size_t nr;
+};
+
+/*
+ * All return an exit status, having complained if it is not EXIT_OK. A channel
+ * is opened in a way that counts neither as reader nor as writer.
+ */
+int channel_open(struct channel *ch, const char *which);
+int channel_read(struct channel *ch);
+void channel_close(struct channel *ch);
+
+/*
+ * Open and read those named, or, without names, all there are. @all has those
+ * that could be read, whatever the status.
+ */
+int channels_open(struct channels *all, char **names);
+void channels_close(struct channels *all);
+
+/* Say why a command to a channel failed, by errno; the exit status for it. */
+int channel_failed(const struct channel *ch, const char *what);
+
+#endif /* CHANNEL_H */

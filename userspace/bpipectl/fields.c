@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "bpipectl.h"
+#include "fields.h"
+
+static const char *const mode_words[] = {
+	[BPIPE_MODE_STREAM]	= "stream",
+	NULL
+};
+
+static const char *const state_words[] = {
+	[BPIPE_STATE_NORMAL]	= "normal",
+	[BPIPE_STATE_PRESSURED]	= "pressured",
+	NULL
+};
+
+#define FIELD(where, member, what, ...) {					\
+	.name = #member,							\
+	.kind = FIELD_##what,							\
+	.offset = offsetof(struct channel, where.member),			\
+	.width = sizeof(((struct channel *)NULL)->where.member),		\
+	__VA_ARGS__								\
+}
+
+#define CONFIG(member, ...)	FIELD(config, member, __VA_ARGS__)
+#define STATS(member, ...)	FIELD(stats, member, __VA_ARGS__)
+
+/* In the order in which they are shown. */
+const struct field fields[] = {
+	CONFIG(name, NAME, .listed = true),
+	CONFIG(size, BYTES, .config_bit = BPIPE_CFG_SIZE, .listed = true),
+	CONFIG(high, LEVEL, .config_bit = BPIPE_CFG_HIGH, .listed = true),
+	CONFIG(low, LEVEL, .config_bit = BPIPE_CFG_LOW, .listed = true),
+	CONFIG(mode, WORD, .config_bit = BPIPE_CFG_MODE, .words = mode_words),
+	STATS(state, WORD, .words = state_words, .listed = true),
+	STATS(level, LEVEL, .listed = true),
+	STATS(window, LEVEL),
+	STATS(readers, COUNT, .listed = true),
+	STATS(writers, COUNT, .listed = true),
+	STATS(queued_bytes, LEVEL),
+	STATS(peak_level, LEVEL),
+	STATS(written_bytes, BYTES, .listed = true),
+	STATS(read_bytes, BYTES, .listed = true),
+	STATS(writes, COUNT),
+	STATS(reads, COUNT),
+	STATS(again, COUNT),
+	STATS(blocked, COUNT),
+	STATS(blocked_ns, TIME),
+	STATS(starved, COUNT),
+	STATS(starved_ns, TIME),
+	STATS(high_events, COUNT),
+	STATS(low_events, COUNT),
+	STATS(wakeups_read, COUNT),
+	STATS(wakeups_write, COUNT),
+	CONFIG(rate, RATE, .config_bit = BPIPE_CFG_RATE, .listed = true),
+	CONFIG(burst, BYTES, .config_bit = BPIPE_CFG_BURST),
+	STATS(throttled, COUNT),
+	STATS(throttled_ns, TIME),
+	CONFIG(hold, BOOL, .config_bit = BPIPE_CFG_HOLD),
+	CONFIG(epipe, BOOL, .config_bit = BPIPE_CFG_EPIPE),
+	STATS(readers_waiting, COUNT),
+	STATS(writers_waiting, COUNT),
+	STATS(read_wait_ns, TIME),
+	STATS(write_wait_ns, TIME),
+	STATS(state_since_ns, TIME),
+	STATS(time_ns, TIME),
+	{ 0 }
+};
+
+const struct field *field_find(const char *name, size_t len)
+{
+	const struct field *field;
+
+	for (field = fields; field->name; field++)
+		if (strlen(field->name) == len && !strncasecmp(field->name, name, len))
+			return field;
+	return NULL;
+}
+
+/* The contract has numbers of two widths. */
+uint64_t field_value(const struct field *field, const struct channel *ch)
+{
+	const char *at = (const char *)ch + field->offset;
+
+	return field->width == sizeof(uint32_t) ? *(const uint32_t *)at : *(const uint64_t *)at;
+}
+
+void field_store(const struct field *field, struct channel *ch, uint64_t value)
+{
+	char *at = (char *)ch + field->offset;
+
+	if (field->width == sizeof(uint32_t))
+		*(uint32_t *)at = value;
+	else
+		*(uint64_t *)at = value;
+}
+
+static int parse_word(const char *text, const char *const *words, uint64_t *value)
+{
+	for (*value = 0; words[*value]; ++*value)
+		if (!strcasecmp(words[*value], text))
+			return 0;
+	return -1;
+}
+
+/* The words of a switch come in pairs. */
+static int parse_bool(const char *text, uint64_t *value)
+{
+	static const char *const words[] = {
+		"0", "1", "no", "yes", "off", "on", "false", "true", NULL
+	};
+	int error = parse_word(text, words, value);
+
+	*value %= 2;
+	return error;
+}
+
+static int parse_count(const char *text, uint64_t *value)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return -1;
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return errno || *end ? -1 : 0;
+}
+
+/* A size, or a percentage of the channel's. */
+static int parse_level(const char *text, uint64_t size, uint64_t *value)
+{
+	double percent;
+	char *end;
+
+	if (!strchr(text, '%'))
+		return bpipe_parse_size(text, value);
+	if (!isdigit((unsigned char)*text))
+		return -1;
+	percent = strtod(text, &end);
+	if (strcmp(end, "%") || percent > 100)
+		return -1;
+	*value = size * percent / 100;
+	return 0;
+}
+
+int field_parse(const struct field *field, const char *text, uint64_t size, uint64_t *value)
+{
+	const char *like = "";
+	int error = -1;
+
+	switch (field->kind) {
+	case FIELD_NAME:
+		break;
+	case FIELD_WORD:
+		error = parse_word(text, field->words, value);
+		break;
+	case FIELD_BOOL:
+		error = parse_bool(text, value);
+		like = ", it is yes or no";
+		break;
+	case FIELD_COUNT:
+		error = parse_count(text, value);
+		like = ", it is a number";
+		break;
+	case FIELD_BYTES:
+		error = bpipe_parse_size(text, value);
+		like = ", it is a size like 64KiB or 4M";
+		break;
+	case FIELD_LEVEL:
+		error = parse_level(text, size, value);
+		like = ", it is a size like 64KiB or 4M, or a part like 25%";
+		break;
+	case FIELD_RATE:
+		error = bpipe_parse_rate(text, value);
+		like = ", it is like 1MB/s or 64K, or 0 for no limit";
+		break;
+	case FIELD_TIME:
+		error = bpipe_parse_time(text, value);
+		like = ", it is like 250ms or 10s";
+		break;
+	}
+	if (!error)
+		return EXIT_OK;
+	complain("%s: '%s' is not a value for it%s", field->name, text, like);
+	return EXIT_USAGE;
+}
+
+const char *field_format(const struct field *field, const struct channel *ch, bool exact,
+			 char buf[FIELD_TEXT_MAX])
+{
+	uint64_t value;
+
+	if (field->kind == FIELD_NAME)
+		return (const char *)ch + field->offset;
+	value = field_value(field, ch);
+	if (field->kind == FIELD_WORD)
+		return field->words[value];
+	if (field->kind == FIELD_BOOL && !exact)
+		return value ? "yes" : "no";
+
+	snprintf(buf, FIELD_TEXT_MAX, "%" PRIu64, value);
+	if (exact)
+		return buf;
+	switch (field->kind) {
+	case FIELD_BYTES:
+	case FIELD_LEVEL:
+		bpipe_format_size(value, buf, FIELD_TEXT_MAX);
+		break;
+	case FIELD_RATE:
+		if (!value)
+			return "unlimited";
+		bpipe_format_rate(value, buf, FIELD_TEXT_MAX);
+		break;
+	case FIELD_TIME:
+		bpipe_format_time(value, buf, FIELD_TEXT_MAX);
+		break;
+	default:
+		break;
+	}
+	return buf;
+}
+
+int columns_choose(struct columns *columns, const char *names, bool all)
+{
+	const struct field **at = columns->at;
+	const struct field **end = at + ARRAY_SIZE(columns->at) - 1;
+	const struct field *field;
+	size_t len;
+
+	for (field = fields; !names && field->name; field++)
+		if (all || field->listed)
+			*at++ = field;
+	for (; names; names = names[len] ? names + len + 1 : NULL) {
+		len = strcspn(names, ",");
+		field = field_find(names, len);
+		if (!field || at == end) {
+			complain("--output: %.*s: %s", (int)len, names,
+				 field ? "too many fields" :
+				 "no such field; bpipectl stats shows all there are");
+			return EXIT_USAGE;
+		}
+		*at++ = field;
+	}
+	*at = NULL;
+	return EXIT_OK;
+}

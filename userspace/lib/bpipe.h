@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * libbpipe: the device's commands as functions, and numbers with units.
+ *
+ * Functions that return int return 0 (bpipe_open: a file descriptor), or -1
+ * with errno set.
+ */
+#ifndef BPIPE_H
+#define BPIPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/bpipe.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The channel that is there from load. */
+#define BPIPE_DEFAULT	"bpipe"
+
+/* Enough for the device path of any channel, and for any formatted number. */
+#define BPIPE_PATH_MAX	(sizeof("/dev/") + BPIPE_NAME_MAX)
+#define BPIPE_TEXT_MAX	32
+
+/*
+ * The path of a channel given by name ("bpipe") or already by path (with a
+ * slash, returned as it is). ENAMETOOLONG: no channel has such a name.
+ */
+const char *bpipe_path(const char *channel, char buf[BPIPE_PATH_MAX]);
+
+/*
+ * Open a channel by name or path, with open(2)'s flags; O_ACCMODE as access
+ * mode looks and steers without counting as reader or writer. The file is
+ * closed on exec. Besides open's errors: ENOTTY if it is not a bpipe.
+ */
+int bpipe_open(const char *channel, int flags);
+
+/* The commands of <linux/bpipe.h>, which has the errors. */
+int bpipe_get_features(int fd, struct bpipe_features *features);
+int bpipe_set_config(int fd, const struct bpipe_config *config);
+int bpipe_get_config(int fd, struct bpipe_config *config);
+int bpipe_get_stats(int fd, struct bpipe_stats *stats);
+int bpipe_get_window(int fd, struct bpipe_window *window);
+int bpipe_reset_peaks(int fd);
+int bpipe_set_reader(int fd, const struct bpipe_reader *reader);
+int bpipe_get_events(int fd, struct bpipe_events *events);
+
+/*
+ * Numbers with units, in any case and with at most six digits after a point:
+ *	size	64, 4K, 64KiB, 1.5M, 1GiB (powers of 1024); 100kB, 1MB, 1GB (of 1000)
+ *	rate	a size a second, with or without "/s"
+ *	time	100us, 250ms, 10s, 2m, 1h; seconds without a unit
+ * EINVAL: not such a number. ERANGE: too large, too many digits, or so small
+ * that it would become 0.
+ */
+int bpipe_parse_size(const char *text, uint64_t *bytes);
+int bpipe_parse_rate(const char *text, uint64_t *bytes_per_second);
+int bpipe_parse_time(const char *text, uint64_t *ns);
+
+/*
+ * The other way, rounded for people: "1.5 MiB"; rates in powers of 1000, as
+ * dd shows them: "1 MB/s"; "3.2 s", "2 min 5 s".
+ */
+void bpipe_format_size(uint64_t bytes, char *buf, size_t len);
+void bpipe_format_rate(uint64_t bytes_per_second, char *buf, size_t len);
+void bpipe_format_time(uint64_t ns, char *buf, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BPIPE_H */

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A channel's device: finding it, opening it, its commands. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "bpipe.h"
+
+const char *bpipe_path(const char *channel, char buf[BPIPE_PATH_MAX])
+{
+	if (strchr(channel, '/'))
+		return channel;
+	if (strlen(channel) >= BPIPE_NAME_MAX) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	snprintf(buf, BPIPE_PATH_MAX, "/dev/%s", channel);
+	return buf;
+}
+
+int bpipe_open(const char *channel, int flags)
+{
+	struct bpipe_features features;
+	char buf[BPIPE_PATH_MAX];
+	const char *path = bpipe_path(channel, buf);
+	int fd, error;
+
+	if (!path)
+		return -1;
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0 || !bpipe_get_features(fd, &features))
+		return fd;
+	/* whatever else it is, it does not know the commands */
+	error = errno == EINVAL ? ENOTTY : errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+int bpipe_get_features(int fd, struct bpipe_features *features)
+{
+	return ioctl(fd, BPIPE_GET_FEATURES, features);
+}
+
+int bpipe_set_config(int fd, const struct bpipe_config *config)
+{
+	return ioctl(fd, BPIPE_SET_CONFIG, config);
+}
+
+int bpipe_get_config(int fd, struct bpipe_config *config)
+{
+	return ioctl(fd, BPIPE_GET_CONFIG, config);
+}
+
+int bpipe_get_stats(int fd, struct bpipe_stats *stats)
+{
+	return ioctl(fd, BPIPE_GET_STATS, stats);
+}
+
+int bpipe_get_window(int fd, struct bpipe_window *window)
+{
+	return ioctl(fd, BPIPE_GET_WINDOW, window);
+}
+
+int bpipe_reset_peaks(int fd)
+{
+	return ioctl(fd, BPIPE_RESET_PEAKS);
+}
+
+int bpipe_set_reader(int fd, const struct bpipe_reader *reader)
+{
+	return ioctl(fd, BPIPE_SET_READER, reader);
+}
+
+int bpipe_get_events(int fd, struct bpipe_events *events)
+{
+	return ioctl(fd, BPIPE_GET_EVENTS, events);
+}

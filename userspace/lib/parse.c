@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Numbers with units: from text and back. */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "bpipe.h"
+
+#define NS_PER_SEC	1000000000ULL
+#define FRACTION_DIGITS	6	/* more would overflow with the largest units */
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct unit size_units[] = {
+	{ "", 1 },
+	{ "B", 1 },
+	{ "K", 1ULL << 10 },	{ "KiB", 1ULL << 10 },	{ "kB", 1000ULL },
+	{ "M", 1ULL << 20 },	{ "MiB", 1ULL << 20 },	{ "MB", 1000000ULL },
+	{ "G", 1ULL << 30 },	{ "GiB", 1ULL << 30 },	{ "GB", 1000000000ULL },
+	{ "T", 1ULL << 40 },	{ "TiB", 1ULL << 40 },	{ "TB", 1000000000000ULL },
+	{ NULL }
+};
+
+static const struct unit time_units[] = {
+	{ "", NS_PER_SEC },
+	{ "ns", 1 },
+	{ "us", 1000 },
+	{ "ms", 1000000 },
+	{ "s", NS_PER_SEC },
+	{ "m", 60 * NS_PER_SEC },
+	{ "min", 60 * NS_PER_SEC },
+	{ "h", 3600 * NS_PER_SEC },
+	{ NULL }
+};
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+static const struct unit *find_unit(const struct unit *units, const char *name, size_t len)
+{
+	for (; units->name; units++)
+		if (strlen(units->name) == len && !strncasecmp(units->name, name, len))
+			return units;
+	return NULL;
+}
+
+/* Take digits off the text, @max at most; how many there were, or -1. */
+static int take_digits(const char **text, int max, uint64_t *number)
+{
+	int digits = 0;
+
+	*number = 0;
+	for (; isdigit((unsigned char)**text); (*text)++, digits++)
+		if (digits == max || __builtin_mul_overflow(*number, 10, number) ||
+		    __builtin_add_overflow(*number, **text - '0', number))
+			return fail(ERANGE);
+	return digits;
+}
+
+/* A number with a unit in the first @len bytes of @text, and nothing else. */
+static int parse(const char *text, size_t len, const struct unit *units, uint64_t *value)
+{
+	const char *end = text + len;
+	uint64_t whole, fraction = 0, scale = 1, result;
+	int digits, decimals = 0;
+	const struct unit *unit;
+
+	digits = take_digits(&text, 20, &whole);
+	if (digits > 0 && *text == '.') {
+		text++;
+		decimals = take_digits(&text, FRACTION_DIGITS, &fraction);
+	}
+	if (digits < 0 || decimals < 0)
+		return -1;
+	if (!digits)
+		return fail(EINVAL);
+	if (*text == ' ')
+		text++;
+	unit = text <= end ? find_unit(units, text, end - text) : NULL;
+	if (!unit)
+		return fail(EINVAL);
+
+	while (decimals--)
+		scale *= 10;
+	if (__builtin_mul_overflow(whole, unit->factor, &result) ||
+	    __builtin_add_overflow(result, fraction * unit->factor / scale, &result))
+		return fail(ERANGE);
+	/* 0 often means "without limit": not what a tiny number asks for */
+	if (!result && fraction)
+		return fail(ERANGE);
+	*value = result;
+	return 0;
+}
+
+int bpipe_parse_size(const char *text, uint64_t *bytes)
+{
+	return parse(text, strlen(text), size_units, bytes);
+}
+
+int bpipe_parse_rate(const char *text, uint64_t *bytes_per_second)
+{
+	size_t len = strlen(text);
+
+	if (len > 2 && !strcasecmp(text + len - 2, "/s"))
+		len -= 2;
+	return parse(text, len, size_units, bytes_per_second);
+}
+
+int bpipe_parse_time(const char *text, uint64_t *ns)
+{
+	return parse(text, strlen(text), time_units, ns);
+}
+
+/*
+ * Three digits are enough for people: one decimal below a hundred, none above
+ * and none that is zero. Rounding up may reach the next unit.
+ */
+static void format(uint64_t number, unsigned int base, const char *const *names,
+		   const char *suffix, char *buf, size_t len)
+{
+	double value = number;
+
+	while (value >= base - 0.5 && names[1]) {
+		value /= base;
+		names++;
+	}
+	snprintf(buf, len, "%.1f", value);
+	if (value >= 99.95 || !strcmp(strchr(buf, '.'), ".0"))
+		snprintf(buf, len, "%.0f", value);
+	len -= strlen(buf);
+	buf += strlen(buf);
+	snprintf(buf, len, " %s%s", *names, suffix);
+}
+
+void bpipe_format_size(uint64_t bytes, char *buf, size_t len)
+{
+	static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", NULL };
+
+	format(bytes, 1024, names, "", buf, len);
+}
+
+void bpipe_format_rate(uint64_t bytes_per_second, char *buf, size_t len)
+{
+	static const char *const names[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB", NULL };
+
+	format(bytes_per_second, 1000, names, "/s", buf, len);
+}
+
+void bpipe_format_time(uint64_t ns, char *buf, size_t len)
+{
+	static const char *const names[] = { "ns", "us", "ms", "s", NULL };
+	static const struct {
+		uint64_t seconds;
+		uint64_t part;
+		const char *name, *part_name;
+	} longer[] = {
+		{ 86400, 3600, "d", "h" },
+		{ 3600, 60, "h", "min" },
+		{ 60, 1, "min", "s" },
+	};
+	uint64_t seconds = ns / NS_PER_SEC;
+	size_t i;
+
+	for (i = 0; i < sizeof(longer) / sizeof(longer[0]); i++) {
+		if (seconds < longer[i].seconds)
+			continue;
+		snprintf(buf, len, "%" PRIu64 " %s %" PRIu64 " %s",
+			 seconds / longer[i].seconds, longer[i].name,
+			 seconds % longer[i].seconds / longer[i].part, longer[i].part_name);
+		return;
+	}
+	format(ns, 1000, names, "", buf, len);
+}
