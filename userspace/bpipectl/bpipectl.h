@@ -30,6 +30,9 @@ struct options {
 /* "bpipectl: what: why" on stderr */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Memory that was asked for; without it, there is no going on. */
+void *checked(void *memory);
+
 /* The verbs: each returns an exit status. */
 int show(const struct options *opts, char **args);
 int list(const struct options *opts, char **args);

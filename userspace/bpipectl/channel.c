@@ -105,11 +105,8 @@ int channel_open(struct channel *ch, const char *which)
 	*ch = (struct channel) { .fd = bpipe_open(path, O_ACCMODE) };
 	if (ch->fd < 0)
 		return explain_open(path);
-	ch->path = strdup(path);
-	if (bpipe_get_config(ch->fd, &ch->config))
-		status = channel_failed(ch, "cannot read the configuration");
-	else
-		status = channel_read(ch);
+	ch->path = checked(strdup(path));
+	status = channel_read(ch);
 	if (status)
 		channel_close(ch);
 	return status;
@@ -117,8 +114,8 @@ int channel_open(struct channel *ch, const char *which)
 
 int channel_read(struct channel *ch)
 {
-	if (bpipe_get_stats(ch->fd, &ch->stats))
-		return channel_failed(ch, "cannot read the counters");
+	if (bpipe_get_config(ch->fd, &ch->config) || bpipe_get_stats(ch->fd, &ch->stats))
+		return channel_failed(ch, "cannot be read");
 	return EXIT_OK;
 }
 
@@ -143,7 +140,7 @@ static int open_all(struct channels *all)
 	nr = scandir(CLASS_DIR, &entries, is_link, alphasort);
 	if (nr < 0)
 		return explain_missing("/dev/" BPIPE_DEFAULT);
-	names = calloc(nr + 1, sizeof(*names));
+	names = checked(calloc(nr + 1, sizeof(*names)));
 	for (i = 0; i < nr; i++)
 		names[i] = entries[i]->d_name;
 	status = nr ? channels_open(all, names) : EXIT_OK;
@@ -164,7 +161,7 @@ int channels_open(struct channels *all, char **names)
 		return open_all(all);
 	while (names[nr])
 		nr++;
-	all->at = calloc(nr, sizeof(*all->at));
+	all->at = checked(calloc(nr, sizeof(*all->at)));
 	for (; *names; names++) {
 		failed = channel_open(&all->at[all->nr], *names);
 		if (!failed)

@@ -21,7 +21,8 @@ struct channels {
 
 /*
  * All return an exit status, having complained if it is not EXIT_OK. A channel
- * is opened in a way that counts neither as reader nor as writer.
+ * is opened in a way that counts neither as reader nor as writer, and read at
+ * once; channel_read() looks again.
  */
 int channel_open(struct channel *ch, const char *which);
 int channel_read(struct channel *ch);

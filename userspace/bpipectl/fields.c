@@ -102,6 +102,14 @@ void field_store(const struct field *field, struct channel *ch, uint64_t value)
 		*(uint64_t *)at = value;
 }
 
+/* NULL if the module is newer and knows more words. */
+static const char *word_of(uint64_t value, const char *const *words)
+{
+	while (*words && value--)
+		words++;
+	return *words;
+}
+
 static int parse_word(const char *text, const char *const *words, uint64_t *value)
 {
 	for (*value = 0; words[*value]; ++*value)
@@ -152,7 +160,7 @@ static int parse_level(const char *text, uint64_t size, uint64_t *value)
 
 int field_parse(const struct field *field, const char *text, uint64_t size, uint64_t *value)
 {
-	const char *like = "";
+	const char *expected = "something to compare with";
 	int error = -1;
 
 	switch (field->kind) {
@@ -160,35 +168,36 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 		break;
 	case FIELD_WORD:
 		error = parse_word(text, field->words, value);
+		expected = "a word for it that this version knows";
 		break;
 	case FIELD_BOOL:
 		error = parse_bool(text, value);
-		like = ", it is yes or no";
+		expected = "yes or no";
 		break;
 	case FIELD_COUNT:
 		error = parse_count(text, value);
-		like = ", it is a number";
+		expected = "a number";
 		break;
 	case FIELD_BYTES:
 		error = bpipe_parse_size(text, value);
-		like = ", it is a size like 64KiB or 4M";
+		expected = "a size like 64KiB or 4M";
 		break;
 	case FIELD_LEVEL:
 		error = parse_level(text, size, value);
-		like = ", it is a size like 64KiB or 4M, or a part like 25%";
+		expected = "a size like 64KiB or 4M, or a part of the channel's like 25%";
 		break;
 	case FIELD_RATE:
 		error = bpipe_parse_rate(text, value);
-		like = ", it is like 1MB/s or 64K, or 0 for no limit";
+		expected = "a rate like 1MB/s or 64K, or 0 for no limit";
 		break;
 	case FIELD_TIME:
 		error = bpipe_parse_time(text, value);
-		like = ", it is like 250ms or 10s";
+		expected = "a time like 250ms or 10s";
 		break;
 	}
 	if (!error)
 		return EXIT_OK;
-	complain("%s: '%s' is not a value for it%s", field->name, text, like);
+	complain("%s: '%s' is not %s", field->name, text, expected);
 	return EXIT_USAGE;
 }
 
@@ -200,8 +209,8 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 	if (field->kind == FIELD_NAME)
 		return (const char *)ch + field->offset;
 	value = field_value(field, ch);
-	if (field->kind == FIELD_WORD)
-		return field->words[value];
+	if (field->kind == FIELD_WORD && word_of(value, field->words))
+		return word_of(value, field->words);
 	if (field->kind == FIELD_BOOL && !exact)
 		return value ? "yes" : "no";
 

@@ -64,7 +64,7 @@ struct columns {
  */
 int columns_choose(struct columns *columns, const char *names, bool all);
 
-/* Print the chosen fields of the channels as one JSON object. */
-void json_print_channels(const struct channels *all, const struct columns *columns);
+/* Print the channels as one JSON object; all fields, if none are chosen. */
+void json_print(const struct channels *all, const struct columns *chosen);
 
 #endif /* FIELDS_H */

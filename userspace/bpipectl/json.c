@@ -7,10 +7,12 @@
 /* Numbers are exact, in the unit of the field, and words are words. */
 static struct json_object *json_field(const struct field *field, const struct channel *ch)
 {
+	char buf[FIELD_TEXT_MAX];
+
 	switch (field->kind) {
 	case FIELD_NAME:
 	case FIELD_WORD:
-		return json_object_new_string(field_format(field, ch, true, NULL));
+		return json_object_new_string(field_format(field, ch, true, buf));
 	case FIELD_BOOL:
 		return json_object_new_boolean(field_value(field, ch));
 	default:
@@ -18,17 +20,22 @@ static struct json_object *json_field(const struct field *field, const struct ch
 	}
 }
 
-void json_print_channels(const struct channels *all, const struct columns *columns)
+void json_print(const struct channels *all, const struct columns *chosen)
 {
 	struct json_object *root = json_object_new_object();
 	struct json_object *array = json_object_new_array();
 	const struct field *const *field;
 	struct json_object *object;
+	struct columns columns;
 	size_t i;
 
+	if (chosen)
+		columns = *chosen;
+	else
+		columns_choose(&columns, NULL, true);
 	for (i = 0; i < all->nr; i++) {
 		object = json_object_new_object();
-		for (field = columns->at; *field; field++)
+		for (field = columns.at; *field; field++)
 			json_object_object_add(object, (*field)->name,
 					       json_field(*field, &all->at[i]));
 		json_object_array_add(array, object);

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/* set and reset-peaks: the verbs that change a channel. */
+#include <errno.h>
+#include <string.h>
+
+#include "bpipectl.h"
+#include "fields.h"
+
+#define MARKS	(BPIPE_CFG_HIGH | BPIPE_CFG_LOW)
+
+/* What the module has against the configuration that would have come out. */
+static void explain_invalid(const char *path, const struct bpipe_config *want)
+{
+	/* both marks move along if only the size is set */
+	bool marks = want->mask & MARKS;
+	const struct {
+		bool broken;
+		const char *name, *must;
+		uint64_t value, bound;
+	} rules[] = {
+		{ want->size < BPIPE_SIZE_MIN, "size", "at least", want->size, BPIPE_SIZE_MIN },
+		{ want->size > BPIPE_SIZE_MAX, "size", "at most", want->size, BPIPE_SIZE_MAX },
+		{ marks && want->high > want->size, "high", "at most the size,", want->high,
+		  want->size },
+		{ marks && want->low >= want->high, "low", "below high,", want->low, want->high },
+		{ want->rate > BPIPE_RATE_MAX, "rate", "at most", want->rate, BPIPE_RATE_MAX },
+		{ want->burst > BPIPE_BURST_MAX, "burst", "at most", want->burst,
+		  BPIPE_BURST_MAX },
+	};
+	char value[BPIPE_TEXT_MAX], bound[BPIPE_TEXT_MAX];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rules) && !rules[i].broken; i++)
+		;
+	if (i == ARRAY_SIZE(rules)) {
+		complain("%s: the module refuses this configuration", path);
+		return;
+	}
+	bpipe_format_size(rules[i].value, value, sizeof(value));
+	bpipe_format_size(rules[i].bound, bound, sizeof(bound));
+	complain("%s: %s would be %s, but must be %s %s; nothing was changed", path,
+		 rules[i].name, value, rules[i].must, bound);
+}
+
+static int explain_set(const struct channel *ch)
+{
+	char level[BPIPE_TEXT_MAX];
+
+	switch (errno) {
+	case EINVAL:
+		explain_invalid(ch->path, &ch->config);
+		break;
+	case EPERM:
+		complain("%s: only root and the node's owner may change it; try sudo", ch->path);
+		break;
+	case EBUSY:
+		bpipe_format_size(ch->stats.level, level, sizeof(level));
+		complain("%s: more is queued (%s) than the new size holds; try again when it has been read",
+			 ch->path, level);
+		break;
+	case ENOMEM:
+		complain("%s: no memory for a buffer of this size", ch->path);
+		break;
+	case ENOSPC:
+		complain("%s: all buffers together would exceed the cap in /sys/class/bpipe/memory_max",
+			 ch->path);
+		break;
+	default:
+		return channel_failed(ch, "cannot be set");
+	}
+	return EXIT_FAILED;
+}
+
+/* Put KEY=VALUE into the configuration. */
+static int assign(struct channel *ch, const char *arg)
+{
+	size_t len = strcspn(arg, "=");
+	const struct field *field = field_find(arg, len);
+	uint64_t value;
+	int status;
+
+	if (!arg[len] || !field || !field->config_bit) {
+		complain("set: %s: %s", arg,
+			 !arg[len] ? "write it as KEY=VALUE" :
+			 field ? "is not for setting" :
+			 "no such key; bpipectl stats shows all there are");
+		return EXIT_USAGE;
+	}
+	status = field_parse(field, arg + len + 1, ch->config.size, &value);
+	if (status)
+		return status;
+	field_store(field, ch, value);
+	ch->config.mask |= field->config_bit;
+	return EXIT_OK;
+}
+
+int set(const struct options *opts, char **args)
+{
+	const char *which = BPIPE_DEFAULT;
+	struct channel ch;
+	int status, i;
+
+	if (*args && !strchr(*args, '='))
+		which = *args++;
+	if (!*args) {
+		complain("set: nothing to set; write it as KEY=VALUE");
+		return EXIT_USAGE;
+	}
+	status = channel_open(&ch, which);
+	if (status)
+		return status;
+	ch.config.mask = 0;
+	/* twice, as a percentage is one of the new size, also if that comes last */
+	for (i = 0; !status && args[i]; i++)
+		status = assign(&ch, args[i]);
+	for (i = 0; !status && args[i]; i++)
+		status = assign(&ch, args[i]);
+	if (!status && bpipe_set_config(ch.fd, &ch.config))
+		status = explain_set(&ch);
+	if (!status && opts->json)
+		status = channel_read(&ch);
+	if (!status && opts->json)
+		json_print(&(struct channels) { &ch, 1 }, NULL);
+	channel_close(&ch);
+	return status;
+}
+
+int reset_peaks(const struct options *opts, char **args)
+{
+	char *standard[] = { BPIPE_DEFAULT, NULL };
+	struct channels all;
+	struct channel *ch;
+	int status, failed;
+
+	status = channels_open(&all, *args ? args : standard);
+	for (ch = all.at; ch < all.at + all.nr; ch++) {
+		failed = bpipe_reset_peaks(ch->fd) ? explain_set(ch) : channel_read(ch);
+		if (!status)
+			status = failed;
+	}
+	if (opts->json)
+		json_print(&all, NULL);
+	channels_close(&all);
+	return status;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+/* wait: sleep until a field of a channel compares as asked. */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "bpipectl.h"
+#include "fields.h"
+
+#define NS_PER_MS	1000000ULL
+#define INTERVAL_NS	(10 * NS_PER_MS)	/* for what no event tells of */
+#define LONGEST_NS	(3600 * 1000 * NS_PER_MS)
+
+/* Two-character operators first: "<" begins "<=". */
+static const struct operator {
+	const char *text;
+	bool less, equal, greater;
+} operators[] = {
+	{ "<=", true, true, false },
+	{ ">=", false, true, true },
+	{ "!=", true, false, true },
+	{ "<", true, false, false },
+	{ ">", false, false, true },
+	{ "=", false, true, false },
+};
+
+struct condition {
+	const struct field *field;
+	const struct operator *operator;
+	uint64_t value;
+};
+
+#define OPERATOR_CHARS	"<>!="
+
+static const struct operator *find_operator(const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(operators); i++)
+		if (!strncmp(text, operators[i].text, strlen(operators[i].text)))
+			return &operators[i];
+	return NULL;
+}
+
+static int parse_condition(struct condition *condition, const char *text, uint64_t size)
+{
+	size_t len = strcspn(text, OPERATOR_CHARS);
+
+	condition->field = field_find(text, len);
+	condition->operator = find_operator(text + len);
+	if (!condition->field || !condition->operator) {
+		complain("wait: %s: %s", text,
+			 condition->field ? "write it like state=normal or 'level<=64K'" :
+			 "no such field; bpipectl stats shows all there are");
+		return EXIT_USAGE;
+	}
+	return field_parse(condition->field, text + len + strlen(condition->operator->text),
+			   size, &condition->value);
+}
+
+static bool is_met(const struct condition *condition, const struct channel *ch)
+{
+	uint64_t value = field_value(condition->field, ch);
+
+	return value < condition->value ? condition->operator->less :
+	       value > condition->value ? condition->operator->greater :
+	       condition->operator->equal;
+}
+
+/*
+ * Fetch the events. A state may have come and gone before anybody could look:
+ * it was waited for all the same, and its event tells.
+ */
+static bool has_been_met(const struct condition *condition, const struct channel *ch)
+{
+	static const uint32_t entered[] = {
+		[BPIPE_STATE_NORMAL]	= BPIPE_EVENT_LOW,
+		[BPIPE_STATE_PRESSURED]	= BPIPE_EVENT_HIGH,
+	};
+	struct bpipe_events events;
+
+	return !bpipe_get_events(ch->fd, &events) &&
+	       condition->operator->equal && !condition->operator->less &&
+	       condition->value < ARRAY_SIZE(entered) &&
+	       events.events & entered[condition->value];
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 * NS_PER_MS + now.tv_nsec;
+}
+
+static int wait_until(const struct condition *condition, struct channel *ch, uint64_t timeout_ns)
+{
+	bool has_events = condition->field == field_find("state", strlen("state"));
+	struct pollfd pollfd = { .fd = has_events ? ch->fd : -1, .events = POLLPRI };
+	uint64_t start = now_ns(), passed, left;
+	int status;
+
+	for (;;) {
+		status = channel_read(ch);
+		if (status || is_met(condition, ch))
+			return status;
+		passed = now_ns() - start;
+		if (passed >= timeout_ns)
+			return EXIT_TIMEOUT;
+		left = timeout_ns - passed;
+		if (left > (pollfd.fd < 0 ? INTERVAL_NS : LONGEST_NS))
+			left = pollfd.fd < 0 ? INTERVAL_NS : LONGEST_NS;
+		poll(&pollfd, 1, (left + NS_PER_MS - 1) / NS_PER_MS);
+		if (pollfd.revents & POLLPRI && has_been_met(condition, ch))
+			return EXIT_OK;
+		if (pollfd.revents & ~POLLPRI)
+			pollfd.fd = -1;		/* no rest to be found in poll */
+	}
+}
+
+int wait_for(const struct options *opts, char **args)
+{
+	const char *which = BPIPE_DEFAULT;
+	char value[FIELD_TEXT_MAX], waited[BPIPE_TEXT_MAX];
+	struct condition condition;
+	struct channel ch;
+	int status;
+
+	if (*args && !strpbrk(*args, OPERATOR_CHARS))
+		which = *args++;
+	if (!*args || args[1]) {
+		complain("wait: one condition is needed, like state=normal or 'level<=64K'");
+		return EXIT_USAGE;
+	}
+	status = channel_open(&ch, which);
+	if (status)
+		return status;
+	status = parse_condition(&condition, *args, ch.config.size);
+	if (!status)
+		status = wait_until(&condition, &ch, opts->timeout_ns);
+	if (status == EXIT_TIMEOUT) {
+		bpipe_format_time(opts->timeout_ns, waited, sizeof(waited));
+		complain("%s: not %s within %s; %s is %s", ch.path, *args, waited,
+			 condition.field->name, field_format(condition.field, &ch, false, value));
+	}
+	if (opts->json && (status == EXIT_OK || status == EXIT_TIMEOUT))
+		json_print(&(struct channels) { &ch, 1 }, NULL);
+	channel_close(&ch);
+	return status;
+}
