@@ -28,7 +28,6 @@
  *	it is done or gives up; whoever leaves the queue hands on to the next.
  */
 
-#include <linux/idr.h>
 #include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
@@ -175,6 +174,21 @@ static void bpipe_wake_pollers_locked(struct bpipe_side *side, __poll_t events, 
 	if (waitqueue_active(&side->poll))
 		wake_up_interruptible_poll(&side->poll, events);
 	kill_fasync(&side->fasync, SIGIO, band);
+}
+
+/**
+ * bpipe_channel_waits_locked() - how long the one that has waited longest waits
+ * @side: its side
+ * @now: the time, nanoseconds
+ *
+ * Context: called with the channel's lock held.
+ * Return: nanoseconds; 0 if nobody waits.
+ */
+u64 bpipe_channel_waits_locked(struct bpipe_side *side, u64 now)
+{
+	struct bpipe_waiter *w = bpipe_first_locked(side);
+
+	return w ? now - w->queued_at : 0;
 }
 
 /* Wakes all of a side: the rules changed, let everybody look again. */
@@ -1006,7 +1020,7 @@ int bpipe_channel_configure(struct bpipe_channel *ch, const struct bpipe_config 
 			ch->epipe = set->epipe;
 		bpipe_apply_locked(ch, &plan);
 		spin_unlock_bh(&ch->lock);
-		trace_bpipe_config(ch, plan.size, plan.high, plan.low, plan.bucket.rate);
+		trace_bpipe_config(ch, &ch->flow);
 	}
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);

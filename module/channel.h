@@ -158,6 +158,7 @@ int bpipe_channel_configure(struct bpipe_channel *ch, const struct bpipe_config 
 void bpipe_channel_config(struct bpipe_channel *ch, struct bpipe_config *config);
 int bpipe_channel_set_reader(struct bpipe_file *bf, const struct bpipe_reader *set);
 void bpipe_channel_window(struct bpipe_channel *ch, struct bpipe_window *window);
+u64 bpipe_channel_waits_locked(struct bpipe_side *side, u64 now);
 void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events);
 
 /* SET_CONFIG fields and SET_READER fields that this module knows */

@@ -10,13 +10,34 @@
 #include "bpipectl.h"
 #include "fields.h"
 
-#define SAMPLE_NS	200000000L	/* what the rates are measured over */
+#define SAMPLE_NS	200000000L	/* what rates are measured over */
 #define BAR_WIDTH	32
 
-#define BOLD	"\033[1m"
-#define GREEN	"\033[32m"
-#define RED	"\033[31m"
-#define RESET	"\033[0m"
+/*
+ * What is said of a channel.
+ *	{field}		its value
+ *	{field:word}	a count of what the word says: "1 write", "2 writes"
+ *	{field/s}	how much it grows in a second
+ *	{field~}	the time since then
+ *	{bar}, {fill}	the level as a bar, and in percent of the size
+ *	[field|text]	text for when the field is not 0
+ */
+static const char portrait[] =
+	"{name}: {mode}, {size}[hold|, hold][epipe|, epipe], {state} for {state_since_ns~}"
+		"[high_events|, high mark reached {high_events:time}]\n"
+	"  level    {bar} {level} ({fill}), low {low}, high {high}, peak {peak_level}\n"
+	"  written  {written_bytes} in {writes:write}, now {written_bytes/s}\n"
+	"  read     {read_bytes} in {reads:read}, now {read_bytes/s}\n"
+	"  writers  {writers} open"
+		"[writers_waiting|, {writers_waiting} waiting, the longest for {write_wait_ns}]"
+		"[blocked|; blocked {blocked:time}, {blocked_ns} in all]"
+		"[again|; told to try again {again:time}]\n"
+	"  readers  {readers} open"
+		"[readers_waiting|, {readers_waiting} waiting, the longest for {read_wait_ns}]"
+		"[starved|; waited for data {starved:time}, {starved_ns} in all]\n"
+	"  rate     {rate}[rate|, burst {burst}]"
+		"[throttled|; throttled {throttled:time}, {throttled_ns} in all]\n"
+	"  window   {window} can be written now\n";
 
 static bool coloured(void)
 {
@@ -26,16 +47,127 @@ static bool coloured(void)
 	return isatty(STDOUT_FILENO) && !(no_color && *no_color) && term && strcmp(term, "dumb");
 }
 
-static const char *colour(const char *escape)
+static void print_coloured(const struct channel *ch, const char *text)
 {
-	return coloured() ? escape : "";
+	if (coloured())
+		printf("\033[%dm%s\033[0m", ch->stats.state == BPIPE_STATE_NORMAL ? 32 : 31, text);
+	else
+		fputs(text, stdout);
 }
 
-/* Each call has a buffer of its own, for as many as one printf can use. */
-static char *next_text(void)
+/* The level as a bar, with the watermarks where they lie. */
+static void print_bar(const struct channel *ch)
 {
-	static char texts[8][BPIPE_TEXT_MAX];
-	static unsigned int next;
+	uint64_t size = ch->config.size;
+	uint64_t fill = (ch->stats.level * BAR_WIDTH + size - 1) / size;
+	char bar[BAR_WIDTH + 3] = "[";
 
-	return texts[next++ % ARRAY_SIZE(texts)];
+	memset(bar + 1, '-', BAR_WIDTH);
+	memset(bar + 1, '#', fill < BAR_WIDTH ? fill : BAR_WIDTH);
+	bar[BAR_WIDTH + 1] = ']';
+	if (ch->config.low)
+		bar[1 + ch->config.low * BAR_WIDTH / size] = '|';
+	if (ch->config.high < size)
+		bar[1 + ch->config.high * BAR_WIDTH / size] = '|';
+	print_coloured(ch, bar);
+}
+
+/* Print what stands in braces; @before is the channel a sample earlier. */
+static void print_field(const char *text, const struct channel *ch, const struct channel *before)
+{
+	size_t len = strcspn(text, "}:/~");
+	const struct field *field = field_find(text, len);
+	char buf[FIELD_TEXT_MAX];
+	uint64_t value, elapsed;
+
+	if (!field) {
+		if (*text == 'b')
+			print_bar(ch);
+		else
+			printf("%.0f %%", 100.0 * ch->stats.level / ch->config.size);
+		return;
+	}
+	switch (text[len++]) {
+	case ':':
+		value = field_value(field, ch);
+		printf("%" PRIu64 " %.*s%s", value, (int)strcspn(text + len, "}"), text + len,
+		       value == 1 ? "" : "s");
+		return;
+	case '/':
+		value = field_value(field, ch) - field_value(field, before);
+		elapsed = ch->stats.time_ns - before->stats.time_ns;
+		bpipe_format_rate(value * 1e9 / elapsed, buf, sizeof(buf));
+		fputs(buf, stdout);
+		return;
+	case '~':
+		bpipe_format_time(ch->stats.time_ns - field_value(field, ch), buf, sizeof(buf));
+		fputs(buf, stdout);
+		return;
+	}
+	if (field == field_find("state", strlen("state")))
+		print_coloured(ch, field_format(field, ch, false, buf));
+	else
+		fputs(field_format(field, ch, false, buf), stdout);
+}
+
+/* Print the channel as the text says. */
+static void print(const char *text, const struct channel *ch, const struct channel *before)
+{
+	bool shown = true;
+	size_t len;
+
+	for (; *text; text++) {
+		switch (*text) {
+		case '[':
+			len = strcspn(++text, "|");
+			shown = field_value(field_find(text, len), ch);
+			text += len;
+			break;
+		case ']':
+			shown = true;
+			break;
+		case '{':
+			if (shown)
+				print_field(text + 1, ch, before);
+			text += strcspn(text, "}");
+			break;
+		default:
+			if (shown)
+				putchar(*text);
+		}
+	}
+}
+
+int show(const struct options *opts, char **args)
+{
+	const struct timespec sample = { .tv_nsec = SAMPLE_NS };
+	struct channel *before;
+	struct channels all;
+	int status, failed;
+	size_t i;
+
+	status = channels_open(&all, args);
+	if (opts->json) {
+		json_print(&all, NULL);
+		channels_close(&all);
+		return status;
+	}
+	before = checked(calloc(all.nr + 1, sizeof(*before)));
+	for (i = 0; i < all.nr; i++)
+		before[i] = all.at[i];
+	if (all.nr)
+		nanosleep(&sample, NULL);
+	for (i = 0; i < all.nr; i++) {
+		failed = channel_read(&all.at[i]);
+		if (!status)
+			status = failed;
+		if (failed)
+			continue;
+		if (i)
+			putchar('\n');
+		print(portrait, &all.at[i], &before[i]);
+	}
+	free(before);
+	channels_close(&all);
+	return status;
 }

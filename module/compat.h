@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Differences between kernels, and nowhere else.
+ *
+ * Told apart by what the headers offer, not by version, since distributions
+ * carry changes back: Kbuild looks for the names and defines BPIPE_HAVE_*.
+ */
+#ifndef BPIPE_COMPAT_H
+#define BPIPE_COMPAT_H
+
+#include <linux/device/class.h>
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/splice.h>
+
+#ifdef BPIPE_HAVE_HRTIMER_SETUP
+#define bpipe_hrtimer_setup hrtimer_setup
+#else
+static inline void bpipe_hrtimer_setup(struct hrtimer *timer,
+				       enum hrtimer_restart (*function)(struct hrtimer *),
+				       clockid_t clock, enum hrtimer_mode mode)
+{
+	hrtimer_init(timer, clock, mode);
+	timer->function = function;
+}
+#endif
+
+#ifdef BPIPE_HAVE_COPY_SPLICE_READ
+#define bpipe_splice_read copy_splice_read
+#else
+#define bpipe_splice_read generic_file_splice_read
+#endif
+
+/* The class callbacks' arguments became const. */
+#ifdef BPIPE_HAVE_CONST_DEVNODE
+#define BPIPE_DEVNODE_CONST const
+#else
+#define BPIPE_DEVNODE_CONST
+#endif
+#ifdef BPIPE_HAVE_CONST_CLASS_ATTR
+#define BPIPE_CLASS_ATTR_CONST const
+#else
+#define BPIPE_CLASS_ATTR_CONST
+#endif
+
+#endif /* BPIPE_COMPAT_H */

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The file: from system calls into a channel.
+ */
+
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+
+#include "channel.h"
+#include "compat.h"
+
+static int bpipe_file_open(struct inode *inode, struct file *file)
+{
+	struct bpipe_channel *ch = container_of(inode->i_cdev, struct bpipe_channel, cdev);
+	struct bpipe_file *bf;
+
+	bf = bpipe_channel_open(ch, file->f_mode);
+	if (IS_ERR(bf))
+		return PTR_ERR(bf);
+	file->private_data = bf;
+	stream_open(inode, file);
+	/*
+	 * LSEEK is what sendfile(2) asks of its source; lseek(2) itself gives
+	 * ESPIPE all the same. NOWAIT: read and write honour IOCB_NOWAIT.
+	 */
+	file->f_mode |= FMODE_LSEEK | FMODE_NOWAIT;
+	return 0;
+}
+
+static int bpipe_file_release(struct inode *inode, struct file *file)
+{
+	bpipe_channel_release(file->private_data);
+	return 0;
+}
+
+static loff_t bpipe_file_llseek(struct file *file, loff_t offset, int whence)
+{
+	return -ESPIPE;
+}
+
+static unsigned int bpipe_how(const struct file *file)
+{
+	return file->f_flags & O_NONBLOCK ? BPIPE_NONBLOCK : 0;
+}
+
+static unsigned int bpipe_how_iocb(const struct kiocb *iocb)
+{
+	return bpipe_how(iocb->ki_filp) | (iocb->ki_flags & IOCB_NOWAIT ? BPIPE_NOWAIT : 0);
+}
+
+/*
+ * Plain read(2) and write(2) have a way of their own beside the iter calls,
+ * which serve readv, splice and io_uring: setting up a kiocb costs more than
+ * everything else that a small write does here.
+ */
+static ssize_t bpipe_file_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
+{
+	struct iov_iter to;
+
+	iov_iter_ubuf(&to, ITER_DEST, buf, count);
+	return bpipe_channel_read(file->private_data, &to, bpipe_how(file));
+}
+
+static ssize_t bpipe_file_write(struct file *file, const char __user *buf, size_t count,
+				loff_t *pos)
+{
+	struct iov_iter from;
+
+	iov_iter_ubuf(&from, ITER_SOURCE, (void __user *)buf, count);
+	return bpipe_channel_write(file->private_data, &from, bpipe_how(file));
+}
+
+static ssize_t bpipe_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	return bpipe_channel_read(iocb->ki_filp->private_data, to, bpipe_how_iocb(iocb));
+}
+
+static ssize_t bpipe_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	return bpipe_channel_write(iocb->ki_filp->private_data, from, bpipe_how_iocb(iocb));
+}
+
+static __poll_t bpipe_file_poll(struct file *file, poll_table *wait)
+{
+	return bpipe_channel_poll(file->private_data, file, wait);
+}
+
+static int bpipe_file_fasync(int fd, struct file *file, int on)
+{
+	return bpipe_channel_fasync(file->private_data, fd, file, on);
+}
+
+static void bpipe_file_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	bpipe_stats_show_file(m, file->private_data);
+}
+
+const struct file_operations bpipe_fops = {
+	.owner		= THIS_MODULE,
+	.open		= bpipe_file_open,
+	.release	= bpipe_file_release,
+	.llseek		= bpipe_file_llseek,
+	.read		= bpipe_file_read,
+	.write		= bpipe_file_write,
+	.read_iter	= bpipe_file_read_iter,
+	.write_iter	= bpipe_file_write_iter,
+	.splice_read	= bpipe_splice_read,
+	.splice_write	= iter_file_splice_write,
+	.poll		= bpipe_file_poll,
+	.fasync		= bpipe_file_fasync,
+	.unlocked_ioctl	= bpipe_file_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.show_fdinfo	= bpipe_file_show_fdinfo,
+};

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Commands: structures in and out of user memory, and who may. What they mean
+ * is in uapi/linux/bpipe.h.
+ */
+
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/uaccess.h>
+
+#include <asm/ioctls.h>
+
+#include "channel.h"
+
+/**
+ * bpipe_file_may_configure() - may the caller change the channel?
+ * @file: an open file of it
+ *
+ * Return: whether it owns the node or has CAP_SYS_ADMIN.
+ */
+bool bpipe_file_may_configure(const struct file *file)
+{
+	return uid_eq(current_fsuid(), file_inode(file)->i_uid) || capable(CAP_SYS_ADMIN);
+}
+
+/* A structure of the caller's, which may be older or newer than ours. */
+static int bpipe_get_struct(void *dst, size_t ksize, size_t ver0, const void __user *src,
+			    size_t usize)
+{
+	if (usize < ver0)
+		return -EINVAL;
+	return copy_struct_from_user(dst, ksize, src, usize);
+}
+
+/* The way back: what the caller has no room for is cut, what we lack is zero. */
+static int bpipe_put_struct(void __user *dst, size_t usize, size_t ver0, const void *src,
+			    size_t ksize)
+{
+	size_t both = min(usize, ksize);
+
+	if (usize < ver0)
+		return -EINVAL;
+	if (copy_to_user(dst, src, both) || clear_user(dst + both, usize - both))
+		return -EFAULT;
+	return 0;
+}
+
+static int bpipe_ioctl_get_features(void __user *arg, size_t size)
+{
+	const struct bpipe_features features = {
+		.features = BPIPE_FEATURE_STREAM | BPIPE_FEATURE_RATE |
+			    BPIPE_FEATURE_READER | BPIPE_FEATURE_EVENTS,
+		.config_mask = BPIPE_CFG_KNOWN,
+		.reader_mask = BPIPE_READER_KNOWN,
+	};
+
+	return bpipe_put_struct(arg, size, BPIPE_FEATURES_SIZE_VER0, &features, sizeof(features));
+}
+
+static int bpipe_ioctl_set_config(struct file *file, const void __user *arg, size_t size)
+{
+	struct bpipe_file *bf = file->private_data;
+	struct bpipe_config config;
+	int ret;
+
+	if (!bpipe_file_may_configure(file))
+		return -EPERM;
+	ret = bpipe_get_struct(&config, sizeof(config), BPIPE_CONFIG_SIZE_VER0, arg, size);
+	return ret ?: bpipe_channel_configure(bf->ch, &config);
+}
+
+static int bpipe_ioctl_get_config(struct bpipe_file *bf, void __user *arg, size_t size)
+{
+	struct bpipe_config config;
+
+	bpipe_channel_config(bf->ch, &config);
+	return bpipe_put_struct(arg, size, BPIPE_CONFIG_SIZE_VER0, &config, sizeof(config));
+}
+
+static int bpipe_ioctl_get_stats(struct bpipe_file *bf, void __user *arg, size_t size)
+{
+	struct bpipe_stats stats;
+
+	bpipe_stats_snapshot(bf->ch, &stats);
+	return bpipe_put_struct(arg, size, BPIPE_STATS_SIZE_VER0, &stats, sizeof(stats));
+}
+
+static int bpipe_ioctl_get_window(struct bpipe_file *bf, void __user *arg, size_t size)
+{
+	struct bpipe_window window;
+
+	bpipe_channel_window(bf->ch, &window);
+	return bpipe_put_struct(arg, size, BPIPE_WINDOW_SIZE_VER0, &window, sizeof(window));
+}
+
+static int bpipe_ioctl_reset_peaks(struct file *file)
+{
+	struct bpipe_file *bf = file->private_data;
+
+	if (!bpipe_file_may_configure(file))
+		return -EPERM;
+	bpipe_stats_reset_peaks(bf->ch);
+	return 0;
+}
+
+static int bpipe_ioctl_set_reader(struct bpipe_file *bf, const void __user *arg, size_t size)
+{
+	struct bpipe_reader reader;
+	int ret;
+
+	ret = bpipe_get_struct(&reader, sizeof(reader), BPIPE_READER_SIZE_VER0, arg, size);
+	return ret ?: bpipe_channel_set_reader(bf, &reader);
+}
+
+static int bpipe_ioctl_get_events(struct bpipe_file *bf, void __user *arg, size_t size)
+{
+	struct bpipe_events events;
+
+	/* Events are cleared by being told, so first make sure they can be. */
+	if (size < BPIPE_EVENTS_SIZE_VER0)
+		return -EINVAL;
+	if (clear_user(arg, size))
+		return -EFAULT;
+	bpipe_channel_events(bf, &events);
+	return bpipe_put_struct(arg, size, BPIPE_EVENTS_SIZE_VER0, &events, sizeof(events));
+}
+
+/* The command number without the size, which may differ; see the uapi header. */
+#define BPIPE_IOC_BARE(cmd)	((cmd) & ~IOCSIZE_MASK)
+
+/**
+ * bpipe_file_ioctl() - ioctl(2) on a channel
+ * @file: the open file
+ * @cmd: BPIPE_* or FIONREAD
+ * @arg: what goes with it
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative error.
+ */
+long bpipe_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct bpipe_file *bf = file->private_data;
+	void __user *p = (void __user *)arg;
+	size_t size = _IOC_SIZE(cmd);
+
+	if (cmd == FIONREAD)
+		return put_user((int)bpipe_ring_level(&bf->ch->ring), (int __user *)p);
+
+	switch (BPIPE_IOC_BARE(cmd)) {
+	case BPIPE_IOC_BARE(BPIPE_GET_FEATURES):
+		return bpipe_ioctl_get_features(p, size);
+	case BPIPE_IOC_BARE(BPIPE_SET_CONFIG):
+		return bpipe_ioctl_set_config(file, p, size);
+	case BPIPE_IOC_BARE(BPIPE_GET_CONFIG):
+		return bpipe_ioctl_get_config(bf, p, size);
+	case BPIPE_IOC_BARE(BPIPE_GET_STATS):
+		return bpipe_ioctl_get_stats(bf, p, size);
+	case BPIPE_IOC_BARE(BPIPE_GET_WINDOW):
+		return bpipe_ioctl_get_window(bf, p, size);
+	case BPIPE_IOC_BARE(BPIPE_RESET_PEAKS):
+		return bpipe_ioctl_reset_peaks(file);
+	case BPIPE_IOC_BARE(BPIPE_SET_READER):
+		return bpipe_ioctl_set_reader(bf, p, size);
+	case BPIPE_IOC_BARE(BPIPE_GET_EVENTS):
+		return bpipe_ioctl_get_events(bf, p, size);
+	default:
+		return -ENOTTY;
+	}
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading and unloading.
+ */
+
+#include <linux/err.h>
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+
+#include "channel.h"
+#include "compat.h"
+
+static u64 bpipe_size = 1024 * 1024;
+
+static int bpipe_size_set(const char *val, const struct kernel_param *kp)
+{
+	char *end;
+
+	bpipe_size = memparse(val, &end);
+	return *end && *end != '\n' ? -EINVAL : 0;
+}
+
+static int bpipe_size_get(char *buf, const struct kernel_param *kp)
+{
+	return sprintf(buf, "%llu\n", bpipe_size);
+}
+
+static const struct kernel_param_ops bpipe_size_ops = {
+	.set = bpipe_size_set,
+	.get = bpipe_size_get,
+};
+
+module_param_cb(size, &bpipe_size_ops, NULL, 0444);
+MODULE_PARM_DESC(size, "Capacity of /dev/bpipe at load, in bytes, or with K, M, G (default 1M)");
+
+static char *bpipe_devnode(BPIPE_DEVNODE_CONST struct device *dev, umode_t *mode)
+{
+	if (mode)
+		*mode = 0660;
+	return NULL;
+}
+
+struct class bpipe_class = {
+	.name = "bpipe",
+	.devnode = bpipe_devnode,
+	.class_groups = bpipe_class_groups,
+};
+
+static dev_t bpipe_devt;
+static struct bpipe_channel *bpipe_default;
+
+static int __init bpipe_init(void)
+{
+	int ret;
+
+	/* All buffers together: an eighth of the memory, until told otherwise. */
+	bpipe_memory_set_max((u64)totalram_pages() * PAGE_SIZE / 8);
+
+	ret = class_register(&bpipe_class);
+	if (ret)
+		return ret;
+	ret = alloc_chrdev_region(&bpipe_devt, 0, 1, "bpipe");
+	if (ret)
+		goto unregister;
+	bpipe_default = bpipe_channel_create("bpipe", bpipe_devt, bpipe_size);
+	if (!IS_ERR(bpipe_default))
+		return 0;
+
+	ret = PTR_ERR(bpipe_default);
+	bpipe_channel_drain();
+	unregister_chrdev_region(bpipe_devt, 1);
+unregister:
+	class_unregister(&bpipe_class);
+	return ret;
+}
+
+static void __exit bpipe_exit(void)
+{
+	bpipe_channel_destroy(bpipe_default);
+	bpipe_channel_drain();
+	unregister_chrdev_region(bpipe_devt, 1);
+	class_unregister(&bpipe_class);
+}
+
+module_init(bpipe_init);
+module_exit(bpipe_exit);
+
+MODULE_DESCRIPTION("A pipe with a fixed size, watermarks and a rate limit");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(BPIPE_VERSION);

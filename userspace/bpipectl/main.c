@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/* bpipectl: look at channels and steer them. */
+#include <errno.h>
+#include <getopt.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpipe.h"
+#include "bpipectl.h"
+
+static int version(const struct options *opts, char **args);
+
+static const struct verb {
+	const char *name;
+	const char *options;		/* letters of those that apply, besides J */
+	const char *args;
+	const char *help;
+	int (*run)(const struct options *opts, char **args);
+} verbs[] = {
+	{ "show", "", "[CHANNEL...]", "how channels are doing (this is the default)", show },
+	{ "list", "bnor", "[CHANNEL...]", "channels as a table", list },
+	{ "stats", "o", "[CHANNEL...]", "all that is known, a line for each field", stats },
+	{ "set", "", "[CHANNEL] KEY=VALUE...", "change the configuration, all keys or none", set },
+	{ "wait", "t", "[CHANNEL] CONDITION", "until a field is so: state=normal, 'level<=64K'",
+	  wait_for },
+	{ "reset-peaks", "", "[CHANNEL...]", "let peak_level begin anew at the level", reset_peaks },
+	{ "version", "", "", "of bpipectl and of the module", version },
+};
+
+static const struct option long_options[] = {
+	{ "json", no_argument, NULL, 'J' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "bytes", no_argument, NULL, 'b' },
+	{ "noheadings", no_argument, NULL, 'n' },
+	{ "raw", no_argument, NULL, 'r' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ 0 }
+};
+
+static void usage(void)
+{
+	const struct verb *verb;
+
+	fputs("Usage: bpipectl [VERB] [OPTION...] [ARGUMENT...]\n"
+	      "Look at the channels of bpipe and steer them. A CHANNEL is a name or a path\n"
+	      "(default: all of them; of set and wait: " BPIPE_DEFAULT ").\n\nVerbs:\n", stdout);
+	for (verb = verbs; verb < verbs + ARRAY_SIZE(verbs); verb++)
+		printf("  %-11s %-22s  %s\n", verb->name, verb->args, verb->help);
+	fputs("\nOptions:\n"
+	      "  -J, --json             print JSON (every verb)\n"
+	      "  -o, --output FIELDS    only these fields, separated by commas (list, stats)\n"
+	      "  -b, --bytes            exact numbers without units (list)\n"
+	      "  -n, --noheadings       no line of headings (list)\n"
+	      "  -r, --raw              do not align the columns (list)\n"
+	      "  -t, --timeout TIME     give up after this long, as 250ms or 10s (wait)\n"
+	      "  -h, --help             this text\n"
+	      "  -V, --version          as the verb\n"
+	      "\nStatus: 0 done, 1 failed, 2 wrong usage, 3 no such channel, 4 timed out.\n"
+	      "More in bpipectl(1) and bpipe(4).\n", stdout);
+}
+
+void complain(const char *fmt, ...)
+{
+	va_list args;
+
+	fflush(stdout);
+	fputs("bpipectl: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+void *checked(void *memory)
+{
+	if (!memory) {
+		complain("out of memory");
+		exit(EXIT_FAILED);
+	}
+	return memory;
+}
+
+/* The loaded module's version, or NULL. */
+static const char *module_version(char *buf, size_t len)
+{
+	FILE *file = fopen("/sys/module/bpipe/version", "re");
+	char *line = file ? fgets(buf, len, file) : NULL;
+
+	if (file)
+		fclose(file);
+	if (line)
+		line[strcspn(line, "\n")] = '\0';
+	return line;
+}
+
+static int version(const struct options *opts, char **args)
+{
+	char buf[64];
+	const char *module = module_version(buf, sizeof(buf));
+	struct json_object *object;
+
+	if (*args) {
+		complain("version: takes no argument");
+		return EXIT_USAGE;
+	}
+	if (opts->json) {
+		object = json_object_new_object();
+		json_object_object_add(object, "bpipectl", json_object_new_string(BPIPE_VERSION));
+		json_object_object_add(object, "module",
+				       module ? json_object_new_string(module) : NULL);
+		puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
+						    JSON_C_TO_STRING_SPACED));
+		json_object_put(object);
+	} else {
+		printf("bpipectl " BPIPE_VERSION "\nmodule   %s\n",
+		       module ? module : "not loaded");
+	}
+	if (module && strcmp(module, BPIPE_VERSION))
+		complain("warning: bpipectl and the loaded module differ; reload the module, or install the tools that came with it");
+	return EXIT_OK;
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	const struct verb *verb;
+
+	for (verb = verbs; verb < verbs + ARRAY_SIZE(verbs); verb++)
+		if (!strcmp(verb->name, name))
+			return verb;
+	complain("%s: no such verb; see bpipectl --help", name);
+	return NULL;
+}
+
+/* Options that the verb has no use for are a mistake, and not just ignored. */
+static int check_options(const struct verb *verb, const char *given)
+{
+	const struct option *option;
+	char letter = given[strspn(given, verb->options)];
+
+	if (!letter)
+		return EXIT_OK;
+	for (option = long_options; option->val != letter; option++)
+		;
+	complain("%s: --%s does not apply to it", verb->name, option->name);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opts = { .timeout_ns = UINT64_MAX };
+	char given[ARRAY_SIZE(long_options)] = "";
+	const struct verb *verb = NULL;
+	int letter, status;
+
+	while ((letter = getopt_long(argc, argv, "Jo:bnrt:hV", long_options, NULL)) != -1) {
+		switch (letter) {
+		case 'J':
+			opts.json = true;
+			continue;
+		case 'o':
+			opts.output = optarg;
+			break;
+		case 'b':
+			opts.bytes = true;
+			break;
+		case 'n':
+			opts.noheadings = true;
+			break;
+		case 'r':
+			opts.raw = true;
+			break;
+		case 't':
+			if (bpipe_parse_time(optarg, &opts.timeout_ns)) {
+				complain("--timeout: '%s' is not a time like 250ms or 10s", optarg);
+				return EXIT_USAGE;
+			}
+			break;
+		case 'h':
+			usage();
+			return EXIT_OK;
+		case 'V':
+			verb = find_verb("version");
+			continue;
+		default:
+			return EXIT_USAGE;
+		}
+		if (!strchr(given, letter))
+			given[strlen(given)] = letter;
+	}
+	argv += optind;
+	if (!verb)
+		verb = find_verb(*argv ? *argv++ : "show");
+	status = verb ? check_options(verb, given) : EXIT_USAGE;
+	if (!status)
+		status = verb->run(&opts, argv);
+	if (fflush(stdout) || ferror(stdout)) {
+		complain("standard output: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return status;
+}
