@@ -29,19 +29,20 @@ static int explain_missing(const char *path)
 	return EXIT_NO_CHANNEL;
 }
 
-/* The node is there, but what it leads to is not a channel (any more). */
-static int explain_stale(const char *path, const struct stat *st)
+/*
+ * The node is there, but what it leads to is not a channel (any more). To
+ * remove it is advised only where nothing else can be meant.
+ */
+static int explain_stale(const char *path, const struct stat *st, int error)
 {
-	if (S_ISREG(st->st_mode))
-		complain("%s: a regular file, written while the module was not loaded? remove it, then: modprobe bpipe",
-			 path);
-	else if (!S_ISCHR(st->st_mode))
-		complain("%s: not a bpipe device", path);
-	else if (!module_loaded())
-		complain("%s: left over from an unloaded module; remove it, then: modprobe bpipe",
-			 path);
+	if (S_ISREG(st->st_mode) && !strncmp(path, "/dev/", strlen("/dev/")))
+		complain("%s: a regular file, made by a write while the module was not loaded; try: rm %s; modprobe -r bpipe; modprobe bpipe",
+			 path, path);
+	else if (!S_ISCHR(st->st_mode) || error == ENOTTY)
+		complain("%s: not a bpipe device%s", path, S_ISCHR(st->st_mode) ?
+			 ", or left over from an unloaded module and now another driver's" : "");
 	else
-		complain("%s: not a bpipe device, or left over from an unloaded module; to see those there are: bpipectl list",
+		complain("%s: no driver behind it, left over from an unloaded module; try: modprobe bpipe",
 			 path);
 	return EXIT_NO_CHANNEL;
 }
@@ -72,7 +73,7 @@ static int explain_open(const char *path)
 	} else if (error == EACCES) {
 		return explain_denied(path, &st);
 	} else if (error == ENXIO || error == ENODEV || error == ENOTTY || !S_ISCHR(st.st_mode)) {
-		return explain_stale(path, &st);
+		return explain_stale(path, &st, error);
 	}
 	complain("%s: %s", path, strerror(error));
 	return EXIT_FAILED;
@@ -85,7 +86,7 @@ int channel_failed(const struct channel *ch, const char *what)
 		return EXIT_NO_CHANNEL;
 	}
 	if (errno == ENOTTY || errno == E2BIG || errno == EOPNOTSUPP)
-		complain("%s: %s: the module does not know this command; it is older than bpipectl (see bpipectl version)",
+		complain("%s: %s: the module does not support it and is older than bpipectl; see bpipectl version",
 			 ch->path, what);
 	else
 		complain("%s: %s: %s", ch->path, what, strerror(errno));

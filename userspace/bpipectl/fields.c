@@ -161,6 +161,8 @@ static int parse_level(const char *text, uint64_t size, uint64_t *value)
 int field_parse(const struct field *field, const char *text, uint64_t size, uint64_t *value)
 {
 	const char *expected = "something to compare with";
+	char known[128] = "one of:";
+	const char *const *word;
 	int error = -1;
 
 	switch (field->kind) {
@@ -168,7 +170,9 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 		break;
 	case FIELD_WORD:
 		error = parse_word(text, field->words, value);
-		expected = "a word for it that this version knows";
+		for (word = field->words; *word; word++)
+			strcat(strcat(known, " "), *word);
+		expected = known;
 		break;
 	case FIELD_BOOL:
 		error = parse_bool(text, value);

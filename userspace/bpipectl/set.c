@@ -6,13 +6,14 @@
 #include "bpipectl.h"
 #include "fields.h"
 
-#define MARKS	(BPIPE_CFG_HIGH | BPIPE_CFG_LOW)
-
 /* What the module has against the configuration that would have come out. */
-static void explain_invalid(const char *path, const struct bpipe_config *want)
+static void explain_invalid(const struct channel *ch, const struct bpipe_config *want)
 {
-	/* both marks move along if only the size is set */
-	bool marks = want->mask & MARKS;
+	/* a mark that is not set moves along with the size */
+	uint64_t high = want->mask & BPIPE_CFG_HIGH ? want->high :
+			ch->config.high * want->size / ch->config.size;
+	uint64_t low = want->mask & BPIPE_CFG_LOW ? want->low :
+		       ch->config.low * want->size / ch->config.size;
 	const struct {
 		bool broken;
 		const char *name, *must;
@@ -20,9 +21,8 @@ static void explain_invalid(const char *path, const struct bpipe_config *want)
 	} rules[] = {
 		{ want->size < BPIPE_SIZE_MIN, "size", "at least", want->size, BPIPE_SIZE_MIN },
 		{ want->size > BPIPE_SIZE_MAX, "size", "at most", want->size, BPIPE_SIZE_MAX },
-		{ marks && want->high > want->size, "high", "at most the size,", want->high,
-		  want->size },
-		{ marks && want->low >= want->high, "low", "below high,", want->low, want->high },
+		{ high > want->size, "high", "at most the size,", high, want->size },
+		{ low >= high, "low", "below high,", low, high },
 		{ want->rate > BPIPE_RATE_MAX, "rate", "at most", want->rate, BPIPE_RATE_MAX },
 		{ want->burst > BPIPE_BURST_MAX, "burst", "at most", want->burst,
 		  BPIPE_BURST_MAX },
@@ -33,22 +33,22 @@ static void explain_invalid(const char *path, const struct bpipe_config *want)
 	for (i = 0; i < ARRAY_SIZE(rules) && !rules[i].broken; i++)
 		;
 	if (i == ARRAY_SIZE(rules)) {
-		complain("%s: the module refuses this configuration", path);
+		complain("%s: the module refuses this configuration", ch->path);
 		return;
 	}
 	bpipe_format_size(rules[i].value, value, sizeof(value));
 	bpipe_format_size(rules[i].bound, bound, sizeof(bound));
-	complain("%s: %s would be %s, but must be %s %s; nothing was changed", path,
+	complain("%s: %s would be %s, but must be %s %s; nothing was changed", ch->path,
 		 rules[i].name, value, rules[i].must, bound);
 }
 
-static int explain_set(const struct channel *ch)
+static int explain_set(const struct channel *ch, const struct bpipe_config *want)
 {
 	char level[BPIPE_TEXT_MAX];
 
 	switch (errno) {
 	case EINVAL:
-		explain_invalid(ch->path, &ch->config);
+		explain_invalid(ch, want);
 		break;
 	case EPERM:
 		complain("%s: only root and the node's owner may change it; try sudo", ch->path);
@@ -71,8 +71,8 @@ static int explain_set(const struct channel *ch)
 	return EXIT_FAILED;
 }
 
-/* Put KEY=VALUE into the configuration. */
-static int assign(struct channel *ch, const char *arg)
+/* Put KEY=VALUE into the configuration wanted. */
+static int assign(struct channel *want, const char *arg)
 {
 	size_t len = strcspn(arg, "=");
 	const struct field *field = field_find(arg, len);
@@ -82,22 +82,22 @@ static int assign(struct channel *ch, const char *arg)
 	if (!arg[len] || !field || !field->config_bit) {
 		complain("set: %s: %s", arg,
 			 !arg[len] ? "write it as KEY=VALUE" :
-			 field ? "is not for setting" :
+			 field ? "cannot be set" :
 			 "no such key; bpipectl stats shows all there are");
 		return EXIT_USAGE;
 	}
-	status = field_parse(field, arg + len + 1, ch->config.size, &value);
+	status = field_parse(field, arg + len + 1, want->config.size, &value);
 	if (status)
 		return status;
-	field_store(field, ch, value);
-	ch->config.mask |= field->config_bit;
+	field_store(field, want, value);
+	want->config.mask |= field->config_bit;
 	return EXIT_OK;
 }
 
 int set(const struct options *opts, char **args)
 {
 	const char *which = BPIPE_DEFAULT;
-	struct channel ch;
+	struct channel ch, want;
 	int status, i;
 
 	if (*args && !strchr(*args, '='))
@@ -109,14 +109,15 @@ int set(const struct options *opts, char **args)
 	status = channel_open(&ch, which);
 	if (status)
 		return status;
-	ch.config.mask = 0;
+	want = ch;
+	want.config.mask = 0;
 	/* twice, as a percentage is one of the new size, also if that comes last */
 	for (i = 0; !status && args[i]; i++)
-		status = assign(&ch, args[i]);
+		status = assign(&want, args[i]);
 	for (i = 0; !status && args[i]; i++)
-		status = assign(&ch, args[i]);
-	if (!status && bpipe_set_config(ch.fd, &ch.config))
-		status = explain_set(&ch);
+		status = assign(&want, args[i]);
+	if (!status && bpipe_set_config(ch.fd, &want.config))
+		status = explain_set(&ch, &want.config);
 	if (!status && opts->json)
 		status = channel_read(&ch);
 	if (!status && opts->json)
@@ -134,7 +135,7 @@ int reset_peaks(const struct options *opts, char **args)
 
 	status = channels_open(&all, *args ? args : standard);
 	for (ch = all.at; ch < all.at + all.nr; ch++) {
-		failed = bpipe_reset_peaks(ch->fd) ? explain_set(ch) : channel_read(ch);
+		failed = bpipe_reset_peaks(ch->fd) ? explain_set(ch, &ch->config) : channel_read(ch);
 		if (!status)
 			status = failed;
 	}

@@ -23,9 +23,9 @@
  *	[field|text]	text for when the field is not 0
  */
 static const char portrait[] =
-	"{name}: {mode}, {size}[hold|, hold][epipe|, epipe], {state} for {state_since_ns~}"
-		"[high_events|, high mark reached {high_events:time}]\n"
-	"  level    {bar} {level} ({fill}), low {low}, high {high}, peak {peak_level}\n"
+	"{name}: {mode}, {size}[hold|, hold][epipe|, epipe], {state} for {state_since_ns~}\n"
+	"  level    {bar} {level} ({fill}), peak {peak_level}\n"
+	"  marks    low {low}, high {high}[high_events|; high reached {high_events:time}]\n"
 	"  written  {written_bytes} in {writes:write}, now {written_bytes/s}\n"
 	"  read     {read_bytes} in {reads:read}, now {read_bytes/s}\n"
 	"  writers  {writers} open"
