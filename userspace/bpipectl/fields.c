@@ -256,7 +256,7 @@ int columns_choose(struct columns *columns, const char *names, bool all)
 		if (!field || at == end) {
 			complain("--output: %.*s: %s", (int)len, names,
 				 field ? "too many fields" :
-				 "no such field; bpipectl stats shows all there are");
+				 "no such field; bpipectl --help lists them");
 			return EXIT_USAGE;
 		}
 		*at++ = field;

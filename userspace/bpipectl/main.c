@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bpipe.h"
 #include "bpipectl.h"
+#include "fields.h"
 
 static int version(const struct options *opts, char **args);
 
@@ -42,13 +42,31 @@ static const struct option long_options[] = {
 	{ 0 }
 };
 
+/* Completion reads this, too. */
+static void print_fields(void)
+{
+	const struct field *field;
+	int column = 0;
+
+	fputs("\nFields (* can be set):", stdout);
+	for (field = fields; field->name; field++) {
+		column -= strlen(field->name) + 2;
+		if (column < 0) {
+			fputs("\n ", stdout);
+			column = 76 - strlen(field->name);
+		}
+		printf(" %s%s", field->name, field->config_bit ? "*" : "");
+	}
+	putchar('\n');
+}
+
 static void usage(void)
 {
 	const struct verb *verb;
 
 	fputs("Usage: bpipectl [VERB] [OPTION...] [ARGUMENT...]\n"
 	      "Look at the channels of bpipe and steer them. A CHANNEL is a name or a path\n"
-	      "(default: all of them; of set and wait: " BPIPE_DEFAULT ").\n\nVerbs:\n", stdout);
+	      "(default: all; for set, wait and reset-peaks: " BPIPE_DEFAULT ").\n\nVerbs:\n", stdout);
 	for (verb = verbs; verb < verbs + ARRAY_SIZE(verbs); verb++)
 		printf("  %-11s %-22s  %s\n", verb->name, verb->args, verb->help);
 	fputs("\nOptions:\n"
@@ -59,8 +77,9 @@ static void usage(void)
 	      "  -r, --raw              do not align the columns (list)\n"
 	      "  -t, --timeout TIME     give up after this long, as 250ms or 10s (wait)\n"
 	      "  -h, --help             this text\n"
-	      "  -V, --version          as the verb\n"
-	      "\nStatus: 0 done, 1 failed, 2 wrong usage, 3 no such channel, 4 timed out.\n"
+	      "  -V, --version          as the verb\n", stdout);
+	print_fields();
+	fputs("\nStatus: 0 done, 1 failed, 2 wrong usage, 3 no such channel, 4 timed out.\n"
 	      "More in bpipectl(1) and bpipe(4).\n", stdout);
 }
 

@@ -83,7 +83,7 @@ static int assign(struct channel *want, const char *arg)
 		complain("set: %s: %s", arg,
 			 !arg[len] ? "write it as KEY=VALUE" :
 			 field ? "cannot be set" :
-			 "no such key; bpipectl stats shows all there are");
+			 "no such key; bpipectl --help lists them");
 		return EXIT_USAGE;
 	}
 	status = field_parse(field, arg + len + 1, want->config.size, &value);

@@ -52,7 +52,7 @@ static int parse_condition(struct condition *condition, const char *text, uint64
 	if (!condition->field || !condition->operator) {
 		complain("wait: %s: %s", text,
 			 condition->field ? "write it like state=normal or 'level<=64K'" :
-			 "no such field; bpipectl stats shows all there are");
+			 "no such field; bpipectl --help lists them");
 		return EXIT_USAGE;
 	}
 	return field_parse(condition->field, text + len + strlen(condition->operator->text),
