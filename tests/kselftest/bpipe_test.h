@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests share: a fixture with a clean channel of a known size, and
+ * ways to wait for something to happen without guessing how long it takes.
+ */
+#ifndef BPIPE_TEST_H
+#define BPIPE_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/bpipe.h>
+
+#include "kselftest_harness.h"
+
+#define DEV		"/dev/bpipe"
+#define SYSFS		"/sys/class/bpipe/bpipe/"
+#define SIZE		65536
+#define HIGH		49152
+#define LOW		16384
+#define ATOMIC		4096	/* PIPE_BUF */
+
+static inline unsigned long long now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static inline struct bpipe_stats get_stats(int fd)
+{
+	struct bpipe_stats stats = { 0 };
+
+	if (ioctl(fd, BPIPE_GET_STATS, &stats))
+		abort();
+	return stats;
+}
+
+static inline struct bpipe_config get_config(int fd)
+{
+	struct bpipe_config config = { 0 };
+
+	if (ioctl(fd, BPIPE_GET_CONFIG, &config))
+		abort();
+	return config;
+}
+
+static inline struct bpipe_window get_window(int fd)
+{
+	struct bpipe_window window = { 0 };
+
+	if (ioctl(fd, BPIPE_GET_WINDOW, &window))
+		abort();
+	return window;
+}
+
+static inline struct bpipe_events get_events(int fd)
+{
+	struct bpipe_events events = { 0 };
+
+	if (ioctl(fd, BPIPE_GET_EVENTS, &events))
+		abort();
+	return events;
+}
+
+/* 0 or -errno */
+static inline int set_config(int fd, struct bpipe_config config)
+{
+	return ioctl(fd, BPIPE_SET_CONFIG, &config) ? -errno : 0;
+}
+
+static inline int set_reader(int fd, unsigned long long threshold, unsigned long long delay_us)
+{
+	struct bpipe_reader reader = {
+		.mask = BPIPE_READER_THRESHOLD | BPIPE_READER_DELAY,
+		.threshold = threshold,
+		.delay_us = delay_us,
+	};
+
+	return ioctl(fd, BPIPE_SET_READER, &reader) ? -errno : 0;
+}
+
+static inline int queued(int fd)
+{
+	int n = -1;
+
+	return ioctl(fd, FIONREAD, &n) ? -1 : n;
+}
+
+/* poll's answer for @events at once */
+static inline int ready(int fd, int events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	return poll(&p, 1, 0) < 0 ? -1 : p.revents;
+}
+
+/* Writes @n bytes of no meaning; what write said. */
+static inline ssize_t put(int fd, size_t n)
+{
+	char *buf = calloc(1, n ? n : 1);
+	ssize_t ret = write(fd, buf, n);
+	int error = errno;
+
+	free(buf);
+	errno = error;
+	return ret;
+}
+
+/* Reads up to @n bytes and forgets them; what read said. */
+static inline ssize_t take(int fd, size_t n)
+{
+	char *buf = malloc(n ? n : 1);
+	ssize_t ret = read(fd, buf, n);
+	int error = errno;
+
+	free(buf);
+	errno = error;
+	return ret;
+}
+
+/* Waits, for at most ten seconds, until a condition holds; whether it did. */
+#define EVENTUALLY(cond) ({						\
+	unsigned long long _end = now_ns() + 10000000000ULL;		\
+	bool _ok;							\
+	while (!(_ok = (cond)) && now_ns() < _end)			\
+		sched_yield();						\
+	_ok; })
+
+/* The system calls of another thread, one at a time. */
+struct helper {
+	pthread_t thread;
+	int fd;
+	size_t n;
+	bool write;
+	volatile bool done;
+	ssize_t ret;
+	int error;
+};
+
+static inline void *helper_main(void *arg)
+{
+	struct helper *h = arg;
+
+	h->ret = h->write ? put(h->fd, h->n) : take(h->fd, h->n);
+	h->error = errno;
+	h->done = true;
+	return NULL;
+}
+
+static inline void helper_start(struct helper *h, int fd, bool write, size_t n)
+{
+	*h = (struct helper) { .fd = fd, .write = write, .n = n };
+	if (pthread_create(&h->thread, NULL, helper_main, h))
+		abort();
+}
+
+/* Its result once it is done; -ETIMEDOUT if it is not within ten seconds. */
+static inline ssize_t helper_end(struct helper *h)
+{
+	if (!EVENTUALLY(h->done))
+		return -ETIMEDOUT;
+	pthread_join(h->thread, NULL);
+	return h->ret < 0 ? -h->error : h->ret;
+}
+
+FIXTURE(channel) {
+	int ctl;	/* looks and steers; neither reader nor writer */
+	int rd;		/* non-blocking */
+	int wr;		/* non-blocking */
+	int rdb;	/* blocking, after open_blocking() */
+	int wrb;
+};
+
+FIXTURE_SETUP(channel)
+{
+	const struct bpipe_config clean = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_RATE |
+			BPIPE_CFG_BURST | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE,
+		.size = SIZE, .high = HIGH, .low = LOW,
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	self->ctl = open(DEV, O_ACCMODE);
+	ASSERT_LE(0, self->ctl);
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+	ASSERT_LE(0, self->rd);
+	while (take(self->rd, 1 << 20) > 0)
+		;
+	ASSERT_EQ(0, set_config(self->ctl, clean));
+	self->wr = open(DEV, O_WRONLY | O_NONBLOCK);
+	ASSERT_LE(0, self->wr);
+	self->rdb = -1;
+	self->wrb = -1;
+}
+
+FIXTURE_TEARDOWN(channel)
+{
+	struct bpipe_stats stats;
+
+	while (take(self->rd, 1 << 20) > 0)
+		;
+	stats = get_stats(self->ctl);
+	EXPECT_EQ(stats.written_bytes, stats.read_bytes + stats.queued_bytes);
+	EXPECT_EQ(0, stats.level);
+}
+
+#define BLOCKING_READER() (self->rdb = open(DEV, O_RDONLY))
+#define BLOCKING_WRITER() (self->wrb = open(DEV, O_WRONLY))
+
+#endif /* BPIPE_TEST_H */
