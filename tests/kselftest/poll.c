@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Being told: poll, select, epoll, SIGIO, events, and the marks they follow.
+ */
+#define _GNU_SOURCE
+#include <sys/epoll.h>
+#include <sys/select.h>
+
+#include "bpipe_test.h"
+
+TEST_F(channel, pollout_is_off_from_high_down_to_low)
+{
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	ASSERT_EQ(HIGH - 1, put(self->wr, HIGH - 1));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	ASSERT_EQ(1, put(self->wr, 1));
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	ASSERT_EQ(HIGH - LOW - 1, take(self->rd, HIGH - LOW - 1));
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	ASSERT_EQ(1, take(self->rd, 1));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+}
+
+TEST_F(channel, state_has_hysteresis_and_is_counted)
+{
+	struct bpipe_stats before = get_stats(self->ctl), now;
+
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	now = get_stats(self->ctl);
+	EXPECT_EQ(BPIPE_STATE_PRESSURED, now.state);
+	EXPECT_EQ(before.high_events + 1, now.high_events);
+	/* Trembling around high and above low changes nothing. */
+	for (int i = 0; i < 10; i++) {
+		ASSERT_EQ(200, take(self->rd, 200));
+		ASSERT_EQ(200, put(self->wr, 200));
+	}
+	now = get_stats(self->ctl);
+	EXPECT_EQ(BPIPE_STATE_PRESSURED, now.state);
+	EXPECT_EQ(before.high_events + 1, now.high_events);
+	EXPECT_EQ(before.low_events, now.low_events);
+	ASSERT_EQ(HIGH - LOW, take(self->rd, HIGH - LOW));
+	now = get_stats(self->ctl);
+	EXPECT_EQ(BPIPE_STATE_NORMAL, now.state);
+	EXPECT_EQ(before.low_events + 1, now.low_events);
+}
+
+TEST_F(channel, refused_write_turns_pollout_off_until_low)
+{
+	const struct bpipe_config top = { .mask = BPIPE_CFG_HIGH, .high = SIZE };
+
+	ASSERT_EQ(0, set_config(self->ctl, top));
+	ASSERT_EQ(SIZE - 1, put(self->wr, SIZE - 1));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	EXPECT_EQ(-1, put(self->wr, 2));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	EXPECT_EQ(BPIPE_STATE_NORMAL, get_stats(self->ctl).state);
+	ASSERT_EQ(SIZE - 1 - LOW, take(self->rd, SIZE - 1 - LOW));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+}
+
+TEST_F(channel, pollin_when_read_returns_data_or_end_of_file)
+{
+	EXPECT_EQ(0, ready(self->rd, POLLIN));
+	ASSERT_EQ(1, put(self->wr, 1));
+	EXPECT_EQ(POLLIN, ready(self->rd, POLLIN));
+	close(self->wr);
+	EXPECT_EQ(POLLIN | POLLHUP, ready(self->rd, POLLIN));
+	ASSERT_EQ(1, take(self->rd, 1));
+	EXPECT_EQ(POLLIN | POLLHUP, ready(self->rd, POLLIN));
+	EXPECT_EQ(0, take(self->rd, 1));
+}
+
+TEST_F(channel, select_agrees)
+{
+	struct timeval zero = { 0 };
+	fd_set in, out;
+
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_SET(self->rd, &in);
+	FD_SET(self->wr, &out);
+	EXPECT_EQ(1, select(self->wr + 1, &in, &out, NULL, &zero));
+	EXPECT_FALSE(FD_ISSET(self->rd, &in));
+	EXPECT_TRUE(FD_ISSET(self->wr, &out));
+}
+
+static int epoll_of(int fd, unsigned int events)
+{
+	struct epoll_event ev = { .events = events };
+	int ep = epoll_create1(0);
+
+	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
+		abort();
+	return ep;
+}
+
+static unsigned int epoll_now(int ep)
+{
+	struct epoll_event ev = { 0 };
+
+	return epoll_wait(ep, &ev, 1, 0) == 1 ? ev.events : 0;
+}
+
+TEST_F(channel, epoll_level_triggered)
+{
+	int ep = epoll_of(self->rd, EPOLLIN);
+
+	EXPECT_EQ(0, epoll_now(ep));
+	ASSERT_EQ(10, put(self->wr, 10));
+	EXPECT_EQ(EPOLLIN, epoll_now(ep));
+	EXPECT_EQ(EPOLLIN, epoll_now(ep));
+	ASSERT_EQ(10, take(self->rd, 10));
+	EXPECT_EQ(0, epoll_now(ep));
+}
+
+TEST_F(channel, epoll_edge_triggered_readers_hear_of_each_write)
+{
+	int ep = epoll_of(self->rd, EPOLLIN | EPOLLET);
+
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(10, put(self->wr, 10));
+		EXPECT_EQ(EPOLLIN, epoll_now(ep));
+		EXPECT_EQ(0, epoll_now(ep));
+	}
+}
+
+TEST_F(channel, epoll_edge_triggered_writers_hear_once_at_low)
+{
+	int ep = epoll_of(self->wr, EPOLLOUT | EPOLLET);
+
+	EXPECT_EQ(EPOLLOUT, epoll_now(ep));
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	EXPECT_EQ(0, epoll_now(ep));
+	ASSERT_EQ(SIZE - LOW - 1, take(self->rd, SIZE - LOW - 1));
+	EXPECT_EQ(0, epoll_now(ep));
+	ASSERT_EQ(1, take(self->rd, 1));
+	EXPECT_EQ(EPOLLOUT, epoll_now(ep));
+	EXPECT_EQ(0, epoll_now(ep));
+	ASSERT_EQ(LOW, take(self->rd, LOW));
+	EXPECT_EQ(0, epoll_now(ep));
+}
+
+TEST_F(channel, epoll_exclusive_wakes_somebody)
+{
+	int a = epoll_of(self->rd, EPOLLIN | EPOLLEXCLUSIVE);
+	int b = epoll_of(self->rd, EPOLLIN | EPOLLEXCLUSIVE);
+
+	ASSERT_EQ(10, put(self->wr, 10));
+	EXPECT_EQ(EPOLLIN, epoll_now(a) | epoll_now(b));
+}
+
+static volatile sig_atomic_t sigio_seen;
+
+static void sigio(int sig)
+{
+	sigio_seen++;
+}
+
+TEST_F(channel, sigio_for_readers_and_writers)
+{
+	struct sigaction sa = { .sa_handler = sigio };
+
+	sigaction(SIGIO, &sa, NULL);
+	ASSERT_EQ(0, fcntl(self->rd, F_SETOWN, getpid()));
+	ASSERT_EQ(0, fcntl(self->rd, F_SETFL, O_NONBLOCK | O_ASYNC));
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(1, sigio_seen);
+	ASSERT_EQ(0, fcntl(self->rd, F_SETFL, O_NONBLOCK));
+	ASSERT_EQ(0, fcntl(self->wr, F_SETOWN, getpid()));
+	ASSERT_EQ(0, fcntl(self->wr, F_SETFL, O_NONBLOCK | O_ASYNC));
+	ASSERT_EQ(HIGH - LOW, take(self->rd, HIGH - LOW));
+	EXPECT_EQ(2, sigio_seen);
+}
+
+TEST_F(channel, events_are_told_once_per_open_file)
+{
+	int other = open(DEV, O_ACCMODE);
+
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(POLLPRI, ready(other, POLLPRI));
+	EXPECT_EQ(POLLPRI, ready(self->ctl, POLLPRI));
+	EXPECT_EQ(BPIPE_EVENT_HIGH, get_events(other).events);
+	EXPECT_EQ(0, get_events(other).events);
+	EXPECT_EQ(0, ready(other, POLLPRI));
+	ASSERT_EQ(HIGH, take(self->rd, HIGH));
+	EXPECT_EQ(BPIPE_EVENT_LOW, get_events(other).events);
+	EXPECT_EQ(BPIPE_EVENT_HIGH | BPIPE_EVENT_LOW, get_events(self->ctl).events);
+	close(other);
+}
+
+TEST_F(channel, events_wake_a_poller)
+{
+	int ep = epoll_of(self->ctl, EPOLLPRI);
+	struct epoll_event ev;
+
+	EXPECT_EQ(0, epoll_now(ep));
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
+	EXPECT_EQ(EPOLLPRI, ev.events);
+}
+
+TEST_F(channel, threshold_keeps_a_sleeping_reader_asleep)
+{
+	struct helper h;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_reader(self->rdb, 10000, 0));
+	helper_start(&h, self->rdb, false, SIZE);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_EQ(9999, put(self->wr, 9999));
+	EXPECT_EQ(1, get_stats(self->ctl).readers_waiting);
+	EXPECT_FALSE(h.done);
+	ASSERT_EQ(1, put(self->wr, 1));
+	EXPECT_EQ(10000, helper_end(&h));
+}
+
+TEST_F(channel, threshold_yields_to_a_writer_without_room)
+{
+	struct helper h;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_reader(self->rdb, SIZE, 0));
+	helper_start(&h, self->rdb, false, SIZE);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(HIGH, helper_end(&h));
+}
+
+TEST_F(channel, threshold_yields_to_end_of_file)
+{
+	struct helper h;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_reader(self->rdb, 10000, 0));
+	helper_start(&h, self->rdb, false, SIZE);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_EQ(10, put(self->wr, 10));
+	close(self->wr);
+	EXPECT_EQ(10, helper_end(&h));
+}
+
+TEST_F(channel, delay_wakes_a_reader_below_its_threshold)
+{
+	unsigned long long start;
+	struct helper h;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_reader(self->rdb, 10000, 20000));
+	helper_start(&h, self->rdb, false, SIZE);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	start = now_ns();
+	ASSERT_EQ(10, put(self->wr, 10));
+	EXPECT_EQ(10, helper_end(&h));
+	EXPECT_LE(20000000ULL, now_ns() - start);
+}
+
+TEST_F(channel, delay_wakes_a_poller_below_its_threshold)
+{
+	struct pollfd p = { .fd = self->rd, .events = POLLIN };
+
+	ASSERT_EQ(0, set_reader(self->rd, 10000, 20000));
+	EXPECT_EQ(0, poll(&p, 1, 0));
+	ASSERT_EQ(10, put(self->wr, 10));
+	EXPECT_EQ(1, poll(&p, 1, 10000));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reading and writing streams: the promises one by one.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/uio.h>
+
+#include "bpipe_test.h"
+
+TEST_F(channel, exactly_size_bytes_fit)
+{
+	EXPECT_EQ(SIZE, put(self->wr, SIZE));
+	EXPECT_EQ(SIZE, queued(self->rd));
+	EXPECT_EQ(-1, put(self->wr, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+}
+
+TEST_F(channel, exactly_size_bytes_fit_one_by_one)
+{
+	size_t n = 0;
+
+	while (write(self->wr, "x", 1) == 1)
+		n++;
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(SIZE, n);
+}
+
+TEST_F(channel, any_size_is_exact)
+{
+	const struct bpipe_config odd = { .mask = BPIPE_CFG_SIZE, .size = 12345 };
+
+	ASSERT_EQ(0, set_config(self->ctl, odd));
+	EXPECT_EQ(12345, put(self->wr, 20000));
+	EXPECT_EQ(-1, put(self->wr, 1));
+	EXPECT_EQ(12345, take(self->rd, 20000));
+}
+
+TEST_F(channel, bytes_keep_their_order_across_the_wrap)
+{
+	unsigned char next_in = 0, next_out = 0, buf[10007];
+
+	for (int round = 0; round < 100; round++) {
+		for (size_t i = 0; i < sizeof(buf); i++)
+			buf[i] = next_in++;
+		ASSERT_EQ((ssize_t)sizeof(buf), write(self->wr, buf, sizeof(buf)));
+		ASSERT_EQ((ssize_t)sizeof(buf), read(self->rd, buf, sizeof(buf)));
+		for (size_t i = 0; i < sizeof(buf); i++)
+			ASSERT_EQ(next_out++, buf[i]);
+	}
+}
+
+TEST_F(channel, atomic_write_is_whole_or_refused)
+{
+	ASSERT_EQ(SIZE - 100, put(self->wr, SIZE - 100));
+	EXPECT_EQ(-1, put(self->wr, 101));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(SIZE - 100, queued(self->rd));
+	EXPECT_EQ(100, put(self->wr, 100));
+}
+
+TEST_F(channel, larger_nonblocking_write_may_be_short)
+{
+	ASSERT_EQ(SIZE - 100, put(self->wr, SIZE - 100));
+	EXPECT_EQ(100, put(self->wr, ATOMIC + 1));
+}
+
+TEST_F(channel, writev_of_pipe_buf_is_atomic)
+{
+	char buf[ATOMIC] = { 0 };
+	struct iovec iov[2] = { { buf, ATOMIC / 2 }, { buf, ATOMIC / 2 } };
+
+	ASSERT_EQ(SIZE - ATOMIC + 1, put(self->wr, SIZE - ATOMIC + 1));
+	EXPECT_EQ(-1, writev(self->wr, iov, 2));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(1, take(self->rd, 1));
+	EXPECT_EQ(ATOMIC, writev(self->wr, iov, 2));
+}
+
+TEST_F(channel, zero_length_and_empty_vectors_do_nothing)
+{
+	struct iovec empty[2] = { { NULL, 0 }, { NULL, 0 } };
+
+	EXPECT_EQ(0, put(self->wr, 0));
+	EXPECT_EQ(0, writev(self->wr, empty, 2));
+	EXPECT_EQ(0, take(self->rd, 0));
+	EXPECT_EQ(0, readv(self->rd, empty, 2));
+	EXPECT_EQ(0, queued(self->rd));
+}
+
+TEST_F(channel, blocking_write_waits_until_low)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	/* Down to just above low: still asleep. */
+	ASSERT_EQ(SIZE - LOW - 1, take(self->rd, SIZE - LOW - 1));
+	EXPECT_EQ(1, get_stats(self->ctl).writers_waiting);
+	EXPECT_EQ(0, get_stats(self->ctl).wakeups_write - 0 < 0);
+	ASSERT_EQ(1, take(self->rd, 1));
+	EXPECT_EQ(100, helper_end(&h));
+}
+
+TEST_F(channel, blocking_write_sleeps_only_without_room)
+{
+	BLOCKING_WRITER();
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(SIZE - HIGH, put(self->wrb, SIZE - HIGH));
+	EXPECT_EQ(0, get_stats(self->ctl).writers_waiting);
+}
+
+TEST_F(channel, waiting_writers_go_first_come_first_served)
+{
+	struct helper h[4];
+	unsigned int i;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	for (i = 0; i < 4; i++) {
+		/* The length tells who wrote. */
+		helper_start(&h[i], self->wrb, true, 1000 + i);
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == i + 1));
+	}
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(1000 + i, helper_end(&h[i]));
+	EXPECT_EQ(1000 + 1001 + 1002 + 1003, queued(self->rd));
+}
+
+static void nothing(int sig)
+{
+}
+
+static void interrupt(pthread_t thread)
+{
+	struct sigaction sa = { .sa_handler = nothing };
+
+	sigaction(SIGUSR1, &sa, NULL);
+	pthread_kill(thread, SIGUSR1);
+}
+
+TEST_F(channel, signal_ends_a_waiting_write)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	interrupt(h.thread);
+	EXPECT_EQ(-EINTR, helper_end(&h));
+	EXPECT_EQ(SIZE, queued(self->rd));
+}
+
+TEST_F(channel, signal_after_progress_returns_the_progress)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	helper_start(&h, self->wrb, true, SIZE + 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	interrupt(h.thread);
+	EXPECT_EQ(SIZE, helper_end(&h));
+}
+
+TEST_F(channel, signal_ends_a_waiting_read)
+{
+	struct helper h;
+
+	BLOCKING_READER();
+	helper_start(&h, self->rdb, false, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	interrupt(h.thread);
+	EXPECT_EQ(-EINTR, helper_end(&h));
+}
+
+TEST_F(channel, interrupted_writer_hands_on_to_the_next)
+{
+	struct helper a, b;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	helper_start(&a, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	helper_start(&b, self->wrb, true, 200);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 2));
+	interrupt(a.thread);
+	ASSERT_EQ(-EINTR, helper_end(&a));
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	EXPECT_EQ(200, helper_end(&b));
+}
+
+TEST_F(channel, read_gives_what_is_there)
+{
+	ASSERT_EQ(300, put(self->wr, 300));
+	EXPECT_EQ(100, take(self->rd, 100));
+	EXPECT_EQ(200, take(self->rd, SIZE));
+	EXPECT_EQ(-1, take(self->rd, 1));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(channel, end_of_file_once_drained_and_again)
+{
+	ASSERT_EQ(10, put(self->wr, 10));
+	close(self->wr);
+	EXPECT_EQ(10, take(self->rd, 100));
+	EXPECT_EQ(0, take(self->rd, 100));
+	EXPECT_EQ(0, take(self->rd, 100));
+	self->wr = open(DEV, O_WRONLY | O_NONBLOCK);
+	EXPECT_EQ(-1, take(self->rd, 100));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(channel, last_writer_leaving_wakes_readers_with_end_of_file)
+{
+	struct helper a, b;
+
+	BLOCKING_READER();
+	helper_start(&a, self->rdb, false, 100);
+	helper_start(&b, self->rdb, false, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 2));
+	close(self->wr);
+	EXPECT_EQ(0, helper_end(&a));
+	EXPECT_EQ(0, helper_end(&b));
+}
+
+TEST_F(channel, new_reader_waits_for_the_first_writer)
+{
+	struct helper h;
+
+	close(self->wr);
+	BLOCKING_READER();
+	helper_start(&h, self->rdb, false, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	self->wr = open(DEV, O_WRONLY | O_NONBLOCK);
+	ASSERT_EQ(5, put(self->wr, 5));
+	EXPECT_EQ(5, helper_end(&h));
+}
+
+TEST_F(channel, hold_waits_for_the_next_writer)
+{
+	const struct bpipe_config hold = { .mask = BPIPE_CFG_HOLD, .hold = 1 };
+
+	ASSERT_EQ(0, set_config(self->ctl, hold));
+	ASSERT_EQ(10, put(self->wr, 10));
+	close(self->wr);
+	EXPECT_EQ(10, take(self->rd, 100));
+	EXPECT_EQ(-1, take(self->rd, 100));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->rd, POLLIN));
+}
+
+TEST_F(channel, without_a_reader_nothing_is_lost)
+{
+	close(self->rd);
+	EXPECT_EQ(1000, put(self->wr, 1000));
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+	EXPECT_EQ(1000, take(self->rd, SIZE));
+}
+
+TEST_F(channel, epipe_for_writers_without_a_reader)
+{
+	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
+
+	ASSERT_EQ(0, set_config(self->ctl, epipe));
+	EXPECT_EQ(10, put(self->wr, 10));
+	close(self->rd);
+	EXPECT_EQ(-1, put(self->wr, 10));
+	EXPECT_EQ(EPIPE, errno);
+	EXPECT_EQ(POLLOUT | POLLERR, ready(self->wr, POLLOUT));
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+}
+
+TEST_F(channel, epipe_wakes_a_sleeping_writer_and_signals)
+{
+	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, epipe));
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	close(self->rd);
+	EXPECT_EQ(-EPIPE, helper_end(&h));
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+}
+
+TEST_F(channel, ioctl_only_open_is_neither_reader_nor_writer)
+{
+	struct bpipe_stats stats = get_stats(self->ctl);
+	int fd = open(DEV, O_ACCMODE);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(stats.readers, get_stats(fd).readers);
+	EXPECT_EQ(stats.writers, get_stats(fd).writers);
+	EXPECT_EQ(-1, take(fd, 1));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, put(fd, 1));
+	EXPECT_EQ(EBADF, errno);
+	close(fd);
+}
+
+TEST_F(channel, read_write_open_is_both)
+{
+	struct bpipe_stats stats = get_stats(self->ctl);
+	int fd = open(DEV, O_RDWR | O_NONBLOCK);
+
+	EXPECT_EQ(stats.readers + 1, get_stats(fd).readers);
+	EXPECT_EQ(stats.writers + 1, get_stats(fd).writers);
+	EXPECT_EQ(7, put(fd, 7));
+	EXPECT_EQ(7, take(fd, 100));
+	close(fd);
+}
+
+TEST_F(channel, bad_buffers_are_efault_and_move_nothing)
+{
+	char *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT_EQ(-1, write(self->wr, bad, 100));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(0, queued(self->rd));
+	ASSERT_EQ(100, put(self->wr, 100));
+	EXPECT_EQ(-1, read(self->rd, bad, 100));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(100, queued(self->rd));
+}
+
+TEST_F(channel, half_bad_buffers_move_the_good_half)
+{
+	char *two = mmap(NULL, 2 * ATOMIC + 8192, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *edge = two + 2 * ATOMIC;
+
+	ASSERT_EQ(0, mprotect(edge, 8192, PROT_NONE));
+	/* An atomic write takes nothing, a larger one what it can get. */
+	EXPECT_EQ(-1, write(self->wr, edge - 100, 200));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(2 * ATOMIC, write(self->wr, two, 2 * ATOMIC + 100));
+	EXPECT_EQ(100, read(self->rd, edge - 100, 200));
+	EXPECT_EQ(2 * ATOMIC - 100, queued(self->rd));
+}
+
+TEST_F(channel, no_positions)
+{
+	char c;
+
+	EXPECT_EQ(-1, lseek(self->rd, 0, SEEK_CUR));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(-1, pread(self->rd, &c, 1, 0));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(-1, pwrite(self->wr, &c, 1, 0));
+	EXPECT_EQ(ESPIPE, errno);
+}
+
+TEST_F(channel, splice_both_ways)
+{
+	char buf[100] = "spliced";
+	int fds[2];
+
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(100, write(fds[1], buf, 100));
+	EXPECT_EQ(100, splice(fds[0], NULL, self->wr, NULL, 100, 0));
+	EXPECT_EQ(100, queued(self->rd));
+	EXPECT_EQ(100, splice(self->rd, NULL, fds[1], NULL, 100, 0));
+	memset(buf, 0, sizeof(buf));
+	EXPECT_EQ(100, read(fds[0], buf, 100));
+	EXPECT_STREQ("spliced", buf);
+}
+
+TEST_F(channel, sendfile_both_ways)
+{
+	int in = memfd_create("in", 0), out = memfd_create("out", 0);
+	char buf[5000];
+	off_t start = 0;
+
+	memset(buf, 's', sizeof(buf));
+	ASSERT_EQ(5000, write(in, buf, 5000));
+	EXPECT_EQ(5000, sendfile(self->wr, in, &start, 5000));
+	EXPECT_EQ(5000, queued(self->rd));
+	EXPECT_EQ(5000, sendfile(out, self->rd, NULL, 5000));
+	memset(buf, 0, sizeof(buf));
+	EXPECT_EQ(5000, pread(out, buf, 5000, 0));
+	EXPECT_EQ('s', buf[4999]);
+}
+
+TEST_F(channel, nowait_reads_and_writes_do_not_wait)
+{
+	struct iovec iov = { .iov_base = (char[8]){ 0 }, .iov_len = 8 };
+
+	BLOCKING_READER();
+	BLOCKING_WRITER();
+	EXPECT_EQ(-1, preadv2(self->rdb, &iov, 1, -1, RWF_NOWAIT));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(8, pwritev2(self->wrb, &iov, 1, -1, RWF_NOWAIT));
+	EXPECT_EQ(8, preadv2(self->rdb, &iov, 1, -1, RWF_NOWAIT));
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	EXPECT_EQ(-1, pwritev2(self->wrb, &iov, 1, -1, RWF_NOWAIT));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(channel, counts_above_int_max_are_taken_in_part)
+{
+	size_t huge = 3UL << 30;
+	char *map = mmap(NULL, huge, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			 -1, 0);
+
+	ASSERT_NE(MAP_FAILED, (void *)map);
+	EXPECT_EQ(SIZE, write(self->wr, map, huge));
+}
+
+TEST_HARNESS_MAIN
