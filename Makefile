@@ -11,7 +11,7 @@ CC ?= gcc
 CFLAGS ?= -O2 -g
 TOOLS_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -Imodule/uapi -Iuserspace/lib \
 	-DBPIPE_VERSION='"$(VERSION)"' -MMD -MP
-TOOLS := bpipe-load
+TOOLS := bpipe-load bpipectl
 TOOL_LIBS := -ljson-c -lpthread
 
 .PHONY: all module tools check lint setup load unload clean help

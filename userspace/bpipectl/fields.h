@@ -67,4 +67,7 @@ int columns_choose(struct columns *columns, const char *names, bool all);
 /* Print the channels as one JSON object; all fields, if none are chosen. */
 void json_print(const struct channels *all, const struct columns *chosen);
 
+/* Likewise the versions; @module is NULL if it is not loaded. */
+void json_print_versions(const char *bpipectl, const char *module);
+
 #endif /* FIELDS_H */

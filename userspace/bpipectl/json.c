@@ -20,6 +20,13 @@ static struct json_object *json_field(const struct field *field, const struct ch
 	}
 }
 
+static void print_and_put(struct json_object *root)
+{
+	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
+					    JSON_C_TO_STRING_SPACED));
+	json_object_put(root);
+}
+
 void json_print(const struct channels *all, const struct columns *chosen)
 {
 	struct json_object *root = json_object_new_object();
@@ -41,7 +48,14 @@ void json_print(const struct channels *all, const struct columns *chosen)
 		json_object_array_add(array, object);
 	}
 	json_object_object_add(root, "channels", array);
-	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED));
-	json_object_put(root);
+	print_and_put(root);
+}
+
+void json_print_versions(const char *bpipectl, const char *module)
+{
+	struct json_object *root = json_object_new_object();
+
+	json_object_object_add(root, "bpipectl", json_object_new_string(bpipectl));
+	json_object_object_add(root, "module", module ? json_object_new_string(module) : NULL);
+	print_and_put(root);
 }

@@ -2,7 +2,6 @@
 /* bpipectl: look at channels and steer them. */
 #include <errno.h>
 #include <getopt.h>
-#include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +25,8 @@ static const struct verb {
 	{ "set", "", "[CHANNEL] KEY=VALUE...", "change the configuration, all keys or none", set },
 	{ "wait", "t", "[CHANNEL] CONDITION", "until a field is so: state=normal, 'level<=64K'",
 	  wait_for },
-	{ "reset-peaks", "", "[CHANNEL...]", "let peak_level begin anew at the level", reset_peaks },
+	{ "reset-peaks", "", "[CHANNEL...]", "let peak_level begin anew at the level",
+	  reset_peaks },
 	{ "version", "", "", "of bpipectl and of the module", version },
 };
 
@@ -66,7 +66,8 @@ static void usage(void)
 
 	fputs("Usage: bpipectl [VERB] [OPTION...] [ARGUMENT...]\n"
 	      "Look at the channels of bpipe and steer them. A CHANNEL is a name or a path\n"
-	      "(default: all; for set, wait and reset-peaks: " BPIPE_DEFAULT ").\n\nVerbs:\n", stdout);
+	      "(default: all; for set, wait and reset-peaks: " BPIPE_DEFAULT ").\n"
+	      "\nVerbs:\n", stdout);
 	for (verb = verbs; verb < verbs + ARRAY_SIZE(verbs); verb++)
 		printf("  %-11s %-22s  %s\n", verb->name, verb->args, verb->help);
 	fputs("\nOptions:\n"
@@ -121,26 +122,17 @@ static int version(const struct options *opts, char **args)
 {
 	char buf[64];
 	const char *module = module_version(buf, sizeof(buf));
-	struct json_object *object;
 
 	if (*args) {
 		complain("version: takes no argument");
 		return EXIT_USAGE;
 	}
-	if (opts->json) {
-		object = json_object_new_object();
-		json_object_object_add(object, "bpipectl", json_object_new_string(BPIPE_VERSION));
-		json_object_object_add(object, "module",
-				       module ? json_object_new_string(module) : NULL);
-		puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
-						    JSON_C_TO_STRING_SPACED));
-		json_object_put(object);
-	} else {
-		printf("bpipectl " BPIPE_VERSION "\nmodule   %s\n",
-		       module ? module : "not loaded");
-	}
+	if (opts->json)
+		json_print_versions(BPIPE_VERSION, module);
+	else
+		printf("bpipectl " BPIPE_VERSION "\nmodule   %s\n", module ? module : "not loaded");
 	if (module && strcmp(module, BPIPE_VERSION))
-		complain("warning: bpipectl and the loaded module differ; reload the module, or install the tools that came with it");
+		complain("warning: the loaded module is of another version; load the one that goes with bpipectl");
 	return EXIT_OK;
 }
 

@@ -135,7 +135,8 @@ int reset_peaks(const struct options *opts, char **args)
 
 	status = channels_open(&all, *args ? args : standard);
 	for (ch = all.at; ch < all.at + all.nr; ch++) {
-		failed = bpipe_reset_peaks(ch->fd) ? explain_set(ch, &ch->config) : channel_read(ch);
+		failed = bpipe_reset_peaks(ch->fd) ? explain_set(ch, &ch->config) :
+			 channel_read(ch);
 		if (!status)
 			status = failed;
 	}

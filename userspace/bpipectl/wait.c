@@ -10,7 +10,7 @@
 
 #define NS_PER_MS	1000000ULL
 #define INTERVAL_NS	(10 * NS_PER_MS)	/* for what no event tells of */
-#define LONGEST_NS	(3600 * 1000 * NS_PER_MS)
+#define LONGEST_NS	(3600 * 1000 * NS_PER_MS)	/* fits poll's argument */
 
 /* Two-character operators first: "<" begins "<=". */
 static const struct operator {
@@ -98,7 +98,7 @@ static int wait_until(const struct condition *condition, struct channel *ch, uin
 {
 	bool has_events = condition->field == field_find("state", strlen("state"));
 	struct pollfd pollfd = { .fd = has_events ? ch->fd : -1, .events = POLLPRI };
-	uint64_t start = now_ns(), passed, left;
+	uint64_t start = now_ns(), passed, left, nap;
 	int status;
 
 	for (;;) {
@@ -109,13 +109,14 @@ static int wait_until(const struct condition *condition, struct channel *ch, uin
 		if (passed >= timeout_ns)
 			return EXIT_TIMEOUT;
 		left = timeout_ns - passed;
-		if (left > (pollfd.fd < 0 ? INTERVAL_NS : LONGEST_NS))
-			left = pollfd.fd < 0 ? INTERVAL_NS : LONGEST_NS;
-		poll(&pollfd, 1, (left + NS_PER_MS - 1) / NS_PER_MS);
+		nap = pollfd.fd < 0 ? INTERVAL_NS : LONGEST_NS;
+		if (nap > left)
+			nap = left;
+		poll(&pollfd, 1, (nap + NS_PER_MS - 1) / NS_PER_MS);
 		if (pollfd.revents & POLLPRI && has_been_met(condition, ch))
 			return EXIT_OK;
 		if (pollfd.revents & ~POLLPRI)
-			pollfd.fd = -1;		/* no rest to be found in poll */
+			pollfd.fd = -1;		/* poll would return at once again */
 	}
 }
 

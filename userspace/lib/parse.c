@@ -25,7 +25,7 @@ static const struct unit size_units[] = {
 	{ "M", 1ULL << 20 },	{ "MiB", 1ULL << 20 },	{ "MB", 1000000ULL },
 	{ "G", 1ULL << 30 },	{ "GiB", 1ULL << 30 },	{ "GB", 1000000000ULL },
 	{ "T", 1ULL << 40 },	{ "TiB", 1ULL << 40 },	{ "TB", 1000000000000ULL },
-	{ NULL }
+	{ 0 }
 };
 
 static const struct unit time_units[] = {
@@ -37,7 +37,7 @@ static const struct unit time_units[] = {
 	{ "m", 60 * NS_PER_SEC },
 	{ "min", 60 * NS_PER_SEC },
 	{ "h", 3600 * NS_PER_SEC },
-	{ NULL }
+	{ 0 }
 };
 
 static int fail(int error)

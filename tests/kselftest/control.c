@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The control surface: each command, each error it may give, and that a
+ * refused call has changed nothing.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include "bpipe_test.h"
+
+static char *page(int prot)
+{
+	return mmap(NULL, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* The same command with a structure of another size. */
+static unsigned int sized(unsigned int cmd, unsigned int size)
+{
+	return _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd), _IOC_NR(cmd), size);
+}
+
+static const unsigned int with_struct[] = {
+	BPIPE_GET_FEATURES, BPIPE_SET_CONFIG, BPIPE_GET_CONFIG, BPIPE_GET_STATS,
+	BPIPE_GET_WINDOW, BPIPE_SET_READER, BPIPE_GET_EVENTS,
+};
+
+#define for_each_command(i) \
+	for (size_t i = 0; i < sizeof(with_struct) / sizeof(with_struct[0]); i++)
+
+/* A refused SET_CONFIG: this error, and the whole configuration as before. */
+#define EXPECT_REFUSED(error, ...) do {						\
+	const struct bpipe_config _set = { __VA_ARGS__ };			\
+	struct bpipe_config _before = get_config(self->ctl), _after;		\
+	EXPECT_EQ(-(error), set_config(self->ctl, _set));			\
+	_after = get_config(self->ctl);						\
+	EXPECT_EQ(0, memcmp(&_before, &_after, sizeof(_before)));		\
+} while (0)
+
+TEST_F(channel, features_are_told)
+{
+	struct bpipe_features f = { 0 };
+
+	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_GET_FEATURES, &f));
+	EXPECT_TRUE(f.features & BPIPE_FEATURE_STREAM);
+	EXPECT_TRUE(f.features & BPIPE_FEATURE_RATE);
+	EXPECT_TRUE(f.features & BPIPE_FEATURE_READER);
+	EXPECT_TRUE(f.features & BPIPE_FEATURE_EVENTS);
+	EXPECT_EQ(f.config_mask, get_config(self->ctl).mask);
+}
+
+TEST_F(channel, unknown_commands_are_enotty)
+{
+	EXPECT_EQ(-1, ioctl(self->ctl, _IO(BPIPE_IOC_MAGIC, 0x7f), 0));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(-1, ioctl(self->ctl, _IO('T', 0x7f), 0));
+	EXPECT_EQ(ENOTTY, errno);
+	EXPECT_EQ(-1, ioctl(self->ctl, _IOW(BPIPE_IOC_MAGIC, 0x03, struct bpipe_stats), 0));
+	EXPECT_EQ(ENOTTY, errno);
+}
+
+TEST_F(channel, structures_shorter_than_ver0_are_einval)
+{
+	for_each_command(i) {
+		EXPECT_EQ(-1, ioctl(self->rd, sized(with_struct[i], 8), page(PROT_READ | PROT_WRITE)));
+		EXPECT_EQ(EINVAL, errno);
+	}
+}
+
+TEST_F(channel, bad_addresses_are_efault)
+{
+	for_each_command(i) {
+		EXPECT_EQ(-1, ioctl(self->rd, with_struct[i], page(PROT_NONE)));
+		EXPECT_EQ(EFAULT, errno);
+	}
+	EXPECT_EQ(-1, ioctl(self->rd, FIONREAD, page(PROT_NONE)));
+	EXPECT_EQ(EFAULT, errno);
+}
+
+TEST_F(channel, longer_structures_are_read_if_the_rest_is_zero)
+{
+	struct {
+		struct bpipe_config config;
+		char more[64];
+	} set = { .config = { .mask = BPIPE_CFG_LOW, .low = 100 } };
+
+	EXPECT_EQ(0, ioctl(self->ctl, sized(BPIPE_SET_CONFIG, sizeof(set)), &set));
+	EXPECT_EQ(100, get_config(self->ctl).low);
+	set.config.low = 200;
+	set.more[63] = 1;
+	EXPECT_EQ(-1, ioctl(self->ctl, sized(BPIPE_SET_CONFIG, sizeof(set)), &set));
+	EXPECT_EQ(E2BIG, errno);
+	EXPECT_EQ(100, get_config(self->ctl).low);
+}
+
+TEST_F(channel, longer_structures_are_filled_with_zeros)
+{
+	struct {
+		struct bpipe_stats stats;
+		char more[64];
+	} get;
+
+	memset(&get, 0xff, sizeof(get));
+	EXPECT_EQ(0, ioctl(self->ctl, sized(BPIPE_GET_STATS, sizeof(get)), &get));
+	for (size_t i = 0; i < sizeof(get.more); i++)
+		EXPECT_EQ(0, get.more[i]);
+}
+
+TEST_F(channel, events_that_cannot_be_told_are_kept)
+{
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(-1, ioctl(self->ctl, BPIPE_GET_EVENTS, page(PROT_READ)));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(BPIPE_EVENT_HIGH, get_events(self->ctl).events);
+}
+
+TEST_F(channel, set_config_is_all_or_nothing)
+{
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_LOW | BPIPE_CFG_HIGH, .low = 10, .high = SIZE + 1);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_LOW, .low = HIGH);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_HIGH, .high = LOW);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_HIGH, .high = SIZE + 1);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_SIZE, .size = BPIPE_SIZE_MIN - 1);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_SIZE, .size = BPIPE_SIZE_MAX + 1);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_SIZE, .size = ~0ULL);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_RATE, .rate = BPIPE_RATE_MAX + 1);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_BURST, .burst = BPIPE_BURST_MAX + 1);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_HOLD, .hold = 2);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_EPIPE, .epipe = 2);
+	EXPECT_REFUSED(EINVAL, .mask = BPIPE_CFG_LOW, .low = 1, .pad = 1);
+	EXPECT_REFUSED(EOPNOTSUPP, .mask = 1ULL << 63);
+	EXPECT_REFUSED(EOPNOTSUPP, .mask = BPIPE_CFG_MODE, .mode = 99);
+}
+
+TEST_F(channel, set_config_ignores_fields_not_in_the_mask)
+{
+	const struct bpipe_config set = { .mask = BPIPE_CFG_LOW, .low = 5, .size = 1, .rate = ~0ULL };
+
+	EXPECT_EQ(0, set_config(self->ctl, set));
+	EXPECT_EQ(5, get_config(self->ctl).low);
+	EXPECT_EQ(SIZE, get_config(self->ctl).size);
+}
+
+TEST_F(channel, extremes_of_the_marks_are_accepted)
+{
+	const struct bpipe_config top = {
+		.mask = BPIPE_CFG_HIGH | BPIPE_CFG_LOW, .high = SIZE, .low = SIZE - 1,
+	};
+	const struct bpipe_config bottom = {
+		.mask = BPIPE_CFG_HIGH | BPIPE_CFG_LOW, .high = 1, .low = 0,
+	};
+
+	EXPECT_EQ(0, set_config(self->ctl, top));
+	EXPECT_EQ(0, set_config(self->ctl, bottom));
+}
+
+TEST_F(channel, only_owner_and_admin_configure)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		const struct bpipe_config set = { .mask = BPIPE_CFG_LOW, .low = 1 };
+		struct bpipe_stats stats;
+
+		if (setgid(65534) || setuid(65534))
+			_exit(1);
+		if (set_config(self->ctl, set) != -EPERM)
+			_exit(2);
+		if (!ioctl(self->ctl, BPIPE_RESET_PEAKS) || errno != EPERM)
+			_exit(3);
+		/* Looking, and one's own file, are free to all who could open. */
+		if (ioctl(self->ctl, BPIPE_GET_STATS, &stats))
+			_exit(4);
+		if (set_reader(self->rd, 2, 0))
+			_exit(5);
+		_exit(0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(LOW, get_config(self->ctl).low);
+}
+
+TEST_F(channel, resize_loses_nothing)
+{
+	struct bpipe_config set = { .mask = BPIPE_CFG_SIZE };
+	unsigned char buf[30000], *p = buf;
+
+	for (size_t i = 0; i < sizeof(buf); i++)
+		buf[i] = i % 251;
+	/* Across the wrap of the old buffer. */
+	ASSERT_EQ(50000, put(self->wr, 50000));
+	ASSERT_EQ(50000, take(self->rd, 50000));
+	ASSERT_EQ(30000, write(self->wr, buf, 30000));
+	set.size = 200000;
+	EXPECT_EQ(0, set_config(self->ctl, set));
+	set.size = 30000;
+	EXPECT_EQ(0, set_config(self->ctl, set));
+	EXPECT_EQ(30000, queued(self->rd));
+	EXPECT_EQ(-1, put(self->wr, 1));
+	memset(buf, 0, sizeof(buf));
+	ASSERT_EQ(30000, read(self->rd, buf, 30000));
+	for (size_t i = 0; i < sizeof(buf); i++, p++)
+		ASSERT_EQ(i % 251, *p);
+}
+
+TEST_F(channel, resize_below_what_is_queued_is_ebusy)
+{
+	ASSERT_EQ(30000, put(self->wr, 30000));
+	EXPECT_REFUSED(EBUSY, .mask = BPIPE_CFG_SIZE, .size = 29999);
+	EXPECT_EQ(30000, take(self->rd, SIZE));
+}
+
+TEST_F(channel, resize_keeps_the_marks_in_proportion)
+{
+	const struct bpipe_config set = { .mask = BPIPE_CFG_SIZE, .size = 4 * SIZE };
+
+	ASSERT_EQ(0, set_config(self->ctl, set));
+	EXPECT_EQ(4 * HIGH, get_config(self->ctl).high);
+	EXPECT_EQ(4 * LOW, get_config(self->ctl).low);
+}
+
+TEST_F(channel, resize_wakes_a_sleeping_writer)
+{
+	const struct bpipe_config set = { .mask = BPIPE_CFG_SIZE, .size = 2 * SIZE };
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(0, set_config(self->ctl, set));
+	EXPECT_EQ(100, helper_end(&h));
+}
+
+TEST_F(channel, new_marks_apply_at_once)
+{
+	struct bpipe_config set = { .mask = BPIPE_CFG_HIGH | BPIPE_CFG_LOW, .high = 30000, .low = 1000 };
+
+	ASSERT_EQ(40000, put(self->wr, 40000));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	ASSERT_EQ(0, set_config(self->ctl, set));
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	set.high = 60000;
+	set.low = 50000;
+	ASSERT_EQ(0, set_config(self->ctl, set));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+}
+
+TEST_F(channel, module_wide_cap_holds)
+{
+	char old[32] = "";
+	int fd = open("/sys/class/bpipe/memory_max", O_RDWR);
+
+	ASSERT_LT(0, read(fd, old, sizeof(old) - 1));
+	ASSERT_EQ(7, pwrite(fd, "131072\n", 7, 0));
+	EXPECT_REFUSED(ENOSPC, .mask = BPIPE_CFG_SIZE, .size = 1 << 20);
+	ASSERT_LT(0, pwrite(fd, old, strlen(old), 0));
+	close(fd);
+}
+
+TEST_F(channel, counters_count)
+{
+	struct bpipe_stats a = get_stats(self->ctl), b;
+
+	ASSERT_EQ(100, put(self->wr, 100));
+	ASSERT_EQ(200, put(self->wr, 200));
+	ASSERT_EQ(50, take(self->rd, 50));
+	ASSERT_EQ(SIZE - 250, put(self->wr, SIZE - 250));
+	ASSERT_EQ(-1, put(self->wr, 1));
+	b = get_stats(self->ctl);
+	EXPECT_EQ(a.written_bytes + SIZE + 50, b.written_bytes);
+	EXPECT_EQ(a.read_bytes + 50, b.read_bytes);
+	EXPECT_EQ(a.writes + 3, b.writes);
+	EXPECT_EQ(a.reads + 1, b.reads);
+	EXPECT_EQ(a.again + 1, b.again);
+	EXPECT_EQ(SIZE, b.level);
+	EXPECT_EQ(SIZE, b.queued_bytes);
+	EXPECT_EQ(0, b.window);
+	EXPECT_EQ(1, b.readers);
+	EXPECT_EQ(1, b.writers);
+	EXPECT_EQ(b.written_bytes, b.read_bytes + b.queued_bytes);
+}
+
+TEST_F(channel, blocked_time_is_counted_while_it_passes)
+{
+	struct bpipe_stats a = get_stats(self->ctl), b;
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).write_wait_ns > 1000000));
+	b = get_stats(self->ctl);
+	EXPECT_EQ(a.blocked + 1, b.blocked);
+	EXPECT_LE(a.blocked_ns + 1000000, b.blocked_ns);
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	ASSERT_EQ(100, helper_end(&h));
+	EXPECT_EQ(0, get_stats(self->ctl).write_wait_ns);
+	EXPECT_EQ(a.wakeups_write + 1, get_stats(self->ctl).wakeups_write);
+}
+
+TEST_F(channel, peaks_are_reset_to_the_level)
+{
+	ASSERT_EQ(20000, put(self->wr, 20000));
+	ASSERT_EQ(15000, take(self->rd, 15000));
+	EXPECT_LE(20000, get_stats(self->ctl).peak_level);
+	EXPECT_EQ(0, ioctl(self->ctl, BPIPE_RESET_PEAKS));
+	EXPECT_EQ(5000, get_stats(self->ctl).peak_level);
+}
+
+TEST_F(channel, set_reader_checks_its_fields)
+{
+	const struct bpipe_reader unknown = { .mask = 1ULL << 63 };
+
+	EXPECT_EQ(-EINVAL, set_reader(self->rd, 0, 0));
+	EXPECT_EQ(-EINVAL, set_reader(self->rd, SIZE + 1, 0));
+	EXPECT_EQ(-EINVAL, set_reader(self->rd, 1, BPIPE_DELAY_MAX + 1));
+	EXPECT_EQ(-EBADF, set_reader(self->wr, 1, 0));
+	EXPECT_EQ(-EBADF, set_reader(self->ctl, 1, 0));
+	EXPECT_EQ(-1, ioctl(self->rd, BPIPE_SET_READER, &unknown));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(0, set_reader(self->rd, SIZE, BPIPE_DELAY_MAX));
+}
+
+TEST_F(channel, fionread_tells_what_can_be_read)
+{
+	EXPECT_EQ(0, queued(self->rd));
+	ASSERT_EQ(123, put(self->wr, 123));
+	EXPECT_EQ(123, queued(self->rd));
+	EXPECT_EQ(123, queued(self->ctl));
+}
+
+static long long attr(const char *name)
+{
+	char path[128], text[64];
+	FILE *f;
+	long long value = -1;
+
+	snprintf(path, sizeof(path), SYSFS "%s", name);
+	f = fopen(path, "r");
+	if (f && fgets(text, sizeof(text), f))
+		value = strtoll(text, NULL, 10);
+	if (f)
+		fclose(f);
+	return value;
+}
+
+static int set_attr(const char *name, const char *text)
+{
+	char path[128];
+	int fd, ret;
+
+	snprintf(path, sizeof(path), SYSFS "%s", name);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+TEST_F(channel, sysfs_shows_and_sets)
+{
+	ASSERT_EQ(77, put(self->wr, 77));
+	EXPECT_EQ(77, attr("level"));
+	EXPECT_EQ(SIZE - 77, attr("window"));
+	EXPECT_EQ(SIZE, attr("size"));
+	EXPECT_EQ(HIGH, attr("high"));
+	EXPECT_EQ(0, set_attr("size", "1M\n"));
+	EXPECT_EQ(1 << 20, get_config(self->ctl).size);
+	EXPECT_EQ(0, set_attr("rate", "1000000"));
+	EXPECT_EQ(1000000, get_config(self->ctl).rate);
+	EXPECT_EQ(0, set_attr("hold", "1"));
+	EXPECT_EQ(1, get_config(self->ctl).hold);
+}
+
+TEST_F(channel, sysfs_refuses_as_set_config_does)
+{
+	EXPECT_EQ(-EINVAL, set_attr("low", "many"));
+	EXPECT_EQ(-EINVAL, set_attr("low", "-1"));
+	EXPECT_EQ(-EINVAL, set_attr("low", "10 20"));
+	EXPECT_EQ(-EINVAL, set_attr("low", "65536"));
+	EXPECT_EQ(-EINVAL, set_attr("size", "1"));
+	EXPECT_EQ(-EINVAL, set_attr("hold", "2"));
+	EXPECT_EQ(LOW, attr("low"));
+}
+
+TEST_F(channel, fdinfo_tells_who_did_what)
+{
+	unsigned long long bytes = 0, calls = 0;
+	int other = open(DEV, O_WRONLY | O_NONBLOCK);
+	char path[64], line[128];
+	FILE *f;
+
+	ASSERT_EQ(500, put(other, 500));
+	ASSERT_EQ(700, put(self->wr, 700));
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", other);
+	f = fopen(path, "r");
+	ASSERT_NE(NULL, f);
+	while (fgets(line, sizeof(line), f)) {
+		sscanf(line, "written_bytes: %llu", &bytes);
+		sscanf(line, "writes: %llu", &calls);
+	}
+	fclose(f);
+	EXPECT_EQ(500, bytes);
+	EXPECT_EQ(1, calls);
+	close(other);
+}
+
+TEST_HARNESS_MAIN

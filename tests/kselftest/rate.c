@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The rate limit: what it lets through, and that poll and EAGAIN say the same.
+ */
+#define _GNU_SOURCE
+#include "bpipe_test.h"
+
+static struct bpipe_config limit(unsigned long long rate, unsigned long long burst)
+{
+	return (struct bpipe_config) {
+		.mask = BPIPE_CFG_RATE | BPIPE_CFG_BURST, .rate = rate, .burst = burst,
+	};
+}
+
+TEST_F(channel, burst_then_eagain_and_no_pollout)
+{
+	ASSERT_EQ(0, set_config(self->ctl, limit(1, 10000)));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	EXPECT_EQ(10000, put(self->wr, 20000));
+	EXPECT_EQ(-1, put(self->wr, 100));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	EXPECT_LE(1, get_stats(self->ctl).throttled);
+	EXPECT_LE(10000, get_window(self->ctl).space);
+	EXPECT_GE(100, get_window(self->ctl).tokens);
+	EXPECT_LT(0, get_window(self->ctl).wait_ns);
+}
+
+TEST_F(channel, window_is_the_least_of_space_and_tokens)
+{
+	EXPECT_EQ(SIZE, get_window(self->ctl).window);
+	EXPECT_EQ(~0ULL, get_window(self->ctl).tokens);
+	ASSERT_EQ(0, set_config(self->ctl, limit(1, 10000)));
+	EXPECT_EQ(10000, get_window(self->ctl).window);
+	EXPECT_EQ(SIZE, get_window(self->ctl).space);
+	ASSERT_EQ(4000, put(self->wr, 4000));
+	EXPECT_EQ(6000, get_window(self->ctl).window);
+}
+
+TEST_F(channel, write_larger_than_the_burst_goes_into_debt)
+{
+	ASSERT_EQ(0, set_config(self->ctl, limit(1, 100)));
+	EXPECT_EQ(1000, put(self->wr, 1000));
+	EXPECT_EQ(-1, put(self->wr, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, get_window(self->ctl).tokens);
+}
+
+TEST_F(channel, throttled_writer_waits_its_time)
+{
+	unsigned long long start, took;
+	struct helper h;
+
+	BLOCKING_WRITER();
+	/* 4000 bytes at 20 kB/s: 200 ms. */
+	ASSERT_EQ(0, set_config(self->ctl, limit(20000, 4000)));
+	ASSERT_EQ(4000, put(self->wr, 4000));
+	start = now_ns();
+	helper_start(&h, self->wrb, true, 4000);
+	EXPECT_EQ(4000, helper_end(&h));
+	took = now_ns() - start;
+	EXPECT_LE(190000000ULL, took);
+	EXPECT_LT(0, get_stats(self->ctl).throttled_ns);
+}
+
+TEST_F(channel, pollout_comes_back_with_the_tokens)
+{
+	struct pollfd p = { .fd = self->wr, .events = POLLOUT };
+
+	ASSERT_EQ(0, set_config(self->ctl, limit(50000, 4096)));
+	ASSERT_EQ(4096, put(self->wr, 4096));
+	EXPECT_EQ(1, poll(&p, 1, 10000));
+	EXPECT_EQ(4096, put(self->wr, 4096));
+}
+
+TEST_F(channel, idle_time_saves_no_more_than_the_burst)
+{
+	unsigned long long idle;
+
+	ASSERT_EQ(0, set_config(self->ctl, limit(1000, 5000)));
+	ASSERT_EQ(100, put(self->wr, 100));
+	ASSERT_TRUE(EVENTUALLY(get_window(self->ctl).tokens == 5000));
+	idle = now_ns();
+	ASSERT_TRUE(EVENTUALLY(now_ns() - idle > 300000000ULL));
+	/* Idle for 300 tokens more, and none of them there. */
+	EXPECT_EQ(5000, get_window(self->ctl).tokens);
+	EXPECT_GT(5100, put(self->wr, 20000));
+}
+
+TEST_F(channel, new_rate_wakes_a_sleeping_writer)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, limit(1, 100)));
+	ASSERT_EQ(1000, put(self->wr, 1000));
+	helper_start(&h, self->wrb, true, 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(0, set_config(self->ctl, limit(0, 0)));
+	EXPECT_EQ(1000, helper_end(&h));
+}
+
+TEST_F(channel, burst_follows_the_rate_unless_set)
+{
+	ASSERT_EQ(0, set_config(self->ctl, limit(10000000, 0)));
+	EXPECT_EQ(1000000, get_config(self->ctl).burst);
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_RATE, .rate = 1000000 }));
+	EXPECT_EQ(100000, get_config(self->ctl).burst);
+	ASSERT_EQ(0, set_config(self->ctl, limit(1000000, 12345)));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_RATE, .rate = 2000000 }));
+	EXPECT_EQ(12345, get_config(self->ctl).burst);
+}
+
+TEST_HARNESS_MAIN
