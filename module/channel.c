@@ -61,7 +61,7 @@
  * @since: when this sleep began
  * @threshold: readers: level to be woken at
  * @delay_ns: readers: or when data has waited so long
- * @promise: writers: what to keep for it once it is woken
+ * @promise: writers: what is kept for it once it is the first
  * @queued: it is in the queue
  * @woken: it has been told to look again
  * @progress: it moved bytes since it was queued
@@ -75,7 +75,7 @@ struct bpipe_waiter {
 	u64 since;
 	u64 threshold;
 	u64 delay_ns;
-	u64 promise;
+	struct bpipe_promise promise;
 	bool queued;
 	bool woken;
 	bool progress;
@@ -210,15 +210,21 @@ static void bpipe_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns)
 		hrtimer_start(timer, when, HRTIMER_MODE_ABS_SOFT);
 }
 
-/* The turn at the head of the writers' queue, once the gate is open. */
+/* It is the turn of the first of the writers' queue, once the gate is open. */
 static void bpipe_wake_writer_locked(struct bpipe_channel *ch)
 {
 	struct bpipe_waiter *w = bpipe_first_locked(&ch->wr);
 
-	if (!w || bpipe_flow_shut(&ch->flow))
-		return;
-	ch->flow.promised = w->promise;
-	bpipe_wake_locked(&ch->wr, w);
+	if (w && !bpipe_flow_shut(&ch->flow))
+		bpipe_wake_locked(&ch->wr, w);
+}
+
+/* The writers' queue has changed: what is kept is for whoever is first now. */
+static void bpipe_keep_promise_locked(struct bpipe_channel *ch)
+{
+	struct bpipe_waiter *w = bpipe_first_locked(&ch->wr);
+
+	bpipe_flow_keep(&ch->flow, w ? w->promise : (struct bpipe_promise) { });
 }
 
 /* The smallest threshold, or the shortest delay, that readers' files ask for. */
@@ -253,11 +259,11 @@ static bool bpipe_polled_locked(struct bpipe_side *side)
 /*
  * Wakes the readers whose threshold the level has reached: pollers, and the
  * first sleeper that is content; it wakes the next when it leaves. Readers
- * are woken whatever the level if writers are held up or gone.
+ * are woken whatever the level if writers are held up or gone; with @due, so
+ * are those whose delay is over.
  */
-static void bpipe_wake_readers_locked(struct bpipe_channel *ch)
+static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due)
 {
-	u64 level = bpipe_ring_level(&ch->ring);
 	bool now = bpipe_flow_shut(&ch->flow) || !ch->wr.open;
 	u64 delay_ns = U64_MAX;
 	struct bpipe_waiter *w;
@@ -267,7 +273,7 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch)
 	list_for_each_entry(w, &ch->rd.waiters, node) {
 		if (w->woken)
 			break;
-		if (now || level >= w->threshold) {
+		if (now || level >= w->threshold || (due && w->delay_ns)) {
 			bpipe_wake_locked(&ch->rd, w);
 			break;
 		}
@@ -275,7 +281,7 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch)
 			delay_ns = min(delay_ns, w->delay_ns);
 	}
 	if (bpipe_polled_locked(&ch->rd)) {
-		if (now || level >= bpipe_files_threshold_locked(ch))
+		if (now || due || level >= bpipe_files_threshold_locked(ch))
 			bpipe_wake_pollers_locked(&ch->rd, EPOLLIN | EPOLLRDNORM, POLL_IN);
 		else
 			delay_ns = min(delay_ns, bpipe_files_delay_locked(ch));
@@ -309,14 +315,9 @@ static void bpipe_set_trips_locked(struct bpipe_channel *ch)
 	smp_mb();
 }
 
-/*
- * Brings the gate in line with the level, once.
- *
- * Return: whether it changed.
- */
-static bool bpipe_update_gate_locked(struct bpipe_channel *ch)
+/* Brings the gate in line with the level. */
+static void bpipe_update_gate_locked(struct bpipe_channel *ch, u64 level)
 {
-	u64 level = bpipe_ring_level(&ch->ring);
 	unsigned int changed = bpipe_flow_update(&ch->flow, level);
 
 	if (changed & (BPIPE_FLOW_ROSE | BPIPE_FLOW_FELL)) {
@@ -334,19 +335,30 @@ static bool bpipe_update_gate_locked(struct bpipe_channel *ch)
 	}
 	if (changed & BPIPE_FLOW_OPENED)
 		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
-	return changed;
 }
 
-/* Brings gate, sleepers, pollers and trip wires in line with the level. */
+/*
+ * Brings gate, sleepers, pollers and trip wires in line with the level; and
+ * once more if it has crossed a new trip wire before that was there to see.
+ */
+static void __bpipe_settle_locked(struct bpipe_channel *ch, bool due)
+{
+	u64 seen, level = bpipe_ring_level(&ch->ring);
+
+	do {
+		seen = level;
+		bpipe_update_gate_locked(ch, seen);
+		bpipe_wake_writer_locked(ch);
+		bpipe_wake_readers_locked(ch, seen, due);
+		bpipe_set_trips_locked(ch);
+		level = bpipe_ring_level(&ch->ring);
+	} while ((seen < ch->trip_up && level >= ch->trip_up) ||
+		 ((long)seen > ch->trip_down && (long)level <= ch->trip_down));
+}
+
 static void bpipe_settle_locked(struct bpipe_channel *ch)
 {
-	do {
-		while (bpipe_update_gate_locked(ch))
-			;
-		bpipe_wake_writer_locked(ch);
-		bpipe_wake_readers_locked(ch);
-		bpipe_set_trips_locked(ch);
-	} while (bpipe_update_gate_locked(ch));
+	__bpipe_settle_locked(ch, false);
 }
 
 static void bpipe_settle(struct bpipe_channel *ch)
@@ -392,21 +404,9 @@ static enum hrtimer_restart bpipe_tokens_due(struct hrtimer *timer)
 static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
 {
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, rd.timer);
-	struct bpipe_waiter *w;
 
 	spin_lock_bh(&ch->lock);
-	if (bpipe_ring_level(&ch->ring)) {
-		list_for_each_entry(w, &ch->rd.waiters, node) {
-			if (w->woken)
-				break;
-			if (w->delay_ns) {
-				bpipe_wake_locked(&ch->rd, w);
-				break;
-			}
-		}
-		bpipe_wake_pollers_locked(&ch->rd, EPOLLIN | EPOLLRDNORM, POLL_IN);
-	}
-	bpipe_set_trips_locked(ch);
+	__bpipe_settle_locked(ch, true);
 	spin_unlock_bh(&ch->lock);
 	return HRTIMER_NORESTART;
 }
@@ -482,38 +482,44 @@ static void bpipe_leave(struct bpipe_channel *ch, struct bpipe_side *side, struc
 	if (likely(!w->queued))
 		return;
 	spin_lock_bh(&ch->lock);
-	if (side == &ch->wr && bpipe_first_locked(side) == w)
-		ch->flow.promised = 0;
 	list_del(&w->node);
 	w->queued = false;
+	bpipe_keep_promise_locked(ch);
 	bpipe_settle_locked(ch);
 	spin_unlock_bh(&ch->lock);
+}
+
+/* Asks the flow about a write, with its place among those that wait. */
+static enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct bpipe_request *req,
+				       struct bpipe_waiter *w, size_t held, u64 now,
+				       struct bpipe_grant *grant)
+{
+	req->turn = w->queued && bpipe_first_locked(&ch->wr) == w;
+	req->behind = !req->turn && !list_empty(&ch->wr.waiters);
+	return bpipe_flow_admit(&ch->flow, req, held, now, grant);
 }
 
 /*
  * A write was not admitted: note why, and queue it or turn it away.
  *
- * Return: -EAGAIN, -EBPIPE_QUEUED, or 0 if there is room by now after all.
+ * Return: -EAGAIN, -EBPIPE_QUEUED, or 0 if things are otherwise by now.
  */
-static int bpipe_refuse_wr(struct bpipe_file *bf, const struct bpipe_request *req,
-			   enum bpipe_verdict verdict, struct bpipe_grant *grant,
-			   struct bpipe_waiter *w, u64 now)
+static int bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_request *req,
+			   enum bpipe_verdict verdict, struct bpipe_waiter *w, u64 now)
 {
 	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_grant grant;
 	bool throttled;
 	int ret = 0;
 
 	spin_lock_bh(&ch->lock);
 	if (verdict == BPIPE_WAIT_SPACE) {
-		ch->flow.refused = true;
-		bpipe_wake_readers_locked(ch);
+		bpipe_flow_refuse(&ch->flow);
+		bpipe_wake_readers_locked(ch, bpipe_ring_level(&ch->ring), false);
 		bpipe_set_trips_locked(ch);
-		if (bpipe_flow_admit(&ch->flow, req, bpipe_ring_held(&ch->ring), now,
-				     grant) != BPIPE_WAIT_SPACE) {
-			bpipe_settle_locked(ch);
-			goto out;
-		}
-	} else if (verdict == BPIPE_WAIT_TURN && list_empty(&ch->wr.waiters)) {
+	}
+	if (bpipe_ask_wr(ch, req, w, bpipe_ring_held(&ch->ring), now, &grant) != verdict) {
+		bpipe_settle_locked(ch);
 		goto out;
 	}
 
@@ -521,7 +527,9 @@ static int bpipe_refuse_wr(struct bpipe_file *bf, const struct bpipe_request *re
 	if (throttled)
 		bpipe_timer_by(&ch->wr.timer, now,
 			       req->nonblock ? bpipe_flow_poll_wait(&ch->flow, now) :
-			       grant->wait_ns);
+			       grant.wait_ns);
+	else if (verdict == BPIPE_WAIT_TURN)
+		throttled = bpipe_first_locked(&ch->wr)->delay == &ch->throttled;
 	if (req->nonblock) {
 		ch->again++;
 		bf->again++;
@@ -531,12 +539,10 @@ static int bpipe_refuse_wr(struct bpipe_file *bf, const struct bpipe_request *re
 		goto out;
 	}
 
-	/* Its turn is over if it has to wait for room, and goes on if for tokens. */
-	if (req->turn)
-		ch->flow.promised = throttled ? grant->want : 0;
-	w->promise = req->atomic ? req->len : min_t(u64, req->len, PIPE_BUF);
+	w->promise = bpipe_flow_promise(&ch->flow, req);
 	bpipe_queue_locked(&ch->wr, w, throttled ? &ch->throttled : &ch->blocked,
 			   throttled ? &bf->throttled : &bf->blocked);
+	bpipe_keep_promise_locked(ch);
 	ret = -EBPIPE_QUEUED;
 out:
 	spin_unlock_bh(&ch->lock);
@@ -563,11 +569,9 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	if (unlikely(ch->epipe && !READ_ONCE(ch->rd.open)))
 		return -EPIPE;
 
-	req->turn = w->queued && bpipe_first_locked(&ch->wr) == w;
-	req->behind = !req->turn && !list_empty(&ch->wr.waiters);
-	verdict = bpipe_flow_admit(&ch->flow, req, held, now, &grant);
+	verdict = bpipe_ask_wr(ch, req, w, held, now, &grant);
 	if (unlikely(verdict != BPIPE_GO))
-		return bpipe_refuse_wr(bf, req, verdict, &grant, w, now);
+		return bpipe_refuse_wr(bf, req, verdict, w, now);
 
 	n = req->atomic ? grant.bytes : min_t(u64, grant.bytes, BPIPE_CHUNK);
 	pagefault_disable();

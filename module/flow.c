@@ -153,14 +153,16 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 				    const struct bpipe_request *req, u64 level,
 				    u64 now, struct bpipe_grant *grant)
 {
-	u64 promised = req->turn ? 0 : flow->promised;
 	u64 room = flow->size - level;
-	u64 tokens, want;
+	u64 tokens, want, kept = 0;
 
-	if (req->behind && !req->nonblock)
+	if (req->behind && (!req->nonblock || bpipe_flow_shut(flow)))
 		return BPIPE_WAIT_TURN;
 
-	room -= min(room, promised);
+	if (!req->turn) {
+		kept = READ_ONCE(flow->promised.tokens);
+		room -= min(room, READ_ONCE(flow->promised.room));
+	}
 	if (room < (req->atomic ? req->len : 1))
 		return BPIPE_WAIT_SPACE;
 	grant->bytes = min(req->len, room);
@@ -169,14 +171,49 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 
 	tokens = bpipe_bucket_tokens(&flow->bucket, now);
 	want = bpipe_flow_want(flow, req);
-	if (tokens < min(promised + want, flow->bucket.burst)) {
-		grant->want = want;
+	if (tokens < min(kept + want, flow->bucket.burst)) {
 		grant->wait_ns = bpipe_bucket_wait(&flow->bucket, want, now);
 		return BPIPE_WAIT_TOKENS;
 	}
 	if (!req->atomic)
 		grant->bytes = min(grant->bytes, tokens);
 	return BPIPE_GO;
+}
+
+/**
+ * bpipe_flow_promise() - what to keep for a writer that has to wait
+ * @flow: the state
+ * @req: its request
+ *
+ * One that can be split is worth waking for an atomic write's worth of room.
+ */
+struct bpipe_promise bpipe_flow_promise(const struct bpipe_flow *flow,
+					const struct bpipe_request *req)
+{
+	return (struct bpipe_promise) {
+		.room = req->atomic ? req->len : min_t(u64, req->len, PIPE_BUF),
+		.tokens = bpipe_flow_want(flow, req),
+	};
+}
+
+/**
+ * bpipe_flow_keep() - keep something for the first of those that wait
+ * @flow: the state
+ * @promise: what; nothing if nobody waits
+ */
+void bpipe_flow_keep(struct bpipe_flow *flow, struct bpipe_promise promise)
+{
+	WRITE_ONCE(flow->promised.room, promise.room);
+	WRITE_ONCE(flow->promised.tokens, promise.tokens);
+}
+
+/**
+ * bpipe_flow_refuse() - a write found no room: shut the gate
+ * @flow: the state
+ */
+void bpipe_flow_refuse(struct bpipe_flow *flow)
+{
+	WRITE_ONCE(flow->refused, true);
 }
 
 /**
@@ -193,15 +230,15 @@ unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level)
 	unsigned int changed = 0;
 
 	if (level >= flow->high && !flow->pressured) {
-		flow->pressured = true;
+		WRITE_ONCE(flow->pressured, true);
 		return BPIPE_FLOW_ROSE;
 	}
 	if (level > flow->low || !bpipe_flow_shut(flow))
 		return 0;
 	if (flow->pressured)
 		changed = BPIPE_FLOW_FELL;
-	flow->pressured = false;
-	flow->refused = false;
+	WRITE_ONCE(flow->pressured, false);
+	WRITE_ONCE(flow->refused, false);
 	return changed | BPIPE_FLOW_OPENED;
 }
 
@@ -231,5 +268,5 @@ u64 bpipe_flow_window(const struct bpipe_flow *flow, u64 level, u64 now)
 u64 bpipe_flow_poll_wait(const struct bpipe_flow *flow, u64 now)
 {
 	return bpipe_bucket_wait(&flow->bucket,
-				 min_t(u64, flow->promised + PIPE_BUF, flow->bucket.burst), now);
+				 min(flow->promised.tokens + PIPE_BUF, flow->bucket.burst), now);
 }

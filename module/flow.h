@@ -2,6 +2,7 @@
 #ifndef BPIPE_FLOW_H
 #define BPIPE_FLOW_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
 
 /**
@@ -23,18 +24,32 @@ struct bpipe_bucket {
 };
 
 /**
+ * struct bpipe_promise - what is kept for a writer that waits
+ * @room: bytes of free space
+ * @tokens: bytes that the rate limit lets through
+ */
+struct bpipe_promise {
+	u64 room;
+	u64 tokens;
+};
+
+/**
  * struct bpipe_flow - the state that decides whether a write may go on
  * @size: capacity in bytes
  * @high: level that asserts pressure
  * @low: level that releases it
  * @pressured: the level reached @high and has not been back at @low since
  * @refused: a write found no room and the level has not been at @low since
- * @promised: bytes of room and tokens that belong to the writer whose turn it
- *	is among those that waited; not for those who come by
+ * @promised: what belongs to the first of the writers that wait, and not to
+ *	those who come by
  * @bucket: the rate limit
  *
  * While @pressured or @refused, the gate is shut: poll does not report the
- * channel as writable, and sleeping writers are left asleep. It opens at @low.
+ * channel as writable, sleeping writers are left asleep, and as long as there
+ * are any, nobody overtakes them. It opens at @low.
+ *
+ * Of these, @pressured, @refused and @promised may change while a writer asks:
+ * an old value costs it a second look, or a place in the order.
  */
 struct bpipe_flow {
 	u64 size;
@@ -42,7 +57,7 @@ struct bpipe_flow {
 	u64 low;
 	bool pressured;
 	bool refused;
-	u64 promised;
+	struct bpipe_promise promised;
 	struct bpipe_bucket bucket;
 };
 
@@ -66,7 +81,7 @@ enum bpipe_verdict {
  * @atomic: all of it at once, or nothing
  * @nonblock: it takes what it can get and does not wait
  * @turn: it has waited, and is the first of those that wait
- * @behind: others wait before it
+ * @behind: others wait, and before it
  */
 struct bpipe_request {
 	u64 len;
@@ -80,12 +95,10 @@ struct bpipe_request {
  * struct bpipe_grant - the answer to a request
  * @bytes: BPIPE_GO: how many bytes it may store
  * @wait_ns: BPIPE_WAIT_TOKENS: how long until enough tokens are there
- * @want: BPIPE_WAIT_TOKENS: how many that is
  */
 struct bpipe_grant {
 	u64 bytes;
 	u64 wait_ns;
-	u64 want;
 };
 
 /* What bpipe_flow_update() did: */
@@ -99,7 +112,7 @@ struct bpipe_grant {
  */
 static inline bool bpipe_flow_shut(const struct bpipe_flow *flow)
 {
-	return flow->pressured || flow->refused;
+	return READ_ONCE(flow->pressured) || READ_ONCE(flow->refused);
 }
 
 bool bpipe_flow_valid(const struct bpipe_flow *flow);
@@ -108,6 +121,10 @@ u64 bpipe_flow_default_burst(u64 rate);
 enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 				    const struct bpipe_request *req, u64 level,
 				    u64 now, struct bpipe_grant *grant);
+struct bpipe_promise bpipe_flow_promise(const struct bpipe_flow *flow,
+					const struct bpipe_request *req);
+void bpipe_flow_keep(struct bpipe_flow *flow, struct bpipe_promise promise);
+void bpipe_flow_refuse(struct bpipe_flow *flow);
 unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level);
 u64 bpipe_flow_window(const struct bpipe_flow *flow, u64 level, u64 now);
 u64 bpipe_flow_poll_wait(const struct bpipe_flow *flow, u64 now);

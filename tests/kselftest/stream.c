@@ -131,6 +131,23 @@ TEST_F(channel, waiting_writers_go_first_come_first_served)
 	EXPECT_EQ(1000 + 1001 + 1002 + 1003, queued(self->rd));
 }
 
+TEST_F(channel, nobody_overtakes_a_sleeping_writer_before_low)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	ASSERT_EQ(1000, take(self->rd, 1000));
+	EXPECT_EQ(500, put(self->wr, 500));
+	helper_start(&h, self->wrb, true, 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	EXPECT_EQ(-1, put(self->wr, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	ASSERT_EQ(SIZE - LOW, take(self->rd, SIZE - LOW));
+	EXPECT_EQ(1000, helper_end(&h));
+	EXPECT_EQ(1, put(self->wr, 1));
+}
+
 static void nothing(int sig)
 {
 }
