@@ -138,6 +138,16 @@ struct bpipe_file {
 	struct bpipe_delay starved;
 };
 
+static inline bool bpipe_is_writer(const struct bpipe_file *bf)
+{
+	return bf->mode & FMODE_WRITE;
+}
+
+static inline bool bpipe_is_reader(const struct bpipe_file *bf)
+{
+	return bf->mode & FMODE_READ;
+}
+
 /* How a caller wants to be treated when nothing can be done at once: */
 #define BPIPE_NONBLOCK	0x1	/* do not wait for the other side: O_NONBLOCK */
 #define BPIPE_NOWAIT	0x2	/* do not sleep at all: IOCB_NOWAIT */
@@ -154,23 +164,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table *wait);
 int bpipe_channel_fasync(struct bpipe_file *bf, int fd, struct file *file, int on);
 
-int bpipe_channel_configure(struct bpipe_channel *ch, const struct bpipe_config *set);
-void bpipe_channel_config(struct bpipe_channel *ch, struct bpipe_config *config);
-int bpipe_channel_set_reader(struct bpipe_file *bf, const struct bpipe_reader *set);
-void bpipe_channel_window(struct bpipe_channel *ch, struct bpipe_window *window);
-u64 bpipe_channel_waits_locked(struct bpipe_side *side, u64 now);
 void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events);
-
-/* SET_CONFIG fields and SET_READER fields that this module knows */
-#define BPIPE_CFG_KNOWN	(BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | \
-			 BPIPE_CFG_RATE | BPIPE_CFG_BURST | BPIPE_CFG_MODE | \
-			 BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE)
-#define BPIPE_READER_KNOWN	(BPIPE_READER_THRESHOLD | BPIPE_READER_DELAY)
-
-/* The module-wide account of buffer memory, in bytes; see channel.c. */
-u64 bpipe_memory(void);
-u64 bpipe_memory_max(void);
-void bpipe_memory_set_max(u64 bytes);
 
 extern struct class bpipe_class;
 extern const struct file_operations bpipe_fops;

@@ -12,6 +12,7 @@
 #include <asm/ioctls.h>
 
 #include "channel.h"
+#include "config.h"
 
 /**
  * bpipe_file_may_configure() - may the caller change the channel?
@@ -67,14 +68,14 @@ static int bpipe_ioctl_set_config(struct file *file, const void __user *arg, siz
 	if (!bpipe_file_may_configure(file))
 		return -EPERM;
 	ret = bpipe_get_struct(&config, sizeof(config), BPIPE_CONFIG_SIZE_VER0, arg, size);
-	return ret ?: bpipe_channel_configure(bf->ch, &config);
+	return ret ?: bpipe_config_set(bf->ch, &config);
 }
 
 static int bpipe_ioctl_get_config(struct bpipe_file *bf, void __user *arg, size_t size)
 {
 	struct bpipe_config config;
 
-	bpipe_channel_config(bf->ch, &config);
+	bpipe_config_get(bf->ch, &config);
 	return bpipe_put_struct(arg, size, BPIPE_CONFIG_SIZE_VER0, &config, sizeof(config));
 }
 
@@ -90,7 +91,7 @@ static int bpipe_ioctl_get_window(struct bpipe_file *bf, void __user *arg, size_
 {
 	struct bpipe_window window;
 
-	bpipe_channel_window(bf->ch, &window);
+	bpipe_stats_window(bf->ch, &window);
 	return bpipe_put_struct(arg, size, BPIPE_WINDOW_SIZE_VER0, &window, sizeof(window));
 }
 
@@ -110,7 +111,7 @@ static int bpipe_ioctl_set_reader(struct bpipe_file *bf, const void __user *arg,
 	int ret;
 
 	ret = bpipe_get_struct(&reader, sizeof(reader), BPIPE_READER_SIZE_VER0, arg, size);
-	return ret ?: bpipe_channel_set_reader(bf, &reader);
+	return ret ?: bpipe_config_set_reader(bf, &reader);
 }
 
 static int bpipe_ioctl_get_events(struct bpipe_file *bf, void __user *arg, size_t size)

@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 
+#include "buffer.h"
 #include "channel.h"
 #include "compat.h"
 
@@ -57,7 +58,7 @@ static int __init bpipe_init(void)
 	int ret;
 
 	/* All buffers together: an eighth of the memory, until told otherwise. */
-	bpipe_memory_set_max((u64)totalram_pages() * PAGE_SIZE / 8);
+	bpipe_buffer_set_max((u64)totalram_pages() * PAGE_SIZE / 8);
 
 	ret = class_register(&bpipe_class);
 	if (ret)

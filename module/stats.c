@@ -7,6 +7,7 @@
 #include <linux/seq_file.h>
 
 #include "channel.h"
+#include "wait.h"
 
 /**
  * bpipe_stats_snapshot() - GET_STATS: all counters, as of one moment
@@ -48,8 +49,8 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 		.throttled = ch->throttled.times,
 		.throttled_ns = bpipe_delay_ns(&ch->throttled, now),
 		.state_since_ns = ch->state_since,
-		.write_wait_ns = bpipe_channel_waits_locked(&ch->wr, now),
-		.read_wait_ns = bpipe_channel_waits_locked(&ch->rd, now),
+		.write_wait_ns = bpipe_wait_longest_locked(&ch->wr, now),
+		.read_wait_ns = bpipe_wait_longest_locked(&ch->rd, now),
 		.state = ch->flow.pressured ? BPIPE_STATE_PRESSURED : BPIPE_STATE_NORMAL,
 		.readers = ch->rd.open,
 		.writers = ch->wr.open,
@@ -59,6 +60,29 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	spin_unlock_bh(&ch->lock);
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
+}
+
+/**
+ * bpipe_stats_window() - GET_WINDOW
+ * @ch: the channel
+ * @window: filled in
+ *
+ * Context: does not sleep.
+ */
+void bpipe_stats_window(struct bpipe_channel *ch, struct bpipe_window *window)
+{
+	u64 level, now;
+
+	spin_lock_bh(&ch->lock);
+	level = bpipe_ring_level(&ch->ring);
+	now = ktime_get_ns();
+	*window = (struct bpipe_window) {
+		.window = bpipe_flow_window(&ch->flow, level, now),
+		.space = ch->flow.size - level,
+		.tokens = bpipe_bucket_tokens(&ch->flow.bucket, now),
+		.wait_ns = bpipe_flow_poll_wait(&ch->flow, now),
+	};
+	spin_unlock_bh(&ch->lock);
 }
 
 /**

@@ -7,6 +7,7 @@
 struct bpipe_channel;
 struct bpipe_file;
 struct bpipe_stats;
+struct bpipe_window;
 struct seq_file;
 
 /**
@@ -57,6 +58,7 @@ static inline u64 bpipe_delay_ns(const struct bpipe_delay *delay, u64 now)
 }
 
 void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats);
+void bpipe_stats_window(struct bpipe_channel *ch, struct bpipe_window *window);
 void bpipe_stats_reset_peaks(struct bpipe_channel *ch);
 void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf);
 

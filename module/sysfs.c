@@ -9,7 +9,9 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
+#include "buffer.h"
 #include "channel.h"
+#include "config.h"
 #include "compat.h"
 
 static struct bpipe_channel *to_channel(struct device *dev)
@@ -40,7 +42,7 @@ static ssize_t bpipe_store(struct device *dev, const char *buf, size_t count,
 	set->burst = value;
 	set->hold = min_t(u64, value, U32_MAX);
 	set->epipe = min_t(u64, value, U32_MAX);
-	ret = bpipe_channel_configure(to_channel(dev), set);
+	ret = bpipe_config_set(to_channel(dev), set);
 	return ret ?: count;
 }
 
@@ -50,7 +52,7 @@ static ssize_t _name##_show(struct device *dev, struct device_attribute *attr,	\
 {										\
 	struct bpipe_config config;						\
 										\
-	bpipe_channel_config(to_channel(dev), &config);				\
+	bpipe_config_get(to_channel(dev), &config);				\
 	return sysfs_emit(buf, "%llu\n", (u64)config._name);			\
 }
 
@@ -180,14 +182,14 @@ const struct attribute_group *bpipe_channel_groups[] = { &bpipe_channel_group, N
 static ssize_t memory_show(BPIPE_CLASS_ATTR_CONST struct class *class,
 			   BPIPE_CLASS_ATTR_CONST struct class_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%llu\n", bpipe_memory());
+	return sysfs_emit(buf, "%llu\n", bpipe_buffer_used());
 }
 static CLASS_ATTR_RO(memory);
 
 static ssize_t memory_max_show(BPIPE_CLASS_ATTR_CONST struct class *class,
 			       BPIPE_CLASS_ATTR_CONST struct class_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%llu\n", bpipe_memory_max());
+	return sysfs_emit(buf, "%llu\n", bpipe_buffer_max());
 }
 
 static ssize_t memory_max_store(BPIPE_CLASS_ATTR_CONST struct class *class,
@@ -199,7 +201,7 @@ static ssize_t memory_max_store(BPIPE_CLASS_ATTR_CONST struct class *class,
 
 	if (ret)
 		return ret;
-	bpipe_memory_set_max(value);
+	bpipe_buffer_set_max(value);
 	return count;
 }
 static CLASS_ATTR_RW(memory_max);

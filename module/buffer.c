@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory for what the channels hold. All buffers together stay below a cap,
+ * beside being charged to the memory cgroup of whoever asks for them.
+ */
+
+#include <linux/atomic.h>
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <linux/vmalloc.h>
+
+#include "buffer.h"
+
+static atomic64_t bpipe_buffer_bytes;
+static u64 bpipe_buffer_cap;
+
+/**
+ * bpipe_buffer_used() - bytes of all buffers together
+ */
+u64 bpipe_buffer_used(void)
+{
+	return atomic64_read(&bpipe_buffer_bytes);
+}
+
+/**
+ * bpipe_buffer_max() - the most that they may be
+ */
+u64 bpipe_buffer_max(void)
+{
+	return READ_ONCE(bpipe_buffer_cap);
+}
+
+/**
+ * bpipe_buffer_set_max() - change it, for buffers to come
+ * @bytes: the most
+ */
+void bpipe_buffer_set_max(u64 bytes)
+{
+	WRITE_ONCE(bpipe_buffer_cap, bytes);
+}
+
+/**
+ * bpipe_buffer_free() - give a buffer back
+ * @data: the buffer
+ * @size: what was asked for
+ *
+ * Context: may sleep.
+ */
+void bpipe_buffer_free(void *data, size_t size)
+{
+	vfree(data);
+	atomic64_sub(PAGE_ALIGN(size), &bpipe_buffer_bytes);
+}
+
+/**
+ * bpipe_buffer_alloc() - get a buffer
+ * @size: bytes
+ *
+ * Context: may sleep.
+ * Return: the buffer; or ERR_PTR: -ENOSPC (the cap is reached), -ENOMEM.
+ */
+void *bpipe_buffer_alloc(size_t size)
+{
+	size_t bytes = PAGE_ALIGN(size);
+	void *data;
+
+	if (atomic64_add_return(bytes, &bpipe_buffer_bytes) > bpipe_buffer_max()) {
+		atomic64_sub(bytes, &bpipe_buffer_bytes);
+		return ERR_PTR(-ENOSPC);
+	}
+	/* RETRY_MAYFAIL: a memory cgroup at its limit is an error, not a kill. */
+	data = __vmalloc(bytes, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	if (!data) {
+		atomic64_sub(bytes, &bpipe_buffer_bytes);
+		return ERR_PTR(-ENOMEM);
+	}
+	return data;
+}

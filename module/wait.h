@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef BPIPE_WAIT_H
+#define BPIPE_WAIT_H
+
+#include <linux/err.h>
+#include <linux/list.h>
+#include <linux/poll.h>
+
+#include <asm/barrier.h>
+
+#include "channel.h"
+
+/* Internal: the caller was queued and has to sleep. Never seen by users. */
+#define EBPIPE_QUEUED	(MAX_ERRNO - 1)
+
+/**
+ * struct bpipe_waiter - a sleeping reader or writer, on its own stack
+ * @node: in its side's queue
+ * @task: whom to wake
+ * @delay: the channel's account that this sleep goes to
+ * @file_delay: the open file's account
+ * @queued_at: since when it waits
+ * @since: when this sleep began
+ * @threshold: readers: level to be woken at
+ * @delay_ns: readers: or when data has waited so long; 0 for never
+ * @promise: writers: what is kept for it once it is the first
+ * @queued: it is in the queue
+ * @woken: it has been told to look again
+ * @progress: it moved bytes since it was queued
+ * @timed: writers: it waits for tokens, and the timer was started for it
+ */
+struct bpipe_waiter {
+	struct list_head node;
+	struct task_struct *task;
+	struct bpipe_delay *delay;
+	struct bpipe_delay *file_delay;
+	u64 queued_at;
+	u64 since;
+	u64 threshold;
+	u64 delay_ns;
+	struct bpipe_promise promise;
+	bool queued;
+	bool woken;
+	bool progress;
+	bool timed;
+};
+
+/* First of the queue, or NULL. Without the lock, as good as the moment is. */
+static inline struct bpipe_waiter *bpipe_wait_first(struct bpipe_side *side)
+{
+	return list_first_entry_or_null(&side->waiters, struct bpipe_waiter, node);
+}
+
+void bpipe_wait_init(struct bpipe_channel *ch);
+void bpipe_wait_uninit(struct bpipe_channel *ch);
+
+void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_side *side,
+			     struct bpipe_waiter *w, struct bpipe_delay *delay,
+			     struct bpipe_delay *file_delay);
+int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w);
+void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w);
+u64 bpipe_wait_longest_locked(struct bpipe_side *side, u64 now);
+
+void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns);
+void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due);
+void bpipe_wait_wake_all_locked(struct bpipe_side *side, __poll_t events, int band);
+void bpipe_wait_set_trips_locked(struct bpipe_channel *ch);
+void bpipe_wait_settle_locked(struct bpipe_channel *ch);
+void bpipe_wait_settle(struct bpipe_channel *ch);
+
+/**
+ * bpipe_wait_settle_write() - look at the readers' trip wire, after push()
+ * @ch: the channel
+ *
+ * Context: does not sleep; no lock held.
+ */
+static inline void bpipe_wait_settle_write(struct bpipe_channel *ch)
+{
+	smp_mb();	/* barrier [B] of the writers; see wait.c */
+	if (bpipe_ring_level(&ch->ring) >= READ_ONCE(ch->trip_up))
+		bpipe_wait_settle(ch);
+}
+
+/**
+ * bpipe_wait_settle_read() - look at the writers' trip wire, after pop()
+ * @ch: the channel
+ *
+ * Context: does not sleep; no lock held.
+ */
+static inline void bpipe_wait_settle_read(struct bpipe_channel *ch)
+{
+	smp_mb();	/* barrier [B] of the readers; see wait.c */
+	if ((long)bpipe_ring_level(&ch->ring) <= READ_ONCE(ch->trip_down))
+		bpipe_wait_settle(ch);
+}
+
+#endif /* BPIPE_WAIT_H */
