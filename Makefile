@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# make help says what there is.
+# make help says what there is. Kbuild has what the module is made of.
 
-VERSION := 0.1.0
-KDIR ?= /lib/modules/$(shell uname -r)/build
+VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+KVER ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KVER)/build
 PREFIX ?= /usr/local
 BUILD := build
 
@@ -14,30 +15,39 @@ TOOLS_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -Imodule/uapi -Iuserspace/lib \
 TOOLS := bpipe-load bpipectl
 TOOL_LIBS := -ljson-c -lpthread
 
-.PHONY: all module tools check lint setup load unload clean help
+# A kernel built by clang takes only modules built by clang.
+kernel_llvm = $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/.config $(KDIR)/include/config/auto.conf),LLVM=1)
+
+.PHONY: all module tools demo check lint install uninstall dkms load unload clean help
 
 all: module tools
 
 help:
 	@echo 'make            build bpipe.ko for the running kernel, and the tools'
-	@echo 'make module     the module alone (KDIR=... for another kernel'\''s headers)'
-	@echo 'make tools      the tools alone, into $(BUILD)/bin'
-	@echo 'make check      build all, check the style, run the tests in a virtual machine'
+	@echo 'make demo       see it work, in a virtual machine'
+	@echo 'make check      check the style, run the tests in virtual machines'
+	@echo 'make lint       check the style'
+	@echo
+	@echo 'make module     bpipe.ko alone (KVER=... or KDIR=... for another kernel)'
+	@echo 'make tools      bpipectl and bpipe-load alone, into $(BUILD)/bin'
 	@echo 'make load       insmod bpipe.ko; make unload: rmmod it'
+	@echo 'make install    module, tools, manual pages and udev rule (PREFIX=$(PREFIX), DESTDIR=)'
+	@echo 'make uninstall  remove them'
+	@echo 'make dkms       have DKMS build the module for this kernel and those to come'
 	@echo 'make clean      remove what was built'
 
 module:
 	@test -e $(KDIR)/Makefile || { \
-		echo 'bpipe: no headers for kernel $(shell uname -r) in $(KDIR)'; \
-		echo 'bpipe: try: apt-get install linux-headers-$(shell uname -r)'; exit 1; }
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+		echo 'bpipe: no headers for kernel $(KVER) in $(KDIR)'; \
+		echo 'bpipe: try: sudo apt-get install linux-headers-$(KVER)'; exit 1; } >&2
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(kernel_llvm) modules
 
 lib_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard userspace/lib/*.c))
 objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard userspace/$(1)/*.c))
 
 tools: $(TOOLS:%=$(BUILD)/bin/%)
 
-$(BUILD)/obj/%.o: %.c
+$(BUILD)/obj/%.o: %.c dkms.conf
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(TOOLS_CFLAGS) -c -o $@ $<
 
@@ -50,8 +60,14 @@ endef
 $(foreach t,$(TOOLS),$(eval $(call tool,$(t))))
 -include $(lib_objects:.o=.d)
 
+demo:
+	@tests/demo/run
+
 check:
 	@tests/check
+
+lint:
+	@tests/lint
 
 load:
 	insmod bpipe.ko
@@ -59,7 +75,49 @@ load:
 unload:
 	rmmod bpipe
 
+# Where things go: installed by the one list, removed by the same.
+define installed
+$(PREFIX)/bin/bpipectl
+$(PREFIX)/bin/bpipe-load
+$(PREFIX)/include/linux/bpipe.h
+$(PREFIX)/share/man/man1/bpipectl.1
+$(PREFIX)/share/man/man1/bpipe-load.1
+$(PREFIX)/share/man/man4/bpipe.4
+$(PREFIX)/share/bash-completion/completions/bpipectl
+$(PREFIX)/lib/udev/rules.d/60-bpipe.rules
+$(PREFIX)/lib/sysusers.d/bpipe.conf
+endef
+sources := $(BUILD)/bin module/uapi/linux userspace/man userspace/completion userspace/udev
+source_of = $(firstword $(wildcard $(addsuffix /$(notdir $(1)),$(sources))))
+
+install: all
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) \
+		INSTALL_MOD_DIR=updates modules_install
+	$(if $(DESTDIR),,depmod $(KVER))
+	$(foreach f,$(installed),$(call install_one,$(f)))
+	$(if $(DESTDIR),,$(settle_udev))
+
+define install_one
+install -D -m $(if $(findstring /bin/,$(1)),755,644) $(call source_of,$(1)) $(DESTDIR)$(1)
+
+endef
+
+# The group, and the node's being in it, without a restart; where udev is.
+settle_udev = -systemd-sysusers $(PREFIX)/lib/sysusers.d/bpipe.conf; \
+	udevadm control --reload; udevadm trigger --subsystem-match=bpipe
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(installed)) \
+		$(DESTDIR)/lib/modules/$(KVER)/updates/bpipe.ko*
+	$(if $(DESTDIR),,depmod $(KVER))
+
+dkms:
+	rm -rf /usr/src/bpipe-$(VERSION)
+	mkdir -p /usr/src/bpipe-$(VERSION)
+	cp -r Kbuild Makefile dkms.conf module /usr/src/bpipe-$(VERSION)
+	dkms install -m bpipe -v $(VERSION) -k $(KVER) --force
+
 clean:
 	rm -rf $(BUILD)
-	rm -f *.o *.ko *.mod *.mod.c .*.cmd modules.order Module.symvers \
+	rm -f *.o *.ko *.mod *.mod.c .*.cmd modules.order Module.symvers .module-common.o \
 		module/*.o module/.*.cmd
