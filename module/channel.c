@@ -20,7 +20,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
-#include <linux/wait.h>
+#include <linux/wait_bit.h>
 
 #include "buffer.h"
 #include "channel.h"
@@ -34,7 +34,6 @@
 
 /* Channels not yet freed; unloading waits until there are none. */
 static atomic_t bpipe_channels;
-static DECLARE_WAIT_QUEUE_HEAD(bpipe_channels_wait);
 
 /*
  * Would a reader of @bf that finds nothing be told end-of-file? Not while
@@ -45,7 +44,7 @@ static bool bpipe_at_end_locked(const struct bpipe_file *bf)
 	const struct bpipe_channel *ch = bf->ch;
 
 	return !ch->wr.open && !ch->hold &&
-	       (bf->read_any || ch->writer_opens != bf->opens_before);
+	       (READ_ONCE(bf->read_any) || ch->writer_opens != bf->opens_before);
 }
 
 static int bpipe_side_lock(struct bpipe_side *side, unsigned int how)
@@ -73,14 +72,19 @@ static enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct bpipe_re
  * Return: -EAGAIN, -EBPIPE_QUEUED, or 0 if things are otherwise by now.
  */
 static int bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_request *req,
-			   enum bpipe_verdict verdict, struct bpipe_waiter *w, u64 now)
+			   enum bpipe_verdict verdict, struct bpipe_waiter *w, bool first,
+			   u64 now)
 {
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_grant grant;
 	bool throttled;
+	u64 wait_ns;
 	int ret = 0;
 
 	spin_lock_bh(&ch->lock);
+	/* The last reader, as it left, woke only those in the queue. */
+	if (ch->epipe && !ch->rd.open)
+		goto out;
 	if (verdict == BPIPE_WAIT_SPACE) {
 		bpipe_flow_refuse(&ch->flow);
 		bpipe_wait_wake_readers_locked(ch, bpipe_ring_level(&ch->ring), false);
@@ -91,24 +95,26 @@ static int bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_request *req,
 		goto out;
 	}
 
-	throttled = verdict == BPIPE_WAIT_TOKENS;
-	if (throttled)
-		bpipe_wait_timer_by(&ch->wr.timer, now,
-				    req->nonblock ? bpipe_flow_poll_wait(&ch->flow, now) :
-				    grant.wait_ns);
-	else if (verdict == BPIPE_WAIT_TURN)
-		throttled = bpipe_wait_first(&ch->wr)->delay == &ch->throttled;
+	throttled = verdict == BPIPE_WAIT_TOKENS ||
+		    (verdict == BPIPE_WAIT_TURN &&
+		     bpipe_wait_first(&ch->wr)->delay == &ch->throttled);
 	if (req->nonblock) {
-		ch->again++;
-		bf->again++;
-		ch->throttled.times += throttled;
-		bf->throttled.times += throttled;
+		/* Whoever polls on is told when there are tokens for them. */
+		bpipe_flow_writable(&ch->flow, now, &wait_ns);
+		if (verdict == BPIPE_WAIT_TOKENS && wait_ns != U64_MAX)
+			bpipe_wait_timer_by(&ch->wr.timer, now, wait_ns);
+		ch->again += first;
+		bf->again += first;
+		ch->throttled.times += first && throttled;
+		bf->throttled.times += first && throttled;
 		ret = -EAGAIN;
 		goto out;
 	}
 
+	if (verdict == BPIPE_WAIT_TOKENS)
+		bpipe_wait_timer_by(&ch->wr.timer, now, grant.wait_ns);
 	w->promise = bpipe_flow_promise(&ch->flow, req);
-	bpipe_wait_queue_locked(ch, &ch->wr, w, throttled ? &ch->throttled : &ch->blocked,
+	bpipe_wait_queue_locked(ch, w, throttled ? &ch->throttled : &ch->blocked,
 				throttled ? &bf->throttled : &bf->blocked);
 	w->timed = verdict == BPIPE_WAIT_TOKENS;
 	ret = -EBPIPE_QUEUED;
@@ -139,7 +145,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 
 	verdict = bpipe_ask_wr(ch, req, w, held, now, &grant);
 	if (unlikely(verdict != BPIPE_GO))
-		return bpipe_refuse_wr(bf, req, verdict, w, now);
+		return bpipe_refuse_wr(bf, req, verdict, w, first, now);
 
 	n = req->atomic ? grant.bytes : min_t(u64, grant.bytes, BPIPE_CHUNK);
 	pagefault_disable();
@@ -157,13 +163,14 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	ch->wr.traffic.calls += first;
 	bf->written.bytes += done;
 	bf->written.calls += first;
-	ch->peak = max(ch->peak, held + done);
+	held = bpipe_ring_held(&ch->ring);
+	ch->peak = max(ch->peak, held);
 	if (ch->flow.bucket.rate) {
 		spin_lock_bh(&ch->lock);
 		bpipe_bucket_take(&ch->flow.bucket, done, now);
 		spin_unlock_bh(&ch->lock);
 	}
-	trace_bpipe_write(ch, done, held + done);
+	trace_bpipe_write(ch, done, held);
 	return done;
 }
 
@@ -171,7 +178,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
  * bpipe_channel_write() - write to a channel
  * @bf: the open file, open for writing
  * @from: what to write; advanced by what was taken
- * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT
+ * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT, BPIPE_NOSIGNAL
  *
  * Up to PIPE_BUF bytes are stored at once or not at all.
  *
@@ -190,7 +197,9 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	if (!req.len)
 		return 0;
 	req.atomic = req.len <= PIPE_BUF;
-	req.nonblock = how;
+	req.nonblock = how & BPIPE_NONBLOCK;
+	self.side = &ch->wr;
+	self.file = bf;
 	self.queued = false;
 	self.progress = false;
 
@@ -226,7 +235,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 		}
 	}
 	bpipe_wait_leave(ch, &self);
-	if (unlikely(ret == -EPIPE) && !done)
+	if (unlikely(ret == -EPIPE) && !done && !(how & BPIPE_NOSIGNAL))
 		send_sig(SIGPIPE, current, 0);
 	return done ? done : ret;
 }
@@ -246,14 +255,12 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_waiter *w, unsign
 	if (bpipe_at_end_locked(bf)) {
 		/* The last writer wrote before it closed. */
 		ret = bpipe_ring_queued(&ch->ring) ? 1 : 0;
-	} else if (how) {
+	} else if (how & BPIPE_NONBLOCK) {
 		ret = bpipe_ring_queued(&ch->ring) ? 1 : -EAGAIN;
 	} else {
 		/* A delay runs from the first byte that comes now. */
 		hrtimer_try_to_cancel(&ch->rd.timer);
-		w->threshold = bf->threshold;
-		w->delay_ns = bf->delay_ns;
-		bpipe_wait_queue_locked(ch, &ch->rd, w, &ch->starved, &bf->starved);
+		bpipe_wait_queue_locked(ch, w, &ch->starved, &bf->starved);
 		bpipe_wait_set_trips_locked(ch);
 		if (bpipe_ring_queued(&ch->ring))
 			w->woken = true;
@@ -296,7 +303,7 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 	ch->rd.traffic.calls += first;
 	bf->read.bytes += done;
 	bf->read.calls += first;
-	bf->read_any = true;
+	WRITE_ONCE(bf->read_any, true);
 	trace_bpipe_read(ch, done, queued - done);
 	return done;
 }
@@ -320,6 +327,8 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 
 	if (!iov_iter_count(to))
 		return 0;
+	self.side = &ch->rd;
+	self.file = bf;
 	self.queued = false;
 	self.progress = false;
 
@@ -392,16 +401,15 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 	if (bpipe_is_writer(bf)) {
 		if (ch->epipe && !ch->rd.open) {
 			mask |= EPOLLOUT | EPOLLWRNORM | EPOLLERR;
-		} else if (!bpipe_flow_shut(&ch->flow)) {
+		} else {
 			now = ktime_get_ns();
-			wait_ns = bpipe_flow_poll_wait(&ch->flow, now);
-			if (wait_ns)
-				bpipe_wait_timer_by(&ch->wr.timer, now, wait_ns);
-			else
+			if (bpipe_flow_writable(&ch->flow, now, &wait_ns))
 				mask |= EPOLLOUT | EPOLLWRNORM;
+			else if (wait_ns && wait_ns != U64_MAX)
+				bpipe_wait_timer_by(&ch->wr.timer, now, wait_ns);
 		}
 	}
-	if (bf->high_seen != ch->high_events || bf->low_seen != ch->low_events)
+	if (bf->listens && (bf->high_seen != ch->high_events || bf->low_seen != ch->low_events))
 		mask |= EPOLLPRI;
 	spin_unlock_bh(&ch->lock);
 	return mask;
@@ -451,6 +459,7 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	bf->ch = ch;
 	bf->mode = mode & (FMODE_READ | FMODE_WRITE);
 	bf->threshold = 1;
+	bf->listens = !bf->mode;
 
 	spin_lock_bh(&ch->lock);
 	bf->high_seen = ch->high_events;
@@ -458,11 +467,11 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	/* A writer that is there counts as seen. */
 	bf->opens_before = ch->writer_opens - (ch->wr.open ? 1 : 0);
 	if (bpipe_is_writer(bf)) {
-		ch->wr.open++;
+		WRITE_ONCE(ch->wr.open, ch->wr.open + 1);
 		ch->writer_opens++;
 	}
 	if (bpipe_is_reader(bf))
-		ch->rd.open++;
+		WRITE_ONCE(ch->rd.open, ch->rd.open + 1);
 	list_add_tail(&bf->node, &ch->files);
 	spin_unlock_bh(&ch->lock);
 	return bf;
@@ -480,10 +489,16 @@ void bpipe_channel_release(struct bpipe_file *bf)
 
 	spin_lock_bh(&ch->lock);
 	list_del(&bf->node);
-	if (bpipe_is_reader(bf) && !--ch->rd.open && ch->epipe)
-		bpipe_wait_wake_all_locked(&ch->wr, EPOLLOUT | EPOLLERR, POLL_OUT);
-	if (bpipe_is_writer(bf) && !--ch->wr.open)
-		bpipe_wait_wake_all_locked(&ch->rd, EPOLLIN | EPOLLHUP, POLL_IN);
+	if (bpipe_is_reader(bf)) {
+		WRITE_ONCE(ch->rd.open, ch->rd.open - 1);
+		if (!ch->rd.open && ch->epipe)
+			bpipe_wait_wake_all_locked(&ch->wr, EPOLLOUT | EPOLLERR, POLL_OUT);
+	}
+	if (bpipe_is_writer(bf)) {
+		WRITE_ONCE(ch->wr.open, ch->wr.open - 1);
+		if (!ch->wr.open)
+			bpipe_wait_wake_all_locked(&ch->rd, EPOLLIN | EPOLLHUP, POLL_IN);
+	}
 	bpipe_wait_settle_locked(ch);
 	spin_unlock_bh(&ch->lock);
 
@@ -503,6 +518,10 @@ void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
 	struct bpipe_channel *ch = bf->ch;
 
 	spin_lock_bh(&ch->lock);
+	if (!bf->listens) {
+		bf->high_seen = ch->high_events;
+		bf->low_seen = ch->low_events;
+	}
 	*events = (struct bpipe_events) {
 		.events = (bf->high_seen != ch->high_events ? BPIPE_EVENT_HIGH : 0) |
 			  (bf->low_seen != ch->low_events ? BPIPE_EVENT_LOW : 0),
@@ -512,6 +531,7 @@ void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
 		.low_events = ch->low_events,
 		.time_ns = ch->event_ns,
 	};
+	bf->listens = true;
 	bf->high_seen = ch->high_events;
 	bf->low_seen = ch->low_events;
 	spin_unlock_bh(&ch->lock);
@@ -526,7 +546,7 @@ static void bpipe_channel_free(struct device *dev)
 		bpipe_buffer_free(ch->ring.data, ch->ring.size);
 	kfree(ch);
 	if (atomic_dec_and_test(&bpipe_channels))
-		wake_up(&bpipe_channels_wait);
+		wake_up_var(&bpipe_channels);
 }
 
 /**
@@ -612,5 +632,5 @@ void bpipe_channel_destroy(struct bpipe_channel *ch)
  */
 void bpipe_channel_drain(void)
 {
-	wait_event(bpipe_channels_wait, !atomic_read(&bpipe_channels));
+	wait_var_event(&bpipe_channels, !atomic_read(&bpipe_channels));
 }

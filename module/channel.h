@@ -111,6 +111,7 @@ struct bpipe_channel {
  *	counting a writer that was there
  * @threshold: wake this file's readers at so many bytes
  * @delay_ns: or when data has waited so long; 0 for never
+ * @listens: events are kept for this file
  * @high_seen: the channel's high_events as last told to this file
  * @low_seen: the channel's low_events, likewise
  * @written: what was written here, guarded by the writers' lock
@@ -128,6 +129,7 @@ struct bpipe_file {
 	u64 opens_before;
 	u64 threshold;
 	u64 delay_ns;
+	bool listens;
 	u64 high_seen;
 	u64 low_seen;
 	struct bpipe_traffic written;
@@ -150,7 +152,8 @@ static inline bool bpipe_is_reader(const struct bpipe_file *bf)
 
 /* How a caller wants to be treated when nothing can be done at once: */
 #define BPIPE_NONBLOCK	0x1	/* do not wait for the other side: O_NONBLOCK */
-#define BPIPE_NOWAIT	0x2	/* do not sleep at all: IOCB_NOWAIT */
+#define BPIPE_NOWAIT	0x2	/* do not sleep at all: IOCB_NOWAIT; with the former */
+#define BPIPE_NOSIGNAL	0x4	/* no SIGPIPE: IOCB_NOSIGNAL */
 
 struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size);
 void bpipe_channel_destroy(struct bpipe_channel *ch);

@@ -31,6 +31,10 @@ static inline void bpipe_hrtimer_setup(struct hrtimer *timer,
 #define bpipe_splice_read generic_file_splice_read
 #endif
 
+#ifndef IOCB_NOSIGNAL
+#define IOCB_NOSIGNAL 0
+#endif
+
 /* The class callbacks' arguments became const. */
 #ifdef BPIPE_HAVE_CONST_DEVNODE
 #define BPIPE_DEVNODE_CONST const

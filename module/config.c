@@ -3,9 +3,12 @@
  * What users set: of a channel, and of an open file.
  */
 
+#include <linux/ctype.h>
 #include <linux/err.h>
+#include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
+#include <linux/overflow.h>
 #include <linux/string.h>
 
 #include "buffer.h"
@@ -14,9 +17,48 @@
 #include "trace.h"
 #include "wait.h"
 
+/**
+ * bpipe_config_parse() - a number as users write it
+ * @text: decimal digits, then K, M, G or nothing (powers of 1024), then perhaps
+ *	a newline
+ * @value: where to put it
+ *
+ * memparse() would take other things, and let large numbers wrap.
+ *
+ * Return: 0, -EINVAL, or -ERANGE.
+ */
+int bpipe_config_parse(const char *text, u64 *value)
+{
+	static const char units[] = "KMG";
+	char number[sizeof("18446744073709551615")];
+	size_t digits = strspn(text, "0123456789");
+	const char *unit;
+	u64 count;
+	int ret;
+
+	if (digits >= sizeof(number))
+		return -ERANGE;
+	strscpy(number, text, digits + 1);
+	ret = kstrtou64(number, 10, &count);
+	if (ret)
+		return ret;
+
+	text += digits;
+	unit = *text ? strchr(units, toupper(*text)) : NULL;
+	if (unit) {
+		text++;
+		if (check_shl_overflow(count, 10 * (unit - units + 1), &count))
+			return -ERANGE;
+	}
+	if (strcmp(text, "") && strcmp(text, "\n"))
+		return -EINVAL;
+	*value = count;
+	return 0;
+}
+
 /* What @set would make of the flow's settings; the state stays. */
-static void bpipe_plan(const struct bpipe_channel *ch, const struct bpipe_config *set,
-		       struct bpipe_flow *plan, bool *burst_follows)
+static void bpipe_plan_locked(const struct bpipe_channel *ch, const struct bpipe_config *set,
+			      struct bpipe_flow *plan, bool *burst_follows)
 {
 	const struct bpipe_flow *old = &ch->flow;
 
@@ -85,7 +127,9 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 		return -EINVAL;
 
 	mutex_lock(&ch->config);
-	bpipe_plan(ch, set, &plan, &burst_follows);
+	spin_lock_bh(&ch->lock);
+	bpipe_plan_locked(ch, set, &plan, &burst_follows);
+	spin_unlock_bh(&ch->lock);
 	old_size = ch->ring.size;
 	if (!bpipe_flow_valid(&plan)) {
 		ret = -EINVAL;
@@ -105,9 +149,10 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	if (bpipe_ring_level(&ch->ring) > plan.size) {
 		ret = -EBUSY;
 	} else {
-		spin_lock_bh(&ch->lock);
+		/* A long copy, and nobody else looks at the storage without these. */
 		if (data)
 			data = bpipe_ring_move(&ch->ring, data, plan.size);
+		spin_lock_bh(&ch->lock);
 		ch->burst_follows = burst_follows;
 		if (set->mask & BPIPE_CFG_HOLD)
 			ch->hold = set->hold;

@@ -48,7 +48,13 @@ static unsigned int bpipe_how(const struct file *file)
 
 static unsigned int bpipe_how_iocb(const struct kiocb *iocb)
 {
-	return bpipe_how(iocb->ki_filp) | (iocb->ki_flags & IOCB_NOWAIT ? BPIPE_NOWAIT : 0);
+	unsigned int how = bpipe_how(iocb->ki_filp);
+
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		how |= BPIPE_NONBLOCK | BPIPE_NOWAIT;
+	if (iocb->ki_flags & IOCB_NOSIGNAL)
+		how |= BPIPE_NOSIGNAL;
+	return how;
 }
 
 /*

@@ -171,12 +171,12 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 
 	tokens = bpipe_bucket_tokens(&flow->bucket, now);
 	want = bpipe_flow_want(flow, req);
-	if (tokens < min(kept + want, flow->bucket.burst)) {
+	if (tokens < kept + want) {
 		grant->wait_ns = bpipe_bucket_wait(&flow->bucket, want, now);
 		return BPIPE_WAIT_TOKENS;
 	}
 	if (!req->atomic)
-		grant->bytes = min(grant->bytes, tokens);
+		grant->bytes = min(grant->bytes, tokens - kept);
 	return BPIPE_GO;
 }
 
@@ -243,7 +243,7 @@ unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level)
 }
 
 /**
- * bpipe_flow_window() - how much a writer may send now
+ * bpipe_flow_window() - how much a writer that comes by may send now
  * @flow: the state
  * @level: bytes held now, at most the size
  * @now: the time, nanoseconds
@@ -252,21 +252,32 @@ unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level)
  */
 u64 bpipe_flow_window(const struct bpipe_flow *flow, u64 level, u64 now)
 {
-	return min(flow->size - level, bpipe_bucket_tokens(&flow->bucket, now));
+	u64 tokens = bpipe_bucket_tokens(&flow->bucket, now);
+	u64 room = flow->size - level;
+
+	/* Somebody waits, and is not to be overtaken. */
+	if (flow->promised.room && bpipe_flow_shut(flow))
+		return 0;
+	room -= min(room, flow->promised.room);
+	tokens -= min(tokens, flow->promised.tokens);
+	return min(room, tokens);
 }
 
 /**
- * bpipe_flow_poll_wait() - when does the rate limit let the next write through?
+ * bpipe_flow_writable() - what poll says to a writer
  * @flow: the state
  * @now: the time, nanoseconds
+ * @wait_ns: how long until the rate limit lets a write through; 0 if it does
+ *	now, U64_MAX if somebody else has to go first
  *
- * poll cannot know how much will be written; it speaks for an atomic write.
- *
- * Return: nanoseconds until PIPE_BUF bytes (or a burst, if that is less) may be
- * written; 0 if now.
+ * poll cannot know how much will be written; as to tokens, it speaks for an
+ * atomic write, or for a burst if that is less.
  */
-u64 bpipe_flow_poll_wait(const struct bpipe_flow *flow, u64 now)
+bool bpipe_flow_writable(const struct bpipe_flow *flow, u64 now, u64 *wait_ns)
 {
-	return bpipe_bucket_wait(&flow->bucket,
-				 min(flow->promised.tokens + PIPE_BUF, flow->bucket.burst), now);
+	u64 tokens = flow->promised.tokens + min_t(u64, PIPE_BUF, flow->bucket.burst);
+
+	*wait_ns = !flow->bucket.rate ? 0 : tokens > flow->bucket.burst ? U64_MAX :
+		   bpipe_bucket_wait(&flow->bucket, tokens, now);
+	return !bpipe_flow_shut(flow) && !*wait_ns;
 }

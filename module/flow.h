@@ -127,7 +127,7 @@ void bpipe_flow_keep(struct bpipe_flow *flow, struct bpipe_promise promise);
 void bpipe_flow_refuse(struct bpipe_flow *flow);
 unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level);
 u64 bpipe_flow_window(const struct bpipe_flow *flow, u64 level, u64 now);
-u64 bpipe_flow_poll_wait(const struct bpipe_flow *flow, u64 now);
+bool bpipe_flow_writable(const struct bpipe_flow *flow, u64 now, u64 *wait_ns);
 
 u64 bpipe_bucket_tokens(const struct bpipe_bucket *bucket, u64 now);
 u64 bpipe_bucket_wait(const struct bpipe_bucket *bucket, u64 tokens, u64 now);

@@ -95,10 +95,12 @@ static int bpipe_ioctl_get_window(struct bpipe_file *bf, void __user *arg, size_
 	return bpipe_put_struct(arg, size, BPIPE_WINDOW_SIZE_VER0, &window, sizeof(window));
 }
 
-static int bpipe_ioctl_reset_peaks(struct file *file)
+static int bpipe_ioctl_reset_peaks(struct file *file, size_t size)
 {
 	struct bpipe_file *bf = file->private_data;
 
+	if (size)
+		return -EINVAL;
 	if (!bpipe_file_may_configure(file))
 		return -EPERM;
 	bpipe_stats_reset_peaks(bf->ch);
@@ -160,7 +162,7 @@ long bpipe_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case BPIPE_IOC_BARE(BPIPE_GET_WINDOW):
 		return bpipe_ioctl_get_window(bf, p, size);
 	case BPIPE_IOC_BARE(BPIPE_RESET_PEAKS):
-		return bpipe_ioctl_reset_peaks(file);
+		return bpipe_ioctl_reset_peaks(file, size);
 	case BPIPE_IOC_BARE(BPIPE_SET_READER):
 		return bpipe_ioctl_set_reader(bf, p, size);
 	case BPIPE_IOC_BARE(BPIPE_GET_EVENTS):

@@ -3,6 +3,8 @@
  * Loading and unloading.
  */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/init.h>
@@ -13,15 +15,13 @@
 #include "buffer.h"
 #include "channel.h"
 #include "compat.h"
+#include "config.h"
 
 static u64 bpipe_size = 1024 * 1024;
 
 static int bpipe_size_set(const char *val, const struct kernel_param *kp)
 {
-	char *end;
-
-	bpipe_size = memparse(val, &end);
-	return *end && *end != '\n' ? -EINVAL : 0;
+	return bpipe_config_parse(val, &bpipe_size);
 }
 
 static int bpipe_size_get(char *buf, const struct kernel_param *kp)
@@ -71,6 +71,7 @@ static int __init bpipe_init(void)
 		return 0;
 
 	ret = PTR_ERR(bpipe_default);
+	pr_err("no channel of size %llu: error %d\n", bpipe_size, ret);
 	bpipe_channel_drain();
 	unregister_chrdev_region(bpipe_devt, 1);
 unregister:

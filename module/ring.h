@@ -74,16 +74,19 @@ static inline size_t bpipe_ring_held(const struct bpipe_ring *ring)
  * bpipe_ring_level() - bytes in the ring, for a caller that owns neither end
  * @ring: the ring
  *
- * Exact while both ends rest. While they move, it is a value between the
- * level at the first and the level at the last of the two loads, and at most
- * the size.
+ * It is what was there at one moment of the call: had the tail moved while the
+ * head was read, the difference might be more than there ever was.
  */
 static inline size_t bpipe_ring_level(const struct bpipe_ring *ring)
 {
-	unsigned long tail = smp_load_acquire(&ring->tail.pos);
-	unsigned long held = smp_load_acquire(&ring->head.pos) - tail;
+	unsigned long head, tail, again = smp_load_acquire(&ring->tail.pos);
 
-	return held < ring->size ? held : ring->size;
+	do {
+		tail = again;
+		head = smp_load_acquire(&ring->head.pos);
+		again = smp_load_acquire(&ring->tail.pos);
+	} while (unlikely(tail != again));
+	return head - tail;
 }
 
 void bpipe_ring_init(struct bpipe_ring *ring, void *data, size_t size);

@@ -71,16 +71,17 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
  */
 void bpipe_stats_window(struct bpipe_channel *ch, struct bpipe_window *window)
 {
-	u64 level, now;
+	u64 level, now, wait_ns;
 
 	spin_lock_bh(&ch->lock);
 	level = bpipe_ring_level(&ch->ring);
 	now = ktime_get_ns();
+	bpipe_flow_writable(&ch->flow, now, &wait_ns);
 	*window = (struct bpipe_window) {
 		.window = bpipe_flow_window(&ch->flow, level, now),
 		.space = ch->flow.size - level,
 		.tokens = bpipe_bucket_tokens(&ch->flow.bucket, now),
-		.wait_ns = bpipe_flow_poll_wait(&ch->flow, now),
+		.wait_ns = wait_ns,
 	};
 	spin_unlock_bh(&ch->lock);
 }

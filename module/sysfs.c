@@ -4,9 +4,9 @@
  * fields in uapi/linux/bpipe.h.
  */
 
+#include <linux/capability.h>
 #include <linux/device.h>
 #include <linux/kernel.h>
-#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "buffer.h"
@@ -19,22 +19,13 @@ static struct bpipe_channel *to_channel(struct device *dev)
 	return container_of(dev, struct bpipe_channel, dev);
 }
 
-/* A number, with K, M, G if wanted, and nothing behind it but a newline. */
-static int bpipe_parse(const char *buf, u64 *value)
-{
-	char *end;
-
-	if (*buf < '0' || *buf > '9')
-		return -EINVAL;
-	*value = memparse(buf, &end);
-	return *skip_spaces(end) ? -EINVAL : 0;
-}
-
 static ssize_t bpipe_store(struct device *dev, const char *buf, size_t count,
 			   struct bpipe_config *set, u64 value)
 {
 	int ret;
 
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	set->size = value;
 	set->high = value;
 	set->low = value;
@@ -64,7 +55,7 @@ static ssize_t _name##_store(struct device *dev, struct device_attribute *attr,	
 {										\
 	struct bpipe_config set = { .mask = (_bit) };				\
 	u64 value;								\
-	int ret = bpipe_parse(buf, &value);					\
+	int ret = bpipe_config_parse(buf, &value);					\
 										\
 	return ret ?: bpipe_store(dev, buf, count, &set, value);		\
 }										\
@@ -197,7 +188,7 @@ static ssize_t memory_max_store(BPIPE_CLASS_ATTR_CONST struct class *class,
 				const char *buf, size_t count)
 {
 	u64 value;
-	int ret = bpipe_parse(buf, &value);
+	int ret = capable(CAP_SYS_ADMIN) ? bpipe_config_parse(buf, &value) : -EPERM;
 
 	if (ret)
 		return ret;

@@ -108,16 +108,21 @@ static void bpipe_wake_writer_locked(struct bpipe_channel *ch)
 }
 
 /*
- * The writers' queue has changed: what is kept is for whoever is first now, and
- * the timer may have been started for another one.
+ * The writers' queue has changed: what is kept is for whoever is first now. If
+ * that is another one than @before, no timer was started for it, and pollers
+ * may find less kept from them.
  */
-static void bpipe_writer_first_locked(struct bpipe_channel *ch)
+static void bpipe_writer_first_locked(struct bpipe_channel *ch, const struct bpipe_waiter *before)
 {
 	struct bpipe_waiter *w = bpipe_wait_first(&ch->wr);
 
 	bpipe_flow_keep(&ch->flow, w ? w->promise : (struct bpipe_promise) { });
+	if (w == before)
+		return;
 	if (w)
 		w->timed = false;
+	if (before && !bpipe_flow_shut(&ch->flow))
+		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
 }
 
 /* The smallest threshold, or the shortest delay, that readers' files ask for. */
@@ -146,7 +151,7 @@ static u64 bpipe_files_delay_locked(struct bpipe_channel *ch)
 /* Is anybody there who learns of data by poll or SIGIO? */
 static bool bpipe_polled_locked(struct bpipe_side *side)
 {
-	return waitqueue_active(&side->poll) || side->fasync;
+	return waitqueue_active(&side->poll) || READ_ONCE(side->fasync);
 }
 
 /**
@@ -172,12 +177,12 @@ void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool du
 	list_for_each_entry(w, &ch->rd.waiters, node) {
 		if (w->woken)
 			break;
-		if (now || level >= w->threshold || (due && w->delay_ns)) {
+		if (now || level >= w->file->threshold || (due && w->file->delay_ns)) {
 			bpipe_wake_locked(&ch->rd, w);
 			break;
 		}
-		if (w->delay_ns)
-			delay_ns = min(delay_ns, w->delay_ns);
+		if (w->file->delay_ns)
+			delay_ns = min(delay_ns, w->file->delay_ns);
 	}
 	if (bpipe_polled_locked(&ch->rd)) {
 		if (now || due || level >= bpipe_files_threshold_locked(ch))
@@ -185,7 +190,7 @@ void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool du
 		else
 			delay_ns = min(delay_ns, bpipe_files_delay_locked(ch));
 	}
-	if (delay_ns != U64_MAX && !hrtimer_is_queued(&ch->rd.timer))
+	if (delay_ns != U64_MAX)
 		bpipe_wait_timer_by(&ch->rd.timer, ktime_get_ns(), delay_ns);
 }
 
@@ -199,14 +204,16 @@ void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool du
  */
 void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 {
-	bool timed = !hrtimer_is_queued(&ch->rd.timer);
+	/* A delay runs from the next byte on; the timer may be left from old ones. */
+	bool timed = !hrtimer_is_queued(&ch->rd.timer) || !bpipe_ring_level(&ch->ring);
 	unsigned long up = ch->flow.pressured ? ULONG_MAX : ch->flow.high;
 	struct bpipe_waiter *w;
 
 	list_for_each_entry(w, &ch->rd.waiters, node) {
 		if (w->woken)
 			break;
-		up = min_t(unsigned long, up, timed && w->delay_ns ? 1 : w->threshold);
+		up = min_t(unsigned long, up,
+			   timed && w->file->delay_ns ? 1 : w->file->threshold);
 	}
 	if (bpipe_polled_locked(&ch->rd))
 		up = min_t(unsigned long, up,
@@ -313,8 +320,7 @@ static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
 /**
  * bpipe_wait_queue_locked() - put a caller into its side's queue
  * @ch: the channel
- * @side: the side
- * @w: the caller, who then sleeps
+ * @w: the caller, who then sleeps; its @side and @file are set
  * @delay: the channel's account for that
  * @file_delay: the open file's
  *
@@ -323,16 +329,16 @@ static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
  *
  * Context: called with the channel's lock held.
  */
-void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_side *side,
-			     struct bpipe_waiter *w, struct bpipe_delay *delay,
-			     struct bpipe_delay *file_delay)
+void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
+			     struct bpipe_delay *delay, struct bpipe_delay *file_delay)
 {
+	const struct bpipe_waiter *before = bpipe_wait_first(&ch->wr);
 	u64 now = ktime_get_ns();
 
 	if (w->queued && w->progress)
 		list_del(&w->node);
 	if (!w->queued || w->progress) {
-		list_add_tail(&w->node, &side->waiters);
+		list_add_tail(&w->node, &w->side->waiters);
 		w->queued_at = now;
 	}
 	w->queued = true;
@@ -344,7 +350,7 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 	w->file_delay = file_delay;
 	bpipe_delay_begin(delay, now);
 	bpipe_delay_begin(file_delay, now);
-	bpipe_writer_first_locked(ch);
+	bpipe_writer_first_locked(ch, before);
 }
 
 /**
@@ -389,12 +395,15 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
  */
 void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
+	const struct bpipe_waiter *before;
+
 	if (likely(!w->queued))
 		return;
 	spin_lock_bh(&ch->lock);
+	before = bpipe_wait_first(&ch->wr);
 	list_del(&w->node);
 	w->queued = false;
-	bpipe_writer_first_locked(ch);
+	bpipe_writer_first_locked(ch, before);
 	bpipe_wait_settle_locked(ch);
 	spin_unlock_bh(&ch->lock);
 }

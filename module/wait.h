@@ -16,13 +16,13 @@
 /**
  * struct bpipe_waiter - a sleeping reader or writer, on its own stack
  * @node: in its side's queue
+ * @side: that side
+ * @file: the open file it came by
  * @task: whom to wake
  * @delay: the channel's account that this sleep goes to
  * @file_delay: the open file's account
  * @queued_at: since when it waits
  * @since: when this sleep began
- * @threshold: readers: level to be woken at
- * @delay_ns: readers: or when data has waited so long; 0 for never
  * @promise: writers: what is kept for it once it is the first
  * @queued: it is in the queue
  * @woken: it has been told to look again
@@ -31,13 +31,13 @@
  */
 struct bpipe_waiter {
 	struct list_head node;
+	struct bpipe_side *side;
+	const struct bpipe_file *file;
 	struct task_struct *task;
 	struct bpipe_delay *delay;
 	struct bpipe_delay *file_delay;
 	u64 queued_at;
 	u64 since;
-	u64 threshold;
-	u64 delay_ns;
 	struct bpipe_promise promise;
 	bool queued;
 	bool woken;
@@ -54,9 +54,8 @@ static inline struct bpipe_waiter *bpipe_wait_first(struct bpipe_side *side)
 void bpipe_wait_init(struct bpipe_channel *ch);
 void bpipe_wait_uninit(struct bpipe_channel *ch);
 
-void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_side *side,
-			     struct bpipe_waiter *w, struct bpipe_delay *delay,
-			     struct bpipe_delay *file_delay);
+void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
+			     struct bpipe_delay *delay, struct bpipe_delay *file_delay);
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w);
 void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w);
 u64 bpipe_wait_longest_locked(struct bpipe_side *side, u64 now);

@@ -258,6 +258,16 @@ TEST_F(channel, module_wide_cap_holds)
 	close(fd);
 }
 
+TEST_F(channel, again_counts_only_what_was_refused_whole)
+{
+	struct bpipe_stats a = get_stats(self->ctl);
+
+	ASSERT_EQ(SIZE, put(self->wr, 2 * SIZE));
+	EXPECT_EQ(a.again, get_stats(self->ctl).again);
+	ASSERT_EQ(-1, put(self->wr, 2 * SIZE));
+	EXPECT_EQ(a.again + 1, get_stats(self->ctl).again);
+}
+
 TEST_F(channel, counters_count)
 {
 	struct bpipe_stats a = get_stats(self->ctl), b;
@@ -382,6 +392,14 @@ TEST_F(channel, sysfs_refuses_as_set_config_does)
 	EXPECT_EQ(-EINVAL, set_attr("low", "65536"));
 	EXPECT_EQ(-EINVAL, set_attr("size", "1"));
 	EXPECT_EQ(-EINVAL, set_attr("hold", "2"));
+	EXPECT_EQ(-EINVAL, set_attr("rate", "1X"));
+	EXPECT_EQ(-EINVAL, set_attr("rate", "\n"));
+	/* Numbers do not wrap around into the allowed range, nor are they octal. */
+	EXPECT_EQ(-ERANGE, set_attr("size", "18446744073709559808"));
+	EXPECT_EQ(-ERANGE, set_attr("rate", "17179869184G"));
+	EXPECT_EQ(0, attr("rate"));
+	EXPECT_EQ(0, set_attr("rate", "010"));
+	EXPECT_EQ(10, attr("rate"));
 	EXPECT_EQ(LOW, attr("low"));
 }
 

@@ -189,6 +189,16 @@ TEST_F(channel, events_are_told_once_per_open_file)
 	close(other);
 }
 
+TEST_F(channel, events_are_kept_from_the_first_time_a_reader_asks)
+{
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(0, ready(self->rd, POLLPRI));
+	EXPECT_EQ(0, get_events(self->rd).events);
+	ASSERT_EQ(HIGH, take(self->rd, HIGH));
+	EXPECT_EQ(POLLPRI, ready(self->rd, POLLPRI));
+	EXPECT_EQ(BPIPE_EVENT_LOW, get_events(self->rd).events);
+}
+
 TEST_F(channel, events_wake_a_poller)
 {
 	int ep = epoll_of(self->ctl, EPOLLPRI);
@@ -253,6 +263,43 @@ TEST_F(channel, delay_wakes_a_reader_below_its_threshold)
 	ASSERT_EQ(10, put(self->wr, 10));
 	EXPECT_EQ(10, helper_end(&h));
 	EXPECT_LE(20000000ULL, now_ns() - start);
+}
+
+TEST_F(channel, shorter_delay_is_kept_beside_a_longer_one)
+{
+	struct pollfd p = { .fd = self->rd, .events = POLLIN };
+	int third = open(DEV, O_RDONLY | O_NONBLOCK);
+	struct helper h;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_reader(self->rdb, 1000, 3600000000ULL));
+	helper_start(&h, self->rdb, false, SIZE);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	/* Starts the timer for an hour, and takes away what it was for. */
+	ASSERT_EQ(10, put(self->wr, 10));
+	ASSERT_EQ(10, take(third, 10));
+	ASSERT_EQ(0, set_reader(third, 1000, 3600000000ULL));
+	ASSERT_EQ(0, set_reader(self->rd, 1000, 10000));
+	EXPECT_EQ(0, poll(&p, 1, 0));
+	ASSERT_EQ(10, put(self->wr, 10));
+	EXPECT_EQ(1, poll(&p, 1, 10000));
+	ASSERT_EQ(1000, put(self->wr, 1000));
+	EXPECT_EQ(1010, helper_end(&h));
+	close(third);
+}
+
+TEST_F(channel, set_reader_reaches_a_sleeping_reader)
+{
+	struct helper h;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_reader(self->rdb, 1000, 0));
+	helper_start(&h, self->rdb, false, SIZE);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_EQ(10, put(self->wr, 10));
+	EXPECT_EQ(1, get_stats(self->ctl).readers_waiting);
+	ASSERT_EQ(0, set_reader(self->rdb, 10, 0));
+	EXPECT_EQ(10, helper_end(&h));
 }
 
 TEST_F(channel, delay_wakes_a_poller_below_its_threshold)

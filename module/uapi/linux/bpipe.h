@@ -201,11 +201,13 @@ struct bpipe_stats {
 
 /**
  * struct bpipe_window - how much a writer may send now, and why
- * @window: the least of the fields below, in bytes
+ * @window: the least of @space and @tokens, without what is kept for writers
+ *	that wait, in bytes
  * @space: free bytes in the buffer
  * @tokens: bytes the rate limit lets through now; U64_MAX without a limit
  * @wait_ns: nanoseconds until the rate limit lets through the next PIPE_BUF
- *	bytes (or one burst, if that is less); 0 if it does so now
+ *	bytes (or one burst, if that is less); 0 if it does so now, U64_MAX if a
+ *	writer that waits has to go first
  */
 struct bpipe_window {
 	__u64 window;
@@ -246,15 +248,18 @@ struct bpipe_reader {
 
 /**
  * struct bpipe_events - what happened since this open file asked last
- * @events: BPIPE_EVENT_* bits since the last GET_EVENTS on this open file, or
- *	since it was opened; 0 if nothing happened
+ * @events: BPIPE_EVENT_* bits since the last GET_EVENTS on this open file; 0 if
+ *	nothing happened
  * @state: enum bpipe_state now
  * @level: bytes held now
  * @high_events: as in struct bpipe_stats
  * @low_events: as in struct bpipe_stats
  * @time_ns: when the latest event happened, CLOCK_MONOTONIC; 0 for never
  *
- * poll reports EPOLLPRI while the next GET_EVENTS would return a bit.
+ * poll reports EPOLLPRI while the next GET_EVENTS would return a bit. Events are
+ * kept for an open file from its first GET_EVENTS on, and from the start for one
+ * of access mode 3: many who poll for data wake up for EPOLLPRI, too, and would
+ * not know what to do with it.
  */
 struct bpipe_events {
 	__u32 events;
