@@ -86,7 +86,7 @@ void bpipe_ring_push(struct bpipe_ring *ring, size_t n)
 	size_t off = ring->head.off + n;
 
 	ring->head.off = off < ring->size ? off : off - ring->size;
-	smp_store_release(&ring->head.pos, ring->head.pos + n);
+	smp_store_release(&ring->head.pos, ring->head.pos + n);	/* queued() */
 }
 
 /**
@@ -122,5 +122,5 @@ void bpipe_ring_pop(struct bpipe_ring *ring, size_t n)
 	size_t off = ring->tail.off + n;
 
 	ring->tail.off = off < ring->size ? off : off - ring->size;
-	smp_store_release(&ring->tail.pos, ring->tail.pos + n);
+	smp_store_release(&ring->tail.pos, ring->tail.pos + n);	/* held() */
 }

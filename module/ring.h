@@ -42,7 +42,7 @@ struct bpipe_ring_end {
  *
  * Barrier pairs: push() releases @head.pos after the bytes were written, and
  * bpipe_ring_queued() acquires it before they are read; pop() releases
- * @tail.pos after the bytes were read, and bpipe_ring_free() acquires it before
+ * @tail.pos after the bytes were read, and bpipe_ring_held() acquires it before
  * they are overwritten.
  */
 struct bpipe_ring {
@@ -58,7 +58,7 @@ struct bpipe_ring {
  */
 static inline size_t bpipe_ring_queued(const struct bpipe_ring *ring)
 {
-	return smp_load_acquire(&ring->head.pos) - ring->tail.pos;
+	return smp_load_acquire(&ring->head.pos) - ring->tail.pos;	/* push() */
 }
 
 /**
@@ -67,7 +67,7 @@ static inline size_t bpipe_ring_queued(const struct bpipe_ring *ring)
  */
 static inline size_t bpipe_ring_held(const struct bpipe_ring *ring)
 {
-	return ring->head.pos - smp_load_acquire(&ring->tail.pos);
+	return ring->head.pos - smp_load_acquire(&ring->tail.pos);	/* pop() */
 }
 
 /**
@@ -79,12 +79,13 @@ static inline size_t bpipe_ring_held(const struct bpipe_ring *ring)
  */
 static inline size_t bpipe_ring_level(const struct bpipe_ring *ring)
 {
-	unsigned long head, tail, again = smp_load_acquire(&ring->tail.pos);
+	unsigned long head, tail, again;
 
+	again = smp_load_acquire(&ring->tail.pos);		/* pop() */
 	do {
 		tail = again;
-		head = smp_load_acquire(&ring->head.pos);
-		again = smp_load_acquire(&ring->tail.pos);
+		head = smp_load_acquire(&ring->head.pos);	/* push() */
+		again = smp_load_acquire(&ring->tail.pos);	/* pop() */
 	} while (unlikely(tail != again));
 	return head - tail;
 }

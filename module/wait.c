@@ -40,10 +40,19 @@ static void bpipe_wake_locked(struct bpipe_side *side, struct bpipe_waiter *w)
 	wake_up_process(w->task);
 }
 
+/*
+ * waitqueue_active() needs no barrier here: who polls queues first, and then
+ * takes the lock, to look.
+ */
+static void bpipe_tell_locked(struct bpipe_side *side, __poll_t events)
+{
+	if (waitqueue_active(&side->poll))	/* as above */
+		wake_up_interruptible_poll(&side->poll, events);
+}
+
 static void bpipe_wake_pollers_locked(struct bpipe_side *side, __poll_t events, int band)
 {
-	if (waitqueue_active(&side->poll))
-		wake_up_interruptible_poll(&side->poll, events);
+	bpipe_tell_locked(side, events);
 	kill_fasync(&side->fasync, SIGIO, band);
 }
 
@@ -151,6 +160,7 @@ static u64 bpipe_files_delay_locked(struct bpipe_channel *ch)
 /* Is anybody there who learns of data by poll or SIGIO? */
 static bool bpipe_polled_locked(struct bpipe_side *side)
 {
+	/* as in bpipe_tell_locked() */
 	return waitqueue_active(&side->poll) || READ_ONCE(side->fasync);
 }
 
@@ -238,10 +248,8 @@ static void bpipe_update_gate_locked(struct bpipe_channel *ch, u64 level)
 		ch->event_ns = ktime_get_ns();
 		ch->state_since = ch->event_ns;
 		trace_bpipe_state(ch, ch->flow.pressured, level);
-		if (waitqueue_active(&ch->rd.poll))
-			wake_up_interruptible_poll(&ch->rd.poll, EPOLLPRI);
-		if (waitqueue_active(&ch->wr.poll))
-			wake_up_interruptible_poll(&ch->wr.poll, EPOLLPRI);
+		bpipe_tell_locked(&ch->rd, EPOLLPRI);
+		bpipe_tell_locked(&ch->wr, EPOLLPRI);
 	}
 	if (changed & BPIPE_FLOW_OPENED)
 		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);

@@ -61,7 +61,8 @@ TEST_F(channel, unknown_commands_are_enotty)
 TEST_F(channel, structures_shorter_than_ver0_are_einval)
 {
 	for_each_command(i) {
-		EXPECT_EQ(-1, ioctl(self->rd, sized(with_struct[i], 8), page(PROT_READ | PROT_WRITE)));
+		EXPECT_EQ(-1, ioctl(self->rd, sized(with_struct[i], 8),
+				    page(PROT_READ | PROT_WRITE)));
 		EXPECT_EQ(EINVAL, errno);
 	}
 }
@@ -133,7 +134,9 @@ TEST_F(channel, set_config_is_all_or_nothing)
 
 TEST_F(channel, set_config_ignores_fields_not_in_the_mask)
 {
-	const struct bpipe_config set = { .mask = BPIPE_CFG_LOW, .low = 5, .size = 1, .rate = ~0ULL };
+	const struct bpipe_config set = {
+		.mask = BPIPE_CFG_LOW, .low = 5, .size = 1, .rate = ~0ULL,
+	};
 
 	EXPECT_EQ(0, set_config(self->ctl, set));
 	EXPECT_EQ(5, get_config(self->ctl).low);
@@ -234,7 +237,9 @@ TEST_F(channel, resize_wakes_a_sleeping_writer)
 
 TEST_F(channel, new_marks_apply_at_once)
 {
-	struct bpipe_config set = { .mask = BPIPE_CFG_HIGH | BPIPE_CFG_LOW, .high = 30000, .low = 1000 };
+	struct bpipe_config set = {
+		.mask = BPIPE_CFG_HIGH | BPIPE_CFG_LOW, .high = 30000, .low = 1000,
+	};
 
 	ASSERT_EQ(40000, put(self->wr, 40000));
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));

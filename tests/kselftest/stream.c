@@ -408,7 +408,8 @@ TEST_F(channel, sendfile_both_ways)
 
 TEST_F(channel, nowait_reads_and_writes_do_not_wait)
 {
-	struct iovec iov = { .iov_base = (char[8]){ 0 }, .iov_len = 8 };
+	char buf[8] = { 0 };
+	struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
 
 	BLOCKING_READER();
 	BLOCKING_WRITER();
