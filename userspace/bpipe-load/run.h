@@ -8,9 +8,9 @@
 struct run {
 	const struct options *opt;
 	atomic_uint opened;		/* workers that have the path open */
-	_Atomic uint64_t opened_ns;	/* when all had: 0 until then */
-	_Atomic uint64_t give_up_ns;	/* 0: go on; else stop, at the latest then */
-	_Atomic uint64_t pace;		/* see run_pace_take() */
+	atomic_uint_least64_t opened_ns;	/* when all had: 0 until then */
+	atomic_uint_least64_t give_up_ns;	/* 0: go on; else stop, at the latest then */
+	atomic_uint_least64_t pace;		/* see run_pace_take() */
 	atomic_bool failed;
 	struct worker worker[];
 };
