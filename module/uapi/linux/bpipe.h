@@ -132,7 +132,8 @@ struct bpipe_config {
  * struct bpipe_stats - one consistent snapshot of a channel
  * @time_ns: when it was taken, CLOCK_MONOTONIC
  * @level: bytes held now
- * @window: bytes a writer may send now: the least of free space and tokens
+ * @window: bytes that a writer who comes by may send now; see struct
+ *	bpipe_window
  * @queued_bytes: bytes waiting to be read
  * @peak_level: highest level since load or RESET_PEAKS
  * @written_bytes: bytes taken from writers. At every snapshot
