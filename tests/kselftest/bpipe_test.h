@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -144,6 +145,7 @@ static inline ssize_t take(int fd, size_t n)
 struct helper {
 	pthread_t thread;
 	int fd;
+	void *buf;	/* NULL: bytes of no meaning */
 	size_t n;
 	bool write;
 	volatile bool done;
@@ -155,17 +157,25 @@ static inline void *helper_main(void *arg)
 {
 	struct helper *h = arg;
 
-	h->ret = h->write ? put(h->fd, h->n) : take(h->fd, h->n);
+	if (h->buf)
+		h->ret = h->write ? write(h->fd, h->buf, h->n) : read(h->fd, h->buf, h->n);
+	else
+		h->ret = h->write ? put(h->fd, h->n) : take(h->fd, h->n);
 	h->error = errno;
 	h->done = true;
 	return NULL;
 }
 
-static inline void helper_start(struct helper *h, int fd, bool write, size_t n)
+static inline void helper_start_with(struct helper *h, int fd, bool write, void *buf, size_t n)
 {
-	*h = (struct helper) { .fd = fd, .write = write, .n = n };
+	*h = (struct helper) { .fd = fd, .write = write, .buf = buf, .n = n };
 	if (pthread_create(&h->thread, NULL, helper_main, h))
 		abort();
+}
+
+static inline void helper_start(struct helper *h, int fd, bool write, size_t n)
+{
+	helper_start_with(h, fd, write, NULL, n);
 }
 
 /* Its result once it is done; -ETIMEDOUT if it is not within ten seconds. */
@@ -175,6 +185,38 @@ static inline ssize_t helper_end(struct helper *h)
 		return -ETIMEDOUT;
 	pthread_join(h->thread, NULL);
 	return h->ret < 0 ? -h->error : h->ret;
+}
+
+/* fork(), for a child that does not outlive the test however that ends. */
+static inline pid_t spawn(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		abort();
+	if (!pid && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent))
+		_exit(125);
+	return pid;
+}
+
+/* The exit status of a child, or minus the signal that ended it. */
+static inline int reap(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		abort();
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/*
+ * A stream in which no four bytes, at a multiple of four, come twice: what is
+ * lost, doubled or displaced shows.
+ */
+static inline void pattern(unsigned char *buf, size_t at, size_t n)
+{
+	for (; n--; at++)
+		*buf++ = (unsigned int)(at / 4) * 2654435761U >> at % 4 * 8;
 }
 
 FIXTURE(channel) {

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "bpipe_test.h"
 
@@ -46,6 +47,31 @@ TEST_F(channel, features_are_told)
 	EXPECT_TRUE(f.features & BPIPE_FEATURE_READER);
 	EXPECT_TRUE(f.features & BPIPE_FEATURE_EVENTS);
 	EXPECT_EQ(f.config_mask, get_config(self->ctl).mask);
+}
+
+TEST_F(channel, masks_of_features_are_what_is_accepted)
+{
+	struct bpipe_config config = get_config(self->ctl);
+	struct bpipe_reader reader = { .threshold = 1 };
+	struct bpipe_features f;
+
+	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_GET_FEATURES, &f));
+	for (int bit = 0; bit < 64; bit++) {
+		config.mask = 1ULL << bit;
+		reader.mask = config.mask;
+		EXPECT_EQ(f.config_mask & config.mask ? 0 : -EOPNOTSUPP,
+			  set_config(self->ctl, config));
+		EXPECT_EQ(f.reader_mask & reader.mask ? 0 : -1,
+			  ioctl(self->rd, BPIPE_SET_READER, &reader));
+	}
+}
+
+TEST_F(channel, node_is_for_owner_and_group)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, fstat(self->ctl, &st));
+	EXPECT_EQ(S_IFCHR | 0660, st.st_mode);
 }
 
 TEST_F(channel, unknown_commands_are_enotty)
@@ -183,6 +209,21 @@ TEST_F(channel, only_owner_and_admin_configure)
 	EXPECT_EQ(LOW, get_config(self->ctl).low);
 }
 
+TEST_F(channel, owner_configures)
+{
+	const struct bpipe_config set = { .mask = BPIPE_CFG_LOW, .low = 1 };
+	pid_t pid;
+
+	ASSERT_EQ(0, chown(DEV, 65534, 65534));
+	pid = spawn();
+	if (!pid)
+		_exit(setgid(65534) || setuid(65534) || set_config(self->ctl, set) ||
+		      ioctl(self->ctl, BPIPE_RESET_PEAKS));
+	EXPECT_EQ(0, reap(pid));
+	EXPECT_EQ(1, get_config(self->ctl).low);
+	ASSERT_EQ(0, chown(DEV, 0, 0));
+}
+
 TEST_F(channel, resize_loses_nothing)
 {
 	struct bpipe_config set = { .mask = BPIPE_CFG_SIZE };
@@ -204,6 +245,42 @@ TEST_F(channel, resize_loses_nothing)
 	ASSERT_EQ(30000, read(self->rd, buf, 30000));
 	for (size_t i = 0; i < sizeof(buf); i++, p++)
 		ASSERT_EQ(i % 251, *p);
+}
+
+TEST_F(channel, resize_loses_nothing_while_bytes_move)
+{
+	static unsigned char sent[6000000], got[sizeof(sent)];
+	struct bpipe_config set = { .mask = BPIPE_CFG_SIZE };
+	size_t written = 0, taken = 0, n;
+	int resized = 0, ret;
+	pid_t pid;
+
+	BLOCKING_WRITER();
+	BLOCKING_READER();
+	pattern(sent, 0, sizeof(sent));
+	pid = spawn();
+	if (!pid) {
+		for (; written < sizeof(sent); written += n) {
+			n = 1 + rand() % 20000;
+			if (n > sizeof(sent) - written)
+				n = sizeof(sent) - written;
+			if (write(self->wrb, sent + written, n) != (ssize_t)n)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	while (taken < sizeof(sent)) {
+		ret = read(self->rdb, got + taken, 1 + rand() % 20000);
+		ASSERT_LT(0, ret);
+		taken += ret;
+		set.size = 4096 + rand() % 100000;
+		ret = set_config(self->ctl, set);
+		ASSERT_TRUE(!ret || ret == -EBUSY);
+		resized += !ret;
+	}
+	EXPECT_EQ(0, reap(pid));
+	EXPECT_LT(10, resized);
+	EXPECT_EQ(0, memcmp(sent, got, sizeof(sent)));
 }
 
 TEST_F(channel, resize_below_what_is_queued_is_ebusy)
@@ -294,6 +371,35 @@ TEST_F(channel, counters_count)
 	EXPECT_EQ(1, b.readers);
 	EXPECT_EQ(1, b.writers);
 	EXPECT_EQ(b.written_bytes, b.read_bytes + b.queued_bytes);
+}
+
+TEST_F(channel, snapshot_is_consistent_while_bytes_move)
+{
+	struct bpipe_stats stats, before = get_stats(self->ctl);
+	pid_t pid[2];
+
+	BLOCKING_WRITER();
+	BLOCKING_READER();
+	for (int i = 0; i < 2; i++) {
+		pid[i] = spawn();
+		while (!pid[i])
+			i ? put(self->wrb, 777) : take(self->rdb, 1234);
+	}
+	for (int i = 0; i < 3000; i++) {
+		stats = get_stats(self->ctl);
+		ASSERT_EQ(stats.written_bytes, stats.read_bytes + stats.queued_bytes);
+		ASSERT_EQ(stats.level, stats.queued_bytes);
+		ASSERT_GE(SIZE, stats.level);
+		ASSERT_LE(stats.level, stats.peak_level);
+		ASSERT_LE(before.written_bytes, stats.written_bytes);
+		ASSERT_LE(before.read_bytes, stats.read_bytes);
+		ASSERT_LE(before.time_ns, stats.time_ns);
+		before = stats;
+	}
+	for (int i = 0; i < 2; i++) {
+		kill(pid[i], SIGKILL);
+		reap(pid[i]);
+	}
 }
 
 TEST_F(channel, blocked_time_is_counted_while_it_passes)
@@ -406,6 +512,49 @@ TEST_F(channel, sysfs_refuses_as_set_config_does)
 	EXPECT_EQ(0, set_attr("rate", "010"));
 	EXPECT_EQ(10, attr("rate"));
 	EXPECT_EQ(LOW, attr("low"));
+}
+
+TEST_F(channel, sysfs_has_every_field_under_its_name)
+{
+	static const char * const fields[] = {
+		"size", "high", "low", "rate", "burst", "hold", "epipe",
+		"mode", "state", "level", "window", "queued_bytes", "peak_level", "written_bytes",
+		"read_bytes", "writes", "reads", "again", "blocked", "blocked_ns", "starved",
+		"starved_ns", "high_events", "low_events", "wakeups_read", "wakeups_write",
+		"throttled", "throttled_ns", "state_since_ns", "write_wait_ns", "read_wait_ns",
+		"readers", "writers", "readers_waiting", "writers_waiting",
+	};
+	char path[128];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		snprintf(path, sizeof(path), SYSFS "%s", fields[i]);
+		ASSERT_EQ(0, stat(path, &st)) TH_LOG("%s", path);
+		/* Written by root alone, and only where there is something to set. */
+		EXPECT_EQ(S_IFREG | (i < 7 ? 0644 : 0444), st.st_mode) TH_LOG("%s", path);
+		if (strcmp(fields[i], "mode") && strcmp(fields[i], "state"))
+			EXPECT_LE(0, attr(fields[i])) TH_LOG("%s", path);
+	}
+}
+
+TEST_F(channel, sysfs_tells_the_same_as_get_stats)
+{
+	struct bpipe_stats stats;
+
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	ASSERT_EQ(-1, put(self->wr, 1));
+	ASSERT_EQ(100, take(self->rd, 100));
+	stats = get_stats(self->ctl);
+	EXPECT_EQ(stats.written_bytes, attr("written_bytes"));
+	EXPECT_EQ(stats.read_bytes, attr("read_bytes"));
+	EXPECT_EQ(stats.writes, attr("writes"));
+	EXPECT_EQ(stats.reads, attr("reads"));
+	EXPECT_EQ(stats.again, attr("again"));
+	EXPECT_EQ(stats.high_events, attr("high_events"));
+	EXPECT_EQ(stats.peak_level, attr("peak_level"));
+	EXPECT_EQ(stats.state_since_ns, attr("state_since_ns"));
+	EXPECT_EQ(stats.readers, attr("readers"));
+	EXPECT_EQ(stats.writers, attr("writers"));
 }
 
 TEST_F(channel, fdinfo_tells_who_did_what)

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 
 #include "bpipe_test.h"
 
@@ -141,13 +142,95 @@ TEST_F(channel, epoll_edge_triggered_writers_hear_once_at_low)
 	EXPECT_EQ(0, epoll_now(ep));
 }
 
-TEST_F(channel, epoll_exclusive_wakes_somebody)
-{
-	int a = epoll_of(self->rd, EPOLLIN | EPOLLEXCLUSIVE);
-	int b = epoll_of(self->rd, EPOLLIN | EPOLLEXCLUSIVE);
+/* Somebody who sleeps in epoll_pwait(2) on a file, with EPOLLEXCLUSIVE. */
+struct sleeper {
+	pthread_t thread;
+	int ep;
+	volatile pid_t tid;
+	volatile bool done;
+	unsigned int events;	/* what it was told; 0 if nothing within ten seconds */
+};
 
-	ASSERT_EQ(10, put(self->wr, 10));
-	EXPECT_EQ(EPOLLIN, epoll_now(a) | epoll_now(b));
+static void *sleeper_main(void *arg)
+{
+	struct sleeper *s = arg;
+	struct epoll_event ev = { 0 };
+
+	s->tid = syscall(SYS_gettid);
+	epoll_pwait(s->ep, &ev, 1, 10000, NULL);
+	s->events = ev.events;
+	s->done = true;
+	return NULL;
+}
+
+static bool sleeps(const struct sleeper *s)
+{
+	char path[64], text[16] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", s->tid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return false;
+	close(fd);
+	return atoi(text) == SYS_epoll_pwait;
+}
+
+static void sleeper_start(struct sleeper *s, int fd, unsigned int events)
+{
+	*s = (struct sleeper) { .ep = epoll_of(fd, events | EPOLLEXCLUSIVE) };
+	if (pthread_create(&s->thread, NULL, sleeper_main, s) || !EVENTUALLY(sleeps(s)))
+		abort();
+}
+
+static unsigned int sleeper_end(struct sleeper *s)
+{
+	pthread_join(s->thread, NULL);
+	return s->events;
+}
+
+static int woken(const struct sleeper *s)
+{
+	return s[0].done + s[1].done + s[2].done;
+}
+
+static int asleep(const struct sleeper *s)
+{
+	return sleeps(&s[0]) + sleeps(&s[1]) + sleeps(&s[2]);
+}
+
+TEST_F(channel, epoll_exclusive_readers_are_told_one_by_one)
+{
+	struct sleeper s[3];
+	int i;
+
+	for (i = 0; i < 3; i++)
+		sleeper_start(&s[i], self->rd, EPOLLIN);
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(3 - i, asleep(s));
+		ASSERT_EQ(10, put(self->wr, 10));
+		ASSERT_TRUE(EVENTUALLY(woken(s) == i + 1));
+	}
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
+}
+
+TEST_F(channel, epoll_exclusive_writers_are_told_one_by_one)
+{
+	struct sleeper s[3];
+	int i;
+
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	for (i = 0; i < 3; i++)
+		sleeper_start(&s[i], self->wr, EPOLLOUT);
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(3 - i, asleep(s));
+		ASSERT_EQ(SIZE, take(self->rd, SIZE));
+		ASSERT_TRUE(EVENTUALLY(woken(s) == i + 1));
+		ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	}
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(EPOLLOUT, sleeper_end(&s[i]));
 }
 
 static volatile sig_atomic_t sigio_seen;
@@ -171,6 +254,34 @@ TEST_F(channel, sigio_for_readers_and_writers)
 	ASSERT_EQ(0, fcntl(self->wr, F_SETFL, O_NONBLOCK | O_ASYNC));
 	ASSERT_EQ(HIGH - LOW, take(self->rd, HIGH - LOW));
 	EXPECT_EQ(2, sigio_seen);
+}
+
+TEST_F(channel, sigio_at_end_of_file)
+{
+	struct sigaction sa = { .sa_handler = sigio };
+
+	sigaction(SIGIO, &sa, NULL);
+	ASSERT_EQ(0, fcntl(self->rd, F_SETOWN, getpid()));
+	ASSERT_EQ(0, fcntl(self->rd, F_SETFL, O_NONBLOCK | O_ASYNC));
+	close(self->wr);
+	EXPECT_EQ(1, sigio_seen);
+}
+
+TEST_F(channel, sigio_may_be_another_signal_that_tells_the_file)
+{
+	siginfo_t info = { 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ASSERT_EQ(0, fcntl(self->rd, F_SETSIG, SIGRTMIN));
+	ASSERT_EQ(0, fcntl(self->rd, F_SETOWN, getpid()));
+	ASSERT_EQ(0, fcntl(self->rd, F_SETFL, O_NONBLOCK | O_ASYNC));
+	ASSERT_EQ(10, put(self->wr, 10));
+	ASSERT_EQ(SIGRTMIN, sigtimedwait(&set, &info, &(struct timespec) { .tv_sec = 10 }));
+	EXPECT_EQ(self->rd, info.si_fd);
+	EXPECT_EQ(POLLIN | POLLRDNORM, info.si_band);
 }
 
 TEST_F(channel, events_are_told_once_per_open_file)

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
@@ -79,6 +80,63 @@ TEST_F(channel, writev_of_pipe_buf_is_atomic)
 	EXPECT_EQ(ATOMIC, writev(self->wr, iov, 2));
 }
 
+#define AUTHORS	4
+#define RECORDS	300
+
+/* Records of all atomic sizes: author, length, and then the author's letter. */
+static void write_records(int fd, unsigned char author)
+{
+	unsigned char buf[ATOMIC];
+
+	srand(author);
+	memset(buf, author, sizeof(buf));
+	for (int i = 0; i < RECORDS; i++) {
+		unsigned short len = 3 + rand() % (ATOMIC - 2);
+
+		memcpy(buf + 1, &len, 2);
+		if (write(fd, buf, len) != len)
+			_exit(1);
+		memset(buf + 1, author, 2);
+	}
+	_exit(0);
+}
+
+static ssize_t read_all(int fd, unsigned char *buf, size_t n)
+{
+	ssize_t ret = 1;
+	size_t done;
+
+	for (done = 0; done < n && ret > 0; done += ret)
+		ret = read(fd, buf + done, n - done);
+	return ret > 0 ? (ssize_t)done : ret;
+}
+
+TEST_F(channel, atomic_writes_of_many_writers_are_never_mixed)
+{
+	unsigned char buf[ATOMIC], pure[ATOMIC];
+	pid_t pid[AUTHORS];
+	unsigned short len;
+	int i;
+
+	BLOCKING_WRITER();
+	BLOCKING_READER();
+	for (i = 0; i < AUTHORS; i++) {
+		pid[i] = spawn();
+		if (!pid[i])
+			write_records(self->wrb, 'a' + i);
+	}
+	for (i = 0; i < AUTHORS * RECORDS; i++) {
+		ASSERT_EQ(3, read_all(self->rdb, buf, 3));
+		memcpy(&len, buf + 1, 2);
+		ASSERT_GE(ATOMIC, len);
+		memset(pure, buf[0], len);
+		ASSERT_EQ(len - 3, len > 3 ? read_all(self->rdb, buf, len - 3) : 0);
+		ASSERT_EQ(0, memcmp(buf, pure, len - 3));
+	}
+	for (i = 0; i < AUTHORS; i++)
+		EXPECT_EQ(0, reap(pid[i]));
+}
+
 TEST_F(channel, zero_length_and_empty_vectors_do_nothing)
 {
 	struct iovec empty[2] = { { NULL, 0 }, { NULL, 0 } };
@@ -103,6 +161,27 @@ TEST_F(channel, blocking_write_waits_until_low)
 	EXPECT_EQ(1, get_stats(self->ctl).writers_waiting);
 	ASSERT_EQ(1, take(self->rd, 1));
 	EXPECT_EQ(100, helper_end(&h));
+}
+
+TEST_F(channel, woken_at_low_is_one_writer_and_not_all)
+{
+	struct helper h[3];
+	unsigned int i;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	for (i = 0; i < 3; i++) {
+		helper_start(&h[i], self->wrb, true, SIZE);
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == i + 1));
+	}
+	for (i = 0; i < 3; i++) {
+		struct bpipe_stats before = get_stats(self->ctl);
+
+		ASSERT_EQ(SIZE, take(self->rd, SIZE));
+		EXPECT_EQ(SIZE, helper_end(&h[i]));
+		EXPECT_EQ(before.wakeups_write + 1, get_stats(self->ctl).wakeups_write);
+		EXPECT_EQ(2 - i, get_stats(self->ctl).writers_waiting);
+	}
 }
 
 TEST_F(channel, blocking_write_sleeps_only_without_room)
@@ -258,6 +337,18 @@ TEST_F(channel, new_reader_waits_for_the_first_writer)
 	EXPECT_EQ(5, helper_end(&h));
 }
 
+TEST_F(channel, open_waits_for_nobody)
+{
+	close(self->rd);
+	close(self->wr);
+	self->wrb = open(DEV, O_WRONLY);
+	EXPECT_LE(0, self->wrb);
+	close(self->wrb);
+	self->rdb = open(DEV, O_RDONLY);
+	EXPECT_LE(0, self->rdb);
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+}
+
 TEST_F(channel, hold_waits_for_the_next_writer)
 {
 	const struct bpipe_config hold = { .mask = BPIPE_CFG_HOLD, .hold = 1 };
@@ -269,6 +360,37 @@ TEST_F(channel, hold_waits_for_the_next_writer)
 	EXPECT_EQ(-1, take(self->rd, 100));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(0, ready(self->rd, POLLIN));
+}
+
+TEST_F(channel, hold_sleeps_through_until_the_next_writer)
+{
+	const struct bpipe_config hold = { .mask = BPIPE_CFG_HOLD, .hold = 1 };
+	struct helper h;
+
+	ASSERT_EQ(0, set_config(self->ctl, hold));
+	BLOCKING_READER();
+	helper_start(&h, self->rdb, false, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	close(self->wr);
+	self->wr = open(DEV, O_WRONLY | O_NONBLOCK);
+	EXPECT_EQ(1, get_stats(self->ctl).readers_waiting);
+	ASSERT_EQ(5, put(self->wr, 5));
+	EXPECT_EQ(5, helper_end(&h));
+}
+
+TEST_F(channel, hold_taken_off_is_end_of_file_at_once)
+{
+	struct bpipe_config hold = { .mask = BPIPE_CFG_HOLD, .hold = 1 };
+	struct helper h;
+
+	ASSERT_EQ(0, set_config(self->ctl, hold));
+	BLOCKING_READER();
+	close(self->wr);
+	helper_start(&h, self->rdb, false, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	hold.hold = 0;
+	ASSERT_EQ(0, set_config(self->ctl, hold));
+	EXPECT_EQ(0, helper_end(&h));
 }
 
 TEST_F(channel, without_a_reader_nothing_is_lost)
@@ -293,7 +415,44 @@ TEST_F(channel, epipe_for_writers_without_a_reader)
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 }
 
-TEST_F(channel, epipe_wakes_a_sleeping_writer_and_signals)
+TEST_F(channel, epipe_set_wakes_a_sleeping_writer)
+{
+	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	close(self->rd);
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(0, set_config(self->ctl, epipe));
+	EXPECT_EQ(-EPIPE, helper_end(&h));
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+}
+
+static volatile sig_atomic_t sigpipe_seen;
+
+static void sigpipe(int sig)
+{
+	sigpipe_seen++;
+}
+
+TEST_F(channel, sigpipe_with_epipe_and_not_without)
+{
+	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
+
+	signal(SIGPIPE, sigpipe);
+	close(self->rd);
+	EXPECT_EQ(10, put(self->wr, 10));
+	EXPECT_EQ(0, sigpipe_seen);
+	ASSERT_EQ(0, set_config(self->ctl, epipe));
+	EXPECT_EQ(-1, put(self->wr, 10));
+	EXPECT_EQ(EPIPE, errno);
+	EXPECT_EQ(1, sigpipe_seen);
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+}
+
+TEST_F(channel, epipe_wakes_a_sleeping_writer)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
 	struct helper h;
@@ -420,6 +579,42 @@ TEST_F(channel, nowait_reads_and_writes_do_not_wait)
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
 	EXPECT_EQ(-1, pwritev2(self->wrb, &iov, 1, -1, RWF_NOWAIT));
 	EXPECT_EQ(EAGAIN, errno);
+}
+
+/* How often this thread has gone to sleep. */
+static long sleeps(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+TEST_F(channel, nowait_does_not_wait_for_locks)
+{
+	char buf[64] = { 0 };
+	struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
+	pid_t pid[4];
+	long before;
+	int i;
+
+	BLOCKING_READER();
+	BLOCKING_WRITER();
+	for (i = 0; i < 4; i++) {
+		pid[i] = spawn();
+		while (!pid[i])
+			i % 2 ? put(self->wrb, 50000) : take(self->rdb, 50000);
+	}
+	before = sleeps();
+	for (i = 0; i < 20000; i++) {
+		preadv2(self->rdb, &iov, 1, -1, RWF_NOWAIT);
+		pwritev2(self->wrb, &iov, 1, -1, RWF_NOWAIT);
+	}
+	EXPECT_EQ(before, sleeps());
+	for (i = 0; i < 4; i++) {
+		kill(pid[i], SIGKILL);
+		reap(pid[i]);
+	}
 }
 
 TEST_F(channel, counts_above_int_max_are_taken_in_part)

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory: buffers are charged to the memory cgroup of who asks for them, and
+ * a module-wide cap holds.
+ */
+#define _GNU_SOURCE
+#include <sys/stat.h>
+
+#include "bpipe_test.h"
+
+#define MIB	(1ULL << 20)
+#define CGROUP	"/sys/fs/cgroup/bpipe-test"
+#define CLASS	"/sys/class/bpipe/"
+
+/* A number in a file: the first, or the one behind a word. */
+static long long number(const char *file, const char *word)
+{
+	FILE *f = fopen(file, "r");
+	char line[128];
+	long long value = -1;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!word)
+			value = strtoll(line, NULL, 10);
+		else if (!strncmp(line, word, strlen(word)) && line[strlen(word)] == ' ')
+			value = strtoll(line + strlen(word), NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return value;
+}
+
+static bool tell(const char *file, unsigned long long value)
+{
+	char text[32];
+	int fd = open(file, O_WRONLY);
+	int n = snprintf(text, sizeof(text), "%llu\n", value);
+	bool done = fd >= 0 && write(fd, text, n) == n;
+
+	close(fd);
+	return done;
+}
+
+/* A memory cgroup without processes in it, limited to so much. */
+static bool cgroup_make(unsigned long long max)
+{
+	return (!mkdir(CGROUP, 0700) || errno == EEXIST) && tell(CGROUP "/memory.max", max);
+}
+
+static int set_size(int fd, unsigned long long size)
+{
+	return set_config(fd, (struct bpipe_config) { .mask = BPIPE_CFG_SIZE, .size = size });
+}
+
+/* set_size() by somebody in the cgroup. */
+static int set_size_inside(int fd, unsigned long long size)
+{
+	pid_t pid = spawn();
+
+	if (!pid)
+		_exit(tell(CGROUP "/cgroup.procs", getpid()) ? -set_size(fd, size) : 125);
+	return -reap(pid);
+}
+
+TEST_F(channel, buffer_is_charged_to_the_callers_cgroup)
+{
+	if (!cgroup_make(64 * MIB))
+		SKIP(return, "no memory cgroups at /sys/fs/cgroup");
+	EXPECT_EQ(0, set_size_inside(self->ctl, 8 * MIB));
+	EXPECT_EQ(8 * MIB, number(CGROUP "/memory.stat", "vmalloc"));
+	EXPECT_LE(8 * MIB, number(CGROUP "/memory.current", NULL));
+	/* It stays there when its owner has gone, and goes with the buffer. */
+	EXPECT_EQ(0, set_size(self->ctl, SIZE));
+	EXPECT_EQ(0, number(CGROUP "/memory.stat", "vmalloc"));
+	EXPECT_GT(8 * MIB, number(CGROUP "/memory.current", NULL));
+	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+TEST_F(channel, resize_beyond_the_cgroups_limit_is_enomem)
+{
+	struct bpipe_config before, after;
+
+	if (!cgroup_make(4 * MIB))
+		SKIP(return, "no memory cgroups at /sys/fs/cgroup");
+	ASSERT_EQ(1000, put(self->wr, 1000));
+	before = get_config(self->ctl);
+	EXPECT_EQ(-ENOMEM, set_size_inside(self->ctl, 8 * MIB));
+	after = get_config(self->ctl);
+	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
+	EXPECT_EQ(0, number(CGROUP "/memory.stat", "vmalloc"));
+	EXPECT_EQ(0, number(CGROUP "/memory.events", "oom_kill"));
+	EXPECT_EQ(1000, take(self->rd, SIZE));
+	/* What fits is given. */
+	EXPECT_EQ(0, set_size_inside(self->ctl, MIB));
+	EXPECT_EQ(MIB, get_config(self->ctl).size);
+	EXPECT_EQ(0, set_size(self->ctl, SIZE));
+	EXPECT_EQ(0, rmdir(CGROUP));
+}
+
+TEST_F(channel, cap_counts_all_buffers_to_the_byte)
+{
+	long long max = number(CLASS "memory_max", NULL);
+	struct bpipe_config before = get_config(self->ctl), after;
+
+	ASSERT_LT(0, max);
+	EXPECT_EQ(SIZE, number(CLASS "memory", NULL));
+	/* While the size changes, old and new buffer both count. */
+	ASSERT_TRUE(tell(CLASS "memory_max", SIZE + MIB - 1));
+	EXPECT_EQ(-ENOSPC, set_size(self->ctl, MIB));
+	after = get_config(self->ctl);
+	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
+	EXPECT_EQ(SIZE, number(CLASS "memory", NULL));
+	ASSERT_TRUE(tell(CLASS "memory_max", SIZE + MIB));
+	EXPECT_EQ(0, set_size(self->ctl, MIB));
+	EXPECT_EQ(MIB, number(CLASS "memory", NULL));
+	/* A cap below what is used takes nothing away. */
+	ASSERT_TRUE(tell(CLASS "memory_max", 0));
+	EXPECT_EQ(-ENOSPC, set_size(self->ctl, SIZE));
+	EXPECT_EQ(MIB, put(self->wr, 2 * MIB));
+	EXPECT_EQ(MIB, take(self->rd, 2 * MIB));
+	ASSERT_TRUE(tell(CLASS "memory_max", max));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Nobody stops another: a page fault or SIGSTOP, for as long as it lasts,
+ * holds up the one it happens to and no other writer or reader.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <linux/userfaultfd.h>
+
+#include "bpipe_test.h"
+
+#define PAGE	4096
+
+/* Two pages; whoever touches one that was not filled sleeps in its page fault. */
+struct pages {
+	int uffd;
+	char *at;
+};
+
+static bool pages_make(struct pages *pages)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range.len = 2 * PAGE,
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	pages->uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (pages->uffd < 0)
+		return false;
+	pages->at = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	reg.range.start = (unsigned long)pages->at;
+	if (ioctl(pages->uffd, UFFDIO_API, &api) || ioctl(pages->uffd, UFFDIO_REGISTER, &reg))
+		abort();
+	return true;
+}
+
+/* Waits until somebody sleeps in a page fault. */
+static bool pages_touched(const struct pages *pages)
+{
+	struct pollfd p = { .fd = pages->uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	return poll(&p, 1, 10000) == 1 && read(pages->uffd, &msg, sizeof(msg)) == sizeof(msg) &&
+	       msg.event == UFFD_EVENT_PAGEFAULT;
+}
+
+/* Fills a page, with its letter, and so ends the page fault there. */
+static void pages_fill(const struct pages *pages, int nr)
+{
+	char from[PAGE];
+	struct uffdio_copy copy = {
+		.dst = (unsigned long)pages->at + nr * PAGE,
+		.src = (unsigned long)from,
+		.len = PAGE,
+	};
+
+	memset(from, 'a' + nr, PAGE);
+	if (ioctl(pages->uffd, UFFDIO_COPY, &copy))
+		abort();
+}
+
+/* Many times the size goes through: whether the others can go on. */
+static bool others_go_on(int wr, int rd)
+{
+	for (int i = 0; i < 500; i++)
+		if (put(wr, ATOMIC) != ATOMIC || put(wr, 30000) != 30000 ||
+		    take(rd, SIZE) != ATOMIC + 30000)
+			return false;
+	return true;
+}
+
+TEST_F(channel, writer_in_a_page_fault_stops_nobody)
+{
+	char got[ATOMIC] = { 0 };
+	struct pages pages;
+	struct helper h;
+
+	if (!pages_make(&pages))
+		SKIP(return, "no userfaultfd here");
+	BLOCKING_WRITER();
+	helper_start_with(&h, self->wrb, true, pages.at, ATOMIC);
+	ASSERT_TRUE(pages_touched(&pages));
+	EXPECT_TRUE(others_go_on(self->wr, self->rd));
+	EXPECT_EQ(0, queued(self->rd));
+	EXPECT_FALSE(h.done);
+	pages_fill(&pages, 0);
+	EXPECT_EQ(ATOMIC, helper_end(&h));
+	EXPECT_EQ(ATOMIC, read(self->rd, got, ATOMIC));
+	EXPECT_EQ('a', got[0]);
+	EXPECT_EQ('a', got[ATOMIC - 1]);
+}
+
+TEST_F(channel, writer_in_a_page_fault_half_way_stops_nobody)
+{
+	struct pages pages;
+	struct helper h;
+
+	if (!pages_make(&pages))
+		SKIP(return, "no userfaultfd here");
+	BLOCKING_WRITER();
+	pages_fill(&pages, 0);
+	helper_start_with(&h, self->wrb, true, pages.at, 2 * PAGE);
+	ASSERT_TRUE(pages_touched(&pages));
+	EXPECT_EQ(PAGE, take(self->rd, SIZE));
+	EXPECT_TRUE(others_go_on(self->wr, self->rd));
+	EXPECT_FALSE(h.done);
+	pages_fill(&pages, 1);
+	EXPECT_EQ(2 * PAGE, helper_end(&h));
+	EXPECT_EQ(PAGE, take(self->rd, SIZE));
+}
+
+TEST_F(channel, writer_in_a_page_fault_when_its_turn_comes_hands_on)
+{
+	struct pages pages;
+	struct helper a, b;
+
+	if (!pages_make(&pages))
+		SKIP(return, "no userfaultfd here");
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	helper_start_with(&a, self->wrb, true, pages.at, ATOMIC);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	helper_start(&b, self->wrb, true, 200);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 2));
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	ASSERT_TRUE(pages_touched(&pages));
+	EXPECT_EQ(200, helper_end(&b));
+	EXPECT_FALSE(a.done);
+	pages_fill(&pages, 0);
+	EXPECT_EQ(ATOMIC, helper_end(&a));
+}
+
+TEST_F(channel, reader_in_a_page_fault_stops_nobody)
+{
+	struct pages pages;
+	struct helper h;
+
+	if (!pages_make(&pages))
+		SKIP(return, "no userfaultfd here");
+	BLOCKING_READER();
+	ASSERT_EQ(100, put(self->wr, 100));
+	helper_start_with(&h, self->rdb, false, pages.at, 100);
+	ASSERT_TRUE(pages_touched(&pages));
+	/* It has taken nothing away from the others. */
+	EXPECT_EQ(100, take(self->rd, 100));
+	EXPECT_TRUE(others_go_on(self->wr, self->rd));
+	EXPECT_FALSE(h.done);
+	pages_fill(&pages, 0);
+	ASSERT_EQ(5, write(self->wr, "later", 5));
+	EXPECT_EQ(5, helper_end(&h));
+	EXPECT_EQ(0, memcmp(pages.at, "later", 5));
+}
+
+TEST_F(channel, reader_in_a_page_fault_when_its_turn_comes_hands_on)
+{
+	struct pages pages;
+	struct helper a, b;
+
+	if (!pages_make(&pages))
+		SKIP(return, "no userfaultfd here");
+	BLOCKING_READER();
+	helper_start_with(&a, self->rdb, false, pages.at, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	helper_start(&b, self->rdb, false, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 2));
+	ASSERT_EQ(60, put(self->wr, 60));
+	ASSERT_TRUE(pages_touched(&pages));
+	EXPECT_EQ(60, helper_end(&b));
+	EXPECT_FALSE(a.done);
+	pages_fill(&pages, 0);
+	ASSERT_EQ(70, put(self->wr, 70));
+	EXPECT_EQ(70, helper_end(&a));
+}
+
+/* Stops a child with SIGSTOP; whether it has stopped. */
+static bool stop(pid_t pid)
+{
+	int status;
+
+	return !kill(pid, SIGSTOP) && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status);
+}
+
+TEST_F(channel, stopped_writer_in_the_queue_stops_nobody)
+{
+	struct helper h;
+	pid_t pid;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	pid = spawn();
+	if (!pid)
+		_exit(put(self->wrb, 100) != 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	helper_start(&h, self->wrb, true, 200);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 2));
+	ASSERT_TRUE(stop(pid));
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	EXPECT_EQ(200, helper_end(&h));
+	EXPECT_EQ(200, take(self->rd, SIZE));
+	EXPECT_TRUE(others_go_on(self->wr, self->rd));
+	/* Its write goes on as if nothing had been. */
+	kill(pid, SIGCONT);
+	EXPECT_EQ(0, reap(pid));
+	EXPECT_EQ(100, queued(self->rd));
+}
+
+TEST_F(channel, stopped_reader_in_the_queue_stops_nobody)
+{
+	pid_t pid = spawn();
+
+	if (!pid)
+		_exit(take(open(DEV, O_RDONLY), 100) != 50);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_TRUE(stop(pid));
+	EXPECT_TRUE(others_go_on(self->wr, self->rd));
+	kill(pid, SIGCONT);
+	ASSERT_EQ(50, put(self->wr, 50));
+	EXPECT_EQ(0, reap(pid));
+}
+
+TEST_F(channel, stopped_anywhere_stops_nobody)
+{
+	pid_t wr, rd;
+
+	BLOCKING_WRITER();
+	BLOCKING_READER();
+	wr = spawn();
+	if (!wr)
+		for (;;)
+			put(self->wrb, 30000);
+	rd = spawn();
+	if (!rd)
+		for (;;)
+			take(self->rdb, 30000);
+	for (int round = 0; round < 50; round++) {
+		unsigned long long moved = get_stats(self->ctl).read_bytes + SIZE;
+
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).read_bytes > moved));
+		ASSERT_TRUE(stop(wr));
+		ASSERT_TRUE(stop(rd));
+		while (take(self->rd, SIZE) > 0)
+			;
+		for (int i = 0; i < 20; i++) {
+			ASSERT_EQ(30000, put(self->wr, 30000));
+			ASSERT_EQ(30000, take(self->rd, SIZE));
+		}
+		kill(wr, SIGCONT);
+		kill(rd, SIGCONT);
+	}
+	kill(wr, SIGKILL);
+	kill(rd, SIGKILL);
+	EXPECT_EQ(-SIGKILL, reap(wr));
+	EXPECT_EQ(-SIGKILL, reap(rd));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading and unloading: not while open, never with anything left behind.
+ * BPIPE_KO names the module. It is loaded when all is done.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <sys/syscall.h>
+
+#include "bpipe_test.h"
+
+#define LOADS	200
+#define ODD	(3 * 4096 + 1000000)	/* a size that nobody else asks for */
+
+/* 0 or -errno */
+static int load(const char *parameters)
+{
+	int fd = open(getenv("BPIPE_KO"), O_RDONLY | O_CLOEXEC);
+	int ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
+
+	close(fd);
+	return ret;
+}
+
+static int unload(void)
+{
+	return syscall(SYS_delete_module, "bpipe", O_NONBLOCK) ? -errno : 0;
+}
+
+FIXTURE(module) {
+};
+
+FIXTURE_SETUP(module)
+{
+	if (!getenv("BPIPE_KO"))
+		SKIP(return, "BPIPE_KO does not name the module");
+	ASSERT_TRUE(!unload() || errno == ENOENT);
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	unload();
+	EXPECT_EQ(0, load(""));
+}
+
+TEST_F(module, not_unloaded_while_open)
+{
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };
+	int fd;
+
+	ASSERT_EQ(0, load(""));
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		fd = open(DEV, modes[i]);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(-EWOULDBLOCK, unload());
+		EXPECT_EQ(0, get_stats(fd).level);
+		close(fd);
+	}
+	EXPECT_EQ(0, unload());
+}
+
+TEST_F(module, unloaded_leaves_no_name)
+{
+	ASSERT_EQ(0, load(""));
+	EXPECT_EQ(0, access(DEV, F_OK));
+	EXPECT_EQ(0, access(SYSFS, F_OK));
+	ASSERT_EQ(0, unload());
+	EXPECT_EQ(-1, access(DEV, F_OK));
+	EXPECT_EQ(-1, access("/sys/class/bpipe", F_OK));
+	EXPECT_NE(0, system("grep -w bpipe /proc/devices"));
+}
+
+TEST_F(module, size_is_a_parameter_and_the_only_one)
+{
+	struct dirent *entry;
+	DIR *parameters;
+	int fd;
+
+	ASSERT_EQ(0, load("size=96K"));
+	fd = open(DEV, O_RDWR | O_NONBLOCK);
+	EXPECT_EQ(98304, get_config(fd).size);
+	EXPECT_EQ(73728, get_config(fd).high);
+	EXPECT_EQ(24576, get_config(fd).low);
+	EXPECT_EQ(98304, put(fd, 100000));
+	close(fd);
+	parameters = opendir("/sys/module/bpipe/parameters");
+	while ((entry = readdir(parameters)))
+		if (entry->d_name[0] != '.')
+			EXPECT_STREQ("size", entry->d_name);
+	closedir(parameters);
+}
+
+TEST_F(module, bad_sizes_are_refused_and_leave_nothing)
+{
+	EXPECT_EQ(-EINVAL, load("size="));
+	EXPECT_EQ(-EINVAL, load("size=many"));
+	EXPECT_EQ(-EINVAL, load("size=64KB"));
+	EXPECT_EQ(-EINVAL, load("size=4095"));
+	EXPECT_EQ(-EINVAL, load("size=1025M"));
+	EXPECT_EQ(-1, access("/sys/class/bpipe", F_OK));
+	EXPECT_EQ(0, load("size=4096"));
+}
+
+/* How many lines of a file have a text in them. */
+static int lines(const char *file, const char *text)
+{
+	FILE *f = fopen(file, "r");
+	char line[512];
+	int n = 0;
+
+	if (!f)
+		abort();
+	while (fgets(line, sizeof(line), f))
+		n += !!strstr(line, text);
+	fclose(f);
+	return n;
+}
+
+/* Buffers: areas that have the odd size and a page to guard it. */
+static int buffers(void)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), " %d ", (ODD + 4095) / 4096 * 4096 + 4096);
+	return lines("/proc/vmallocinfo", text);
+}
+
+/* Objects in the caches for memory that is accounted. */
+static long objects(void)
+{
+	FILE *f = fopen("/proc/slabinfo", "r");
+	char line[512];
+	long sum = 0, n;
+
+	if (!f)
+		abort();
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "kmalloc-cg-%*s %ld", &n) == 1)
+			sum += n;
+	fclose(f);
+	return sum;
+}
+
+/*
+ * Opens, uses and closes what is there, in every way, until killed: once for
+ * each byte that comes, so that it is closed now and then.
+ */
+static void race(unsigned int seed, int again)
+{
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };
+	struct bpipe_stats stats;
+	int fd;
+
+	srand(seed);
+	while (take(again, 1) == 1) {
+		fd = open(DEV, modes[rand() % 4] | O_NONBLOCK);
+		if (fd < 0)
+			continue;
+		put(fd, rand() % 10000);
+		ready(fd, POLLIN | POLLOUT | POLLPRI);
+		ioctl(fd, BPIPE_GET_STATS, &stats);
+		take(fd, rand() % 10000);
+		close(fd);
+	}
+}
+
+TEST_F_TIMEOUT(module, loads_race_with_users_and_leak_nothing, 200)
+{
+	long before = 0;
+	char size[32];
+	int i, fd, again[2];
+	pid_t pid[2];
+
+	ASSERT_EQ(0, pipe(again));
+	snprintf(size, sizeof(size), "size=%d", ODD);
+	for (i = 0; i < 2; i++) {
+		pid[i] = spawn();
+		if (!pid[i])
+			race(i, again[0]);
+	}
+	for (i = 0; i < LOADS; i++) {
+		ASSERT_EQ(0, load(size));
+		put(again[1], 20);
+		fd = open(DEV, O_RDWR | O_NONBLOCK);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(-EWOULDBLOCK, unload());
+		put(fd, 1000);
+		take(fd, 1000);
+		EXPECT_EQ(1, buffers());
+		close(fd);
+		ASSERT_TRUE(EVENTUALLY(!unload()));
+		ASSERT_EQ(0, buffers());
+		if (i == LOADS / 2)
+			before = objects();
+	}
+	for (i = 0; i < 2; i++) {
+		kill(pid[i], SIGKILL);
+		reap(pid[i]);
+	}
+	EXPECT_GT(LOADS / 4, objects() - before);
+}
+
+TEST_HARNESS_MAIN
