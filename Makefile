@@ -75,20 +75,20 @@ load:
 unload:
 	rmmod bpipe
 
-# Where things go: installed by the one list, removed by the same.
+# Where things go, and from where: installed by the one list, removed by the same.
 define installed
-$(PREFIX)/bin/bpipectl
-$(PREFIX)/bin/bpipe-load
-$(PREFIX)/include/linux/bpipe.h
-$(PREFIX)/share/man/man1/bpipectl.1
-$(PREFIX)/share/man/man1/bpipe-load.1
-$(PREFIX)/share/man/man4/bpipe.4
-$(PREFIX)/share/bash-completion/completions/bpipectl
-$(PREFIX)/lib/udev/rules.d/60-bpipe.rules
-$(PREFIX)/lib/sysusers.d/bpipe.conf
+bin/bpipectl:$(BUILD)/bin
+bin/bpipe-load:$(BUILD)/bin
+include/linux/bpipe.h:module/uapi/linux
+share/man/man1/bpipectl.1:userspace/man
+share/man/man1/bpipe-load.1:userspace/man
+share/man/man4/bpipe.4:userspace/man
+share/bash-completion/completions/bpipectl:userspace/completion
+lib/udev/rules.d/60-bpipe.rules:userspace/udev
+lib/sysusers.d/bpipe.conf:userspace/udev
 endef
-sources := $(BUILD)/bin module/uapi/linux userspace/man userspace/completion userspace/udev
-source_of = $(firstword $(wildcard $(addsuffix /$(notdir $(1)),$(sources))))
+target_of = $(DESTDIR)$(PREFIX)/$(firstword $(subst :, ,$(1)))
+source_of = $(lastword $(subst :, ,$(1)))/$(notdir $(target_of))
 
 install: all
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) \
@@ -98,7 +98,7 @@ install: all
 	$(if $(DESTDIR),,$(settle_udev))
 
 define install_one
-install -D -m $(if $(findstring /bin/,$(1)),755,644) $(call source_of,$(1)) $(DESTDIR)$(1)
+install -D -m $(if $(filter bin/%,$(1)),755,644) $(source_of) $(target_of)
 
 endef
 
@@ -107,7 +107,7 @@ settle_udev = -systemd-sysusers $(PREFIX)/lib/sysusers.d/bpipe.conf; \
 	udevadm control --reload; udevadm trigger --subsystem-match=bpipe
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(installed)) \
+	rm -f $(foreach f,$(installed),$(call target_of,$(f))) \
 		$(DESTDIR)/lib/modules/$(KVER)/updates/bpipe.ko*
 	$(if $(DESTDIR),,depmod $(KVER))
 
