@@ -109,14 +109,18 @@ TEST_F(channel, tokens_kept_for_a_sleeping_writer_are_not_taken_by_others)
 TEST_F(channel, new_rate_wakes_a_sleeping_writer)
 {
 	struct helper h;
+	int i;
 
 	BLOCKING_WRITER();
-	ASSERT_EQ(0, set_config(self->ctl, limit(1, 100)));
-	ASSERT_EQ(1000, put(self->wr, 1000));
-	helper_start(&h, self->wrb, true, 1000);
-	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
-	ASSERT_EQ(0, set_config(self->ctl, limit(0, 0)));
-	EXPECT_EQ(1000, helper_end(&h));
+	/* Twice: the first time, a timer left from before might wake it. */
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, set_config(self->ctl, limit(1, 100)));
+		ASSERT_EQ(1000, put(self->wr, 1000));
+		helper_start(&h, self->wrb, true, 1000);
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+		ASSERT_EQ(0, set_config(self->ctl, limit(0, 0)));
+		EXPECT_EQ(1000, helper_end(&h));
+	}
 }
 
 TEST_F(channel, burst_follows_the_rate_unless_set)
