@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The sleep/wake protocol of module/wait.c and module/channel.c, for SPIN.
+ *
+ * mirrors: module/wait.c: bpipe_wake_locked bpipe_wait_wake_all_locked bpipe_wake_writer_locked
+ * mirrors: module/wait.c: bpipe_writer_first_locked bpipe_wait_wake_readers_locked
+ * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_update_gate_locked
+ * mirrors: module/wait.c: bpipe_settle_due_locked bpipe_data_due bpipe_wait_queue_locked
+ * mirrors: module/wait.c: bpipe_wait_sleep bpipe_wait_leave
+ * mirrors: module/wait.h: bpipe_wait_first bpipe_wait_settle_write bpipe_wait_settle_read
+ * mirrors: module/channel.c: bpipe_at_end_locked bpipe_ask_wr bpipe_refuse_wr bpipe_write_wr
+ * mirrors: module/channel.c: bpipe_channel_write bpipe_starve_rd bpipe_read_rd
+ * mirrors: module/channel.c: bpipe_channel_read bpipe_channel_release
+ * mirrors: module/flow.c: bpipe_flow_admit bpipe_flow_promise bpipe_flow_keep
+ * mirrors: module/flow.c: bpipe_flow_refuse bpipe_flow_update
+ * mirrors: module/config.c: bpipe_apply_locked bpipe_config_set
+ *
+ * Left out: the rate limit and its timer, pollers, page faults, epipe.
+ *
+ * A step that another CPU can see half of is a statement of its own; the rest
+ * is atomic. The barriers are modelled by what their absence allows: a load
+ * that is done before the store that stands above it.
+ *
+ * What is shown: no deadlock (SPIN's invalid end states: only a sleeper may
+ * stay for ever), no sleeper left whom somebody should have woken (nobody_lost,
+ * once nothing moves any more), no writer that overtakes one that waits in
+ * front of it (in_order), and never more bytes than fit.
+ *
+ * A scene is set by macros; see the file scenes, which says what each is for.
+ */
+
+#ifndef SIZE
+#define SIZE	3
+#endif
+#ifndef HIGH
+#define HIGH	SIZE
+#endif
+#ifndef LOW
+#define LOW	1
+#endif
+#ifndef WRITERS
+#define WRITERS	1
+#endif
+#ifndef READERS
+#define READERS	1
+#endif
+#ifndef WRITES		/* each writer's calls */
+#define WRITES	1
+#endif
+#ifndef LEN		/* bytes of a write of writer number w */
+#define LEN(w)	1
+#endif
+#ifndef ATOMIC		/* are they stored at once or not at all? */
+#define ATOMIC	true
+#endif
+#ifndef PASSERSBY	/* writers, the last ones, who do not wait */
+#define PASSERSBY	0
+#endif
+#ifndef COUNT		/* bytes a read asks for */
+#define COUNT	SIZE
+#endif
+#ifndef THRESHOLD	/* of reader number r */
+#define THRESHOLD(r)	1
+#endif
+#ifndef DELAY		/* does reader number r have one? */
+#define DELAY(r)	false
+#endif
+#ifndef SIGNALS		/* signals that may come, each kills anybody who sleeps */
+#define SIGNALS	0
+#endif
+#ifndef RESIZES		/* changes of the configuration, to this size and back */
+#define RESIZES	0
+#endif
+#ifndef OTHER_SIZE
+#define OTHER_SIZE	SIZE
+#endif
+
+#define MIN(a, b)	((a) < (b) -> (a) : (b))
+#define NOBODY		255
+#define NEVER		255	/* a trip wire that is not there */
+
+/* The channel. Positions do not wrap: scenes are short. */
+byte head, tail;
+byte size = SIZE;
+byte high = HIGH;
+byte low = LOW;
+byte trip_up = HIGH;
+byte trip_down = NEVER;
+bool pressured, refused;
+byte promised;
+byte wr_open = WRITERS;
+bool wr_lock, rd_lock, spin;
+
+/* The two queues, of processes' numbers: writers from 0, readers from 0. */
+byte wq[WRITERS];
+byte wq_len;
+byte rq[READERS];
+byte rq_len;
+bool w_queued[WRITERS];
+bool w_woken[WRITERS];
+byte w_promise[WRITERS];
+bool r_queued[READERS];
+bool r_woken[READERS];
+bool armed;			/* the readers' timer */
+byte signals = SIGNALS;
+byte rd_live = READERS;	/* not killed by a signal */
+
+#define SHUT		(pressured || refused)
+#define LEVEL		(head - tail)
+#define W_FIRST		(wq_len -> wq[0] : NOBODY)
+
+/* What is under the spin lock; COARSE makes it one step. */
+#ifdef COARSE
+#define LOCKED		atomic {
+#define UNLOCKED	}
+#else
+#define LOCKED		atomic { !spin -> spin = true };
+#define UNLOCKED	; spin = false;
+#endif
+
+inline keep()
+{
+	if
+	:: wq_len -> promised = w_promise[wq[0]]
+	:: else -> promised = 0
+	fi
+}
+
+/* Takes who out of a queue; inlines take no arrays. */
+#define UNLINK(queue, queue_len, who)			\
+	i = 0;						\
+	do						\
+	:: queue[i] != who -> i++			\
+	:: else -> break				\
+	od;						\
+	do						\
+	:: i + 1 < queue_len -> queue[i] = queue[i + 1]; i++	\
+	:: else -> break				\
+	od;						\
+	queue_len--;					\
+	queue[queue_len] = 0;				\
+	i = 0
+
+inline queue_writer(w)
+{
+	d_step {
+		if
+		:: w_queued[w] && progress -> UNLINK(wq, wq_len, w); w_queued[w] = false
+		:: else
+		fi;
+		if
+		:: !w_queued[w] -> wq[wq_len] = w; wq_len++
+		:: else
+		fi;
+		w_queued[w] = true;
+		progress = false;
+		w_woken[w] = false;
+		keep();
+		i = 0
+	}
+}
+
+inline update_gate(at)
+{
+	if
+	:: at >= high && !pressured -> pressured = true
+	:: else ->
+		if
+		:: at <= low && SHUT -> pressured = false; refused = false
+		:: else
+		fi
+	fi
+}
+
+inline wake_writer()
+{
+	if
+	:: wq_len && !SHUT -> w_woken[wq[0]] = true
+	:: else
+	fi
+}
+
+inline wake_readers(at, due)
+{
+	i = 0;
+	do
+	:: at == 0 || i == rq_len -> break
+	:: else ->
+		if
+		:: r_woken[rq[i]] -> break
+		:: else ->
+			if
+			:: SHUT || !wr_open || at >= THRESHOLD(rq[i]) || (due && DELAY(rq[i])) ->
+				r_woken[rq[i]] = true;
+				break
+			:: else ->
+				armed = armed || DELAY(rq[i]);
+				i++
+			fi
+		fi
+	od;
+	i = 0
+}
+
+inline set_trips()
+{
+	d_step {
+		up = (pressured -> NEVER : high);
+		timed = !armed || LEVEL == 0;
+		i = 0;
+		do
+		:: i == rq_len -> break
+		:: else ->
+			if
+			:: r_woken[rq[i]] -> break
+			:: else ->
+				up = MIN(up, (timed && DELAY(rq[i]) -> 1 : THRESHOLD(rq[i])));
+				i++
+			fi
+		od;
+		i = 0
+	};
+	d_step {
+		trip_up = up;
+		trip_down = (SHUT -> low : NEVER);
+		up = 0;
+		timed = false
+	}
+}
+
+/* With the spin lock held. Leaves at and seen zero, to have fewer states. */
+inline settle_locked(due)
+{
+	at = LEVEL;
+	do
+	:: true ->
+		d_step {
+			seen = at;
+			update_gate(seen);
+			wake_writer();
+			wake_readers(seen, due)
+		};
+#ifdef BREAK_A
+		at = LEVEL;
+		set_trips();
+#else
+		set_trips();
+		at = LEVEL;
+#endif
+#ifdef BREAK_LOOK_AGAIN
+		break
+#else
+		if
+		:: (seen < trip_up && at >= trip_up) ||
+		   (trip_down != NEVER && seen > trip_down && at <= trip_down)
+		:: else -> break
+		fi
+#endif
+	od;
+	atomic { at = 0; seen = 0 }
+}
+
+inline leave_writer(w)
+{
+	if
+	:: w_queued[w] ->
+		LOCKED
+		d_step {
+			UNLINK(wq, wq_len, w);
+			w_queued[w] = false;
+			w_woken[w] = false;
+			w_promise[w] = 0;
+			keep()
+		};
+#ifndef BREAK_HAND_ON
+		settle_locked(false)
+#else
+		skip
+#endif
+		UNLOCKED
+	:: else
+	fi
+}
+
+inline leave_reader(r)
+{
+	if
+	:: r_queued[r] ->
+		LOCKED
+		d_step {
+			UNLINK(rq, rq_len, r);
+			r_queued[r] = false;
+			r_woken[r] = false
+		};
+#ifndef BREAK_HAND_ON
+		settle_locked(false)
+#else
+		skip
+#endif
+		UNLOCKED
+	:: else
+	fi
+}
+
+/* The verdict: bytes that may be stored, or 0 and whether to wait for a turn. */
+inline ask(w)
+{
+	d_step {
+		turn = w_queued[w] && W_FIRST == w;
+		behind = !turn && wq_len;
+		room = size - LEVEL;
+		if
+		:: !turn -> room = room - MIN(room, promised)
+		:: else
+		fi;
+		go = 0;
+		if
+		:: behind && (!passerby || SHUT) -> wait_turn = true
+		:: else ->
+			wait_turn = false;
+			if
+			:: room < (ATOMIC -> left : 1)
+			:: else -> go = MIN(left, room)
+			fi
+		fi;
+#ifdef BREAK_TURN
+		room = size - LEVEL;
+		wait_turn = false;
+		go = (room < (ATOMIC -> left : 1) -> 0 : MIN(left, room));
+#endif
+		turn = false; behind = false; room = 0
+	}
+}
+
+proctype writer(byte id)
+{
+	byte calls, left, go, at, seen, up, i, room;
+	bool wait_turn, before, turn, behind, progress, timed;
+	bool passerby = id >= WRITERS - PASSERSBY;
+
+	do
+	:: calls == WRITES -> break
+	:: else ->
+		calls++;
+		left = LEN(id);
+		do
+		:: atomic { !wr_lock -> wr_lock = true; ask(id) };
+			if
+			:: go ->
+				/* in_order: those who wait are not passed by, except by
+				 * one that does not wait, while the gate is open, and
+				 * what they were promised stays.
+				 */
+				assert(!wq_len || wq[0] == id || passerby);
+				assert(size - LEVEL >= go);
+#ifdef BREAK_B
+				at = head + go - tail;
+				up = trip_up;
+				atomic { head = head + go; wr_lock = false };
+#else
+				atomic { head = head + go; wr_lock = false };
+				d_step { at = LEVEL; up = trip_up };
+#endif
+				left = left - go;
+				progress = true;
+				go = 0;
+				if
+				:: at >= up ->
+					d_step { at = 0; up = 0 };
+					LOCKED
+					settle_locked(false)
+					UNLOCKED
+				:: else -> d_step { at = 0; up = 0 }
+				fi;
+				if
+				:: !left -> break
+				:: else
+				fi
+			:: else ->
+#ifdef BREAK_TEST_FIRST
+				LOCKED
+				w_promise[id] = (ATOMIC -> left : 1);
+				queue_writer(id);
+				refused = refused || !wait_turn;
+				set_trips()
+				UNLOCKED
+				wr_lock = false;
+#else
+				before = wait_turn;
+				LOCKED
+				if
+				:: !before ->
+					d_step {
+						refused = true;
+						at = LEVEL;
+						wake_readers(at, false);
+						at = 0
+					};
+					set_trips()
+				:: else
+				fi;
+				ask(id);
+				if
+				:: go || wait_turn != before ->
+					go = 0;
+					settle_locked(false);
+					before = true	/* look again */
+				:: else ->
+					before = passerby;
+					if
+					:: !passerby ->
+						w_promise[id] = (ATOMIC -> left : 1);
+						queue_writer(id)
+					:: else
+					fi
+				fi
+				UNLOCKED
+				wr_lock = false;
+#endif
+				wait_turn = false;
+				if
+				:: w_queued[id] && !before ->
+end_asleep:				if
+					:: w_woken[id]
+					:: atomic { signals && !w_woken[id] -> signals--; calls = WRITES };
+						break
+					fi
+				:: passerby -> break	/* EAGAIN */
+				:: else
+				fi;
+				before = false
+			fi
+		od;
+		before = false;
+		progress = false;
+		leave_writer(id);
+		left = 0
+	od;
+#ifdef CLOSE
+	LOCKED
+	d_step {
+		wr_open--;
+		i = 0;
+		do
+		:: !wr_open && i < rq_len -> r_woken[rq[i]] = true; i++
+		:: else -> break
+		od;
+		i = 0
+	};
+	settle_locked(false)
+	UNLOCKED
+#endif
+}
+
+proctype reader(byte id)
+{
+	byte n, want, at, seen, up, i;
+	bool first, timed, done;
+
+	do
+	:: done -> break
+	:: else ->
+		want = COUNT;
+		first = true;
+		do
+		:: atomic { !rd_lock -> rd_lock = true; n = LEVEL };
+			if
+			:: n ->
+				n = MIN(n, want);
+				want = want - n;
+				first = false;
+#ifdef BREAK_B
+				at = head - tail - n;
+				up = trip_down;
+				atomic { tail = tail + n; rd_lock = false };
+#else
+				atomic { tail = tail + n; rd_lock = false };
+				d_step { at = LEVEL; up = trip_down };
+#endif
+				n = 0;
+				if
+				:: up != NEVER && at <= up ->
+					d_step { at = 0; up = 0 };
+					LOCKED
+					settle_locked(false)
+					UNLOCKED
+				:: else -> d_step { at = 0; up = 0 }
+				fi;
+				if
+				:: !want || LEVEL == 0 -> break
+				:: else
+				fi
+			:: !n && !first -> rd_lock = false; break
+			:: else ->
+				LOCKED
+				if
+				:: !wr_open -> done = (LEVEL == 0)
+				:: else ->
+					d_step {
+						armed = false;
+						if
+						:: !r_queued[id] -> rq[rq_len] = id; rq_len++
+						:: else
+						fi;
+						r_queued[id] = true;
+						r_woken[id] = false
+					};
+#ifdef BREAK_A
+					at = LEVEL;
+					set_trips();
+#else
+					set_trips();
+					at = LEVEL;
+#endif
+					r_woken[id] = r_woken[id] || at;
+					at = 0
+				fi
+				UNLOCKED
+				rd_lock = false;
+				if
+				:: done -> break
+				:: r_queued[id] && wr_open ->
+end_asleep:				if
+					:: r_woken[id]
+					:: atomic { signals && !r_woken[id] -> signals--; rd_live-- };
+						done = true;
+						break
+					fi
+				:: else
+				fi
+			fi
+		od;
+		atomic { want = 0; first = false };
+		leave_reader(id)
+	od
+}
+
+/* The readers' timer: it may go off at any time, and does in the end. */
+proctype timer()
+{
+	byte at, seen, up, i;
+	bool timed;
+
+end:	do
+	:: atomic { armed -> armed = false };
+		LOCKED
+		settle_locked(true)
+		UNLOCKED
+	od
+}
+
+proctype config()
+{
+	byte at, seen, up, i, n = RESIZES;
+	bool timed;
+
+	do
+	:: !n -> break
+	:: else ->
+		n--;
+		atomic { !wr_lock -> wr_lock = true };
+		atomic { !rd_lock -> rd_lock = true };
+		if
+		:: LEVEL > (size == SIZE -> OTHER_SIZE : SIZE)
+		:: else ->
+			LOCKED
+			d_step {
+				size = (size == SIZE -> OTHER_SIZE : SIZE);
+				high = MIN(HIGH, size);
+				low = MIN(LOW, high - 1)
+			};
+			settle_locked(false);
+			d_step {
+				i = 0;
+				do
+				:: i < wq_len -> w_woken[wq[i]] = true; i++
+				:: else -> break
+				od;
+				i = 0;
+				do
+				:: i < rq_len -> r_woken[rq[i]] = true; i++
+				:: else -> break
+				od;
+				i = 0
+			}
+			UNLOCKED
+		fi;
+		rd_lock = false;
+		wr_lock = false
+	od
+}
+
+init
+{
+	byte i;
+
+	atomic {
+		do
+		:: i < WRITERS -> run writer(i); i++
+		:: else -> break
+		od;
+		i = 0;
+		do
+		:: i < READERS -> run reader(i); i++
+		:: else -> break
+		od;
+		i = 0;
+		run timer();
+		run config()
+	};
+
+	/* nobody_lost: once nothing moves any more. */
+	timeout;
+	assert(!wq_len || !rd_live);
+	do
+	:: i == rq_len -> break
+	:: else ->
+		assert(!LEVEL || (wr_open && !SHUT && LEVEL < THRESHOLD(rq[i]) && !DELAY(rq[i])));
+		i++
+	od
+}
