@@ -270,19 +270,37 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_waiter *w, unsign
 	return ret;
 }
 
+/**
+ * struct bpipe_gather - how far a read has come
+ * @pos: where in the stream it goes on, if it has taken something
+ * @first: it has taken nothing yet
+ * @partly: a page of the caller's cannot be had, so take what goes before it
+ */
+struct bpipe_gather {
+	unsigned long pos;
+	bool first;
+	bool partly;
+};
+
 /*
- * Takes what is there, once.
+ * Takes what is there, once, and all for which there is room: if it were a part
+ * because of a missing page, another reader might take what comes next
+ * while the page is fetched.
  *
  * Return: bytes taken, 0 at end-of-file, -EFAULT if a page of the caller's is
- * not there, -EAGAIN or -EBPIPE_QUEUED.
+ * not there, -EBPIPE_QUEUED, or -EAGAIN, also if what follows is gone.
  */
 static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
-			     struct bpipe_waiter *w, bool first, unsigned int how)
+			     struct bpipe_waiter *w, struct bpipe_gather *gather,
+			     unsigned int how)
 {
 	struct bpipe_channel *ch = bf->ch;
-	size_t queued, done;
+	bool first = gather->first;
+	size_t queued, n, done;
 	int ret;
 
+	if (!first && gather->pos != ch->ring.tail.pos)
+		return -EAGAIN;
 	while (unlikely(!(queued = bpipe_ring_queued(&ch->ring)))) {
 		if (!first)
 			return -EAGAIN;
@@ -291,14 +309,20 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 			return ret;
 	}
 
+	n = min3(queued, iov_iter_count(to), (size_t)BPIPE_CHUNK);
 	pagefault_disable();
-	done = bpipe_ring_drain(&ch->ring, to,
-				min3(queued, iov_iter_count(to), (size_t)BPIPE_CHUNK));
+	done = bpipe_ring_drain(&ch->ring, to, n);
 	pagefault_enable();
+	if (unlikely(done < n) && !gather->partly) {
+		iov_iter_revert(to, done);
+		done = 0;
+	}
 	if (unlikely(!done))
 		return -EFAULT;
 
 	bpipe_ring_pop(&ch->ring, done);
+	gather->pos = ch->ring.tail.pos;
+	gather->first = false;
 	ch->rd.traffic.bytes += done;
 	ch->rd.traffic.calls += first;
 	bf->read.bytes += done;
@@ -308,13 +332,29 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 	return done;
 }
 
+/*
+ * Fetches the pages that the next bytes go to. Whether it is worth trying again.
+ */
+static bool bpipe_read_fault_in(struct bpipe_channel *ch, const struct iov_iter *to,
+				struct bpipe_gather *gather)
+{
+	size_t n = min3(bpipe_ring_level(&ch->ring), iov_iter_count(to), (size_t)BPIPE_CHUNK);
+	size_t missing;
+
+	n = max_t(size_t, n, 1);
+	missing = fault_in_iov_iter_writeable(to, n);
+	gather->partly = missing;
+	return missing < n;
+}
+
 /**
  * bpipe_channel_read() - read from a channel
  * @bf: the open file, open for reading
  * @to: where to; advanced by what was given
  * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT
  *
- * Gives what is there, up to the count; sleeps only if there is nothing.
+ * Gives what is there, up to the count; sleeps only if there is nothing. The
+ * bytes follow each other in the stream, also with other readers.
  *
  * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
  * Return: bytes read, 0 at end-of-file, -EAGAIN, -EFAULT or -ERESTARTSYS.
@@ -322,6 +362,8 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how)
 {
 	struct bpipe_channel *ch = bf->ch;
+	/* What is no memory of a user's is as long as it is. */
+	struct bpipe_gather gather = { .first = true, .partly = !user_backed_iter(to) };
 	struct bpipe_waiter self;
 	ssize_t ret, done = 0;
 
@@ -336,7 +378,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 		ret = bpipe_side_lock(&ch->rd, how);
 		if (ret)
 			break;
-		ret = bpipe_read_rd(bf, to, &self, !done, how);
+		ret = bpipe_read_rd(bf, to, &self, &gather, how);
 		mutex_unlock(&ch->rd.lock);
 		if (likely(ret > 0)) {
 			bpipe_wait_settle_read(ch);
@@ -353,7 +395,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 		} else if (ret == -EFAULT) {
 			/* Nobody waits while a page of ours is fetched. */
 			bpipe_wait_leave(ch, &self);
-			if (!user_backed_iter(to) || fault_in_iov_iter_writeable(to, 1))
+			if (!user_backed_iter(to) || !bpipe_read_fault_in(ch, to, &gather))
 				break;
 			if (fatal_signal_pending(current)) {
 				ret = -EINTR;

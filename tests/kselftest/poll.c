@@ -321,6 +321,36 @@ TEST_F(channel, events_wake_a_poller)
 	EXPECT_EQ(EPOLLPRI, ev.events);
 }
 
+/* EPOLLERR and EPOLLHUP reach everybody, also those who asked for other things. */
+TEST_F(channel, setting_epipe_tells_who_did_not_ask_for_pollout)
+{
+	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
+	int ep = epoll_of(self->wr, EPOLLPRI);
+	struct epoll_event ev;
+
+	close(self->rd);
+	EXPECT_EQ(0, epoll_now(ep));
+	ASSERT_EQ(0, set_config(self->ctl, epipe));
+	ASSERT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
+	EXPECT_EQ(EPOLLERR, ev.events);
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+}
+
+TEST_F(channel, clearing_hold_tells_who_did_not_ask_for_pollin)
+{
+	const struct bpipe_config hold = { .mask = BPIPE_CFG_HOLD, .hold = 1 };
+	const struct bpipe_config no_hold = { .mask = BPIPE_CFG_HOLD };
+	int ep = epoll_of(self->rd, EPOLLPRI);
+	struct epoll_event ev;
+
+	ASSERT_EQ(0, set_config(self->ctl, hold));
+	close(self->wr);
+	EXPECT_EQ(0, epoll_now(ep));
+	ASSERT_EQ(0, set_config(self->ctl, no_hold));
+	ASSERT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
+	EXPECT_EQ(EPOLLHUP, ev.events);
+}
+
 TEST_F(channel, threshold_keeps_a_sleeping_reader_asleep)
 {
 	struct helper h;

@@ -154,6 +154,41 @@ TEST_F(channel, reader_in_a_page_fault_stops_nobody)
 	EXPECT_EQ(0, memcmp(pages.at, "later", 5));
 }
 
+TEST_F(channel, reader_in_a_page_fault_half_way_gets_no_gap)
+{
+	unsigned char all[2 * PAGE], before[100];
+	struct pages pages;
+	struct helper h;
+
+	if (!pages_make(&pages))
+		SKIP(return, "no userfaultfd here");
+	BLOCKING_READER();
+	pattern(all, 0, 2 * PAGE);
+	pages_fill(&pages, 0);
+	ASSERT_EQ(2 * PAGE, write(self->wr, all, 2 * PAGE));
+	helper_start_with(&h, self->rdb, false, pages.at, 2 * PAGE);
+	ASSERT_TRUE(pages_touched(&pages));
+	/* Another reader takes something; whatever, each has it in one piece. */
+	EXPECT_EQ(100, read(self->rd, before, 100));
+	EXPECT_EQ(0, memcmp(before, all, 100));
+	pages_fill(&pages, 1);
+	ASSERT_EQ(2 * PAGE - 100, helper_end(&h));
+	EXPECT_EQ(0, memcmp(pages.at, all + 100, 2 * PAGE - 100));
+}
+
+TEST_F(channel, read_into_memory_that_ends_gives_what_fits)
+{
+	char *at = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+
+	ASSERT_EQ(0, munmap(at + PAGE, PAGE));
+	ASSERT_EQ(2 * PAGE, put(self->wr, 2 * PAGE));
+	EXPECT_EQ(PAGE, read(self->rd, at, 2 * PAGE));
+	EXPECT_EQ(-1, read(self->rd, at + PAGE, 1));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(PAGE, take(self->rd, 2 * PAGE));
+}
+
 TEST_F(channel, reader_in_a_page_fault_when_its_turn_comes_hands_on)
 {
 	struct pages pages;

@@ -123,10 +123,12 @@ static bool gap_add(struct producer *p, uint64_t first, uint64_t end)
 /* Take one number out of the gaps. False: it was in none. Clears *memory if short. */
 static bool gap_fill(struct producer *p, uint64_t sequence, bool *memory)
 {
-	struct gap *g;
 	uint64_t end;
+	size_t i;
 
-	for (g = p->gap; g < p->gap + p->gaps; g++) {
+	for (i = 0; i < p->gaps; i++) {
+		struct gap *g = &p->gap[i];
+
 		if (sequence < g->first || sequence >= g->end)
 			continue;
 		end = g->end;

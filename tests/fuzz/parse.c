@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * libFuzzer's way into what parses text in userspace: numbers with units,
+ * bpipectl's values and lists of fields, and the stream that bpipe-load checks.
+ *
+ * The first byte chooses the parser, the rest is its text.
+ */
+#include <limits.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpipe.h"
+#include "bpipectl.h"
+#include "fields.h"
+#include "parse.h"
+
+/* Complaints are formatted, and go nowhere. */
+void vcomplain(const char *fmt, va_list args)
+{
+	char buf[4096];
+
+	vsnprintf(buf, sizeof(buf), fmt, args);
+}
+
+void complain(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vcomplain(fmt, args);
+	va_end(args);
+}
+
+/* A number that was read can be shown, and the text ends where it should. */
+static void number(int (*parse)(const char *text, uint64_t *value),
+		   void (*format)(uint64_t value, char *buf, size_t len), const char *text)
+{
+	char buf[BPIPE_TEXT_MAX];
+	uint64_t value, again;
+
+	if (parse(text, &value))
+		return;
+	memset(buf, 'x', sizeof(buf));
+	format(value, buf, sizeof(buf));
+	if (!memchr(buf, 0, sizeof(buf)))
+		abort();
+	if (parse(text, &again) || again != value)
+		abort();
+	/* Digits alone are that number. */
+	if (format == bpipe_format_size && !text[strspn(text, "0123456789")] &&
+	    strtoull(text, NULL, 10) != value)
+		abort();
+}
+
+static void field(const uint8_t *data, size_t size, const char *text)
+{
+	const struct field *f = fields;
+	struct channel ch = { .config.size = 1 << 20 };
+	char buf[FIELD_TEXT_MAX];
+	uint64_t value = 0;
+
+	for (unsigned int i = size ? data[0] : 0; i && f[1].name; i--)
+		f++;
+	if (field_parse(f, text, ch.config.size, &value) != EXIT_OK)
+		return;
+	if (f->kind == FIELD_LEVEL && strchr(text, '%') && value > ch.config.size)
+		abort();
+	field_store(f, &ch, value);
+	if (strlen(field_format(f, &ch, false, buf)) >= FIELD_TEXT_MAX)
+		abort();
+	field_format(f, &ch, true, buf);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct columns columns;
+	char path[BPIPE_PATH_MAX];
+	char *text;
+
+	if (!size)
+		return 0;
+	text = malloc(size);
+	memcpy(text, data + 1, size - 1);
+	text[size - 1] = 0;
+
+	switch (data[0] % 7) {
+	case 0:
+		number(bpipe_parse_size, bpipe_format_size, text);
+		break;
+	case 1:
+		number(bpipe_parse_rate, bpipe_format_rate, text);
+		break;
+	case 2:
+		number(bpipe_parse_time, bpipe_format_time, text);
+		break;
+	case 3:
+		field(data + 1, size - 1, *text ? text + 1 : text);
+		break;
+	case 4:
+		columns_choose(&columns, text, false);
+		break;
+	case 5:
+		bpipe_path(text, path);
+		break;
+	default:
+		parse_stream(data + 1, size - 1);
+	}
+	free(text);
+	return 0;
+}

@@ -1,0 +1,1167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Random operations from several processes against the real device, and each
+ * result, error, level, poll mask and counter against the model.
+ *
+ * The operations are done one at a time, each by one of a few workers. What
+ * sleeps is left asleep until the model says that it must wake; then it has to,
+ * and nobody else may. An operation is over once results, counters and poll
+ * masks are those of one of the states that the model allows.
+ *
+ * Operations come in episodes, each on a clean channel. The history of one
+ * that fails is made shorter as long as it still fails, and printed.
+ *
+ * A new operation is a line in the table of operations and a function that
+ * does it, to the model and to the device.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "model.h"
+
+#define DEV		"/dev/bpipe"
+#define EPISODE		300		/* operations */
+#define LENGTH_MAX	(256 * 1024)	/* of a read or a write */
+#define ARGS		11
+#define RATE_ENDLESS	1000000000000ULL
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+static unsigned int patience_ms = 20000;
+
+/* Failure: noted once an episode, with its reason. */
+
+static char failure[512];
+static unsigned int failure_rank;
+static bool lost;	/* not failed, but more may be the case than can be followed */
+
+__attribute__((format(printf, 1, 2)))
+static bool fail(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(failure, sizeof(failure), format, args);
+	va_end(args);
+	return false;
+}
+
+/* Of several reasons, that of the model which is closest to what happened. */
+static void fail_best(char *best, unsigned int rank)
+{
+	if (rank < failure_rank)
+		strcpy(failure, best);
+	else
+		strcpy(best, failure);
+	failure_rank = rank > failure_rank ? rank : failure_rank;
+}
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(2);
+}
+
+/* Random numbers: the same from the same seed. */
+
+static uint64_t random_state;
+
+static uint64_t rnd(uint64_t below)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (random_state >> 11) % below;
+}
+
+static uint64_t pick(const uint64_t *from, size_t nr)
+{
+	return from[rnd(nr)];
+}
+
+#define PICK(...) pick((const uint64_t[]) { __VA_ARGS__ }, \
+		       ARRAY_SIZE(((const uint64_t[]) { __VA_ARGS__ })))
+
+/* Workers: processes that share the table of files with us. */
+
+enum how {
+	PLAIN, VECTOR, NOWAIT, POLLING,
+};
+
+struct order {
+	enum call call;
+	enum how how;
+	int fd;
+	short events;
+	uint32_t id;
+	uint32_t len;
+};
+
+struct result {
+	int proc;
+	bool sigpipe;
+	int64_t ret;
+	uint64_t sum;
+};
+
+static struct {
+	pid_t pid;
+	int orders[2];
+	bool busy;
+	bool done;
+	struct result result;
+} worker[MODEL_PROCS];
+
+static int results[2];
+static volatile sig_atomic_t sigpipe;
+
+static void on_signal(int signal)
+{
+	sigpipe |= signal == SIGPIPE;
+}
+
+static int64_t transfer(const struct order *o, unsigned char *buf)
+{
+	struct iovec iov[3] = {
+		{ buf, o->len / 3 },
+		{ buf + o->len / 3, 0 },
+		{ buf + o->len / 3, o->len - o->len / 3 },
+	};
+	struct iovec whole = { buf, o->len };
+
+	switch (o->how) {
+	case PLAIN:
+		return o->call == READ ? read(o->fd, buf, o->len) : write(o->fd, buf, o->len);
+	case VECTOR:
+		return o->call == READ ? readv(o->fd, iov, 3) : writev(o->fd, iov, 3);
+	default:
+		return o->call == READ ? preadv2(o->fd, &whole, 1, -1, RWF_NOWAIT) :
+					 pwritev2(o->fd, &whole, 1, -1, RWF_NOWAIT);
+	}
+}
+
+static struct result obey(const struct order *o, unsigned char *buf)
+{
+	struct pollfd pfd = { .fd = o->fd, .events = o->events };
+	struct result r = { 0 };
+
+	if (o->how == POLLING) {
+		r.ret = poll(&pfd, 1, -1) < 0 ? -errno : pfd.revents;
+		return r;
+	}
+	for (uint32_t i = 0; o->call == WRITE && i < o->len; i++)
+		buf[i] = model_byte(o->id, i);
+	sigpipe = 0;
+	r.ret = transfer(o, buf);
+	if (r.ret < 0)
+		r.ret = -errno;
+	for (int64_t i = 0; o->call == READ && i < r.ret; i++)
+		r.sum = model_sum(r.sum, buf[i]);
+	r.sigpipe = sigpipe;
+	return r;
+}
+
+static void work(int proc)
+{
+	static unsigned char buf[LENGTH_MAX];
+	struct sigaction act = { .sa_handler = on_signal };
+	struct order o;
+	struct result r;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigaction(SIGUSR1, &act, NULL);
+	sigaction(SIGPIPE, &act, NULL);
+	memset(buf, 1, sizeof(buf));
+	while (read(worker[proc].orders[0], &o, sizeof(o)) == sizeof(o)) {
+		r = obey(&o, buf);
+		r.proc = proc;
+		if (write(results[1], &r, sizeof(r)) != sizeof(r))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static void hire(int proc)
+{
+	/* A new pipe: its predecessor may have left an order unread. */
+	if (pipe2(worker[proc].orders, O_CLOEXEC))
+		die("pipe");
+	worker[proc].busy = false;
+	worker[proc].done = false;
+	worker[proc].pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	if (worker[proc].pid < 0)
+		die("clone");
+	if (!worker[proc].pid)
+		work(proc);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+/* What a call that cannot be ended is doing, for whoever has to find out. */
+static void show_stack(pid_t pid)
+{
+	char path[64], line[256];
+	FILE *stack;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	stack = fopen(path, "r");
+	while (stack && fgets(line, sizeof(line), stack))
+		printf("# %s", line);
+}
+
+static void dismiss(int proc)
+{
+	uint64_t end = now_ms() + 60000;
+
+	kill(worker[proc].pid, SIGKILL);
+	while (!waitpid(worker[proc].pid, NULL, WNOHANG)) {
+		if (now_ms() > end) {
+			printf("worker %d cannot be killed\n", proc);
+			show_stack(worker[proc].pid);
+			exit(1);
+		}
+		sched_yield();
+	}
+	close(worker[proc].orders[0]);
+	close(worker[proc].orders[1]);
+}
+
+static void order(int proc, struct order o)
+{
+	worker[proc].busy = true;
+	if (write(worker[proc].orders[1], &o, sizeof(o)) != sizeof(o))
+		die("order");
+}
+
+static void collect(void)
+{
+	struct result r;
+
+	while (read(results[0], &r, sizeof(r)) == sizeof(r)) {
+		worker[r.proc].result = r;
+		worker[r.proc].done = true;
+	}
+}
+
+/* The device. */
+
+static int ctl;				/* looks and steers, counts as nothing */
+static int files[MODEL_FILES];		/* descriptors, or -1 */
+static struct models now;		/* what may be the case */
+
+static struct bpipe_stats last_stats;
+
+#define FOR_EACH_MODEL(m) \
+	for (struct model *(m) = now.at; (m) < now.at + now.nr; (m)++)
+
+/* Counters of the model that are also the device's; those of time are not. */
+#define STAT(name) { #name, offsetof(struct bpipe_stats, name), \
+		     sizeof(((struct bpipe_stats *)0)->name) }
+
+static const struct {
+	const char *name;
+	size_t offset, size;
+} stats_fields[] = {
+	STAT(level), STAT(window), STAT(queued_bytes), STAT(peak_level), STAT(written_bytes),
+	STAT(read_bytes), STAT(writes), STAT(reads), STAT(again), STAT(blocked), STAT(starved),
+	STAT(high_events), STAT(low_events), STAT(wakeups_read), STAT(wakeups_write),
+	STAT(throttled), STAT(throttled_ns), STAT(state), STAT(readers), STAT(writers),
+	STAT(readers_waiting), STAT(writers_waiting),
+};
+
+static uint64_t stat_of(const struct bpipe_stats *stats, size_t field)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, (const char *)stats + stats_fields[field].offset,
+	       stats_fields[field].size);
+	return value;
+}
+
+/* What holds in each snapshot, whatever the model says. */
+static bool check_law(const struct bpipe_stats *s)
+{
+	const struct bpipe_stats *l = &last_stats;
+
+	if (s->written_bytes != s->read_bytes + s->queued_bytes)
+		return fail("the law is broken: %llu written, %llu read, %llu queued",
+			    s->written_bytes, s->read_bytes, s->queued_bytes);
+	if (s->time_ns < l->time_ns || s->blocked_ns < l->blocked_ns ||
+	    s->starved_ns < l->starved_ns || s->state_since_ns < l->state_since_ns ||
+	    s->state_since_ns > s->time_ns)
+		return fail("time goes back");
+	if (!s->writers_waiting != !s->write_wait_ns || !s->readers_waiting != !s->read_wait_ns)
+		return fail("%u writers wait for %llu ns, %u readers for %llu ns",
+			    s->writers_waiting, s->write_wait_ns,
+			    s->readers_waiting, s->read_wait_ns);
+	last_stats = *s;
+	return true;
+}
+
+/* The first difference between a state of the model and what is; or none. */
+
+static bool results_agree(const struct model *m)
+{
+	for (int i = 0; i < MODEL_PROCS; i++) {
+		const struct model_proc *p = &m->proc[i];
+		const struct result *r = &worker[i].result;
+
+		if (p->where == DONE && !worker[i].done)
+			return fail("worker %d should have returned %" PRId64 ", and has not",
+				    i, p->result);
+		if (p->where != DONE && worker[i].done)
+			return fail("worker %d should sleep, and has returned %" PRId64,
+				    i, r->ret);
+		if (p->where != DONE)
+			continue;
+		if (p->result != r->ret)
+			return fail("worker %d should have returned %" PRId64 ", not %" PRId64,
+				    i, p->result, r->ret);
+		if (p->call == READ && p->sum != r->sum)
+			return fail("worker %d has read something else than was written", i);
+		if (p->sigpipe != r->sigpipe)
+			return fail("worker %d: SIGPIPE should have come: %d", i, p->sigpipe);
+	}
+	return true;
+}
+
+static bool stats_agree(const struct model *m, const struct bpipe_stats *real)
+{
+	struct bpipe_stats stats;
+
+	model_stats(m, &stats);
+	for (size_t i = 0; i < ARRAY_SIZE(stats_fields); i++)
+		if (stat_of(&stats, i) != stat_of(real, i))
+			return fail("%s should be %" PRIu64 ", not %" PRIu64,
+				    stats_fields[i].name, stat_of(&stats, i), stat_of(real, i));
+	return true;
+}
+
+static bool masks_agree(const struct model *m, const struct pollfd *pfd)
+{
+	for (int i = 0; i < MODEL_FILES; i++)
+		if (files[i] >= 0 && model_poll(m, i) != pfd[i].revents)
+			return fail("poll of file %d should give %#x, not %#x", i,
+				    model_poll(m, i), pfd[i].revents);
+	return true;
+}
+
+/* Keeps the models that agree with what is now; whether there are any. */
+static bool look(void)
+{
+	struct pollfd pfd[MODEL_FILES];
+	char best[sizeof(failure)] = "";
+	struct bpipe_stats stats;
+	size_t kept = 0;
+
+	failure_rank = 0;
+	collect();
+	if (ioctl(ctl, BPIPE_GET_STATS, &stats))
+		die("GET_STATS");
+	if (!check_law(&stats))
+		return false;
+	for (int i = 0; i < MODEL_FILES; i++)
+		pfd[i] = (struct pollfd) {
+			.fd = files[i],
+			.events = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLPRI,
+		};
+	if (poll(pfd, MODEL_FILES, 0) < 0)
+		die("poll");
+	for (size_t i = 0; i < now.nr; i++) {
+		unsigned int rank = 0;
+
+		if (results_agree(&now.at[i]) && ++rank && stats_agree(&now.at[i], &stats) &&
+		    ++rank && masks_agree(&now.at[i], pfd))
+			memmove(&now.at[kept++], &now.at[i], sizeof(now.at[0]));
+		else
+			fail_best(best, rank);
+	}
+	if (!kept)
+		return false;
+	now.nr = kept;
+	return true;
+}
+
+/* All that sleep or are done have been accounted for. */
+static void acknowledge(void)
+{
+	FOR_EACH_MODEL(m)
+		for (int p = 0; p < MODEL_PROCS; p++)
+			if (m->proc[p].where == DONE)
+				memset(&m->proc[p], 0, sizeof(m->proc[p]));
+	for (int p = 0; p < MODEL_PROCS; p++) {
+		worker[p].busy &= !worker[p].done;
+		worker[p].done = false;
+	}
+}
+
+/* No counter of the device's tells that a poll has begun. */
+static void await_poll(int proc)
+{
+	uint64_t end = now_ms() + patience_ms;
+	char path[64], line[16];
+	FILE *file;
+	long nr;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", worker[proc].pid);
+	do {
+		sched_yield();
+		collect();
+		file = fopen(path, "r");
+		if (!file)
+			die(path);
+		nr = fgets(line, sizeof(line), file) ? strtol(line, NULL, 10) : 0;
+		fclose(file);
+	} while (nr != SYS_poll && !worker[proc].done && now_ms() < end);
+}
+
+/* Waits until the device has got where the model says. */
+static bool settle(void)
+{
+	struct pollfd pfd = { .fd = results[0], .events = POLLIN };
+	uint64_t end = now_ms() + patience_ms;
+
+	if (!model_explore(&now)) {
+		lost = true;
+		return false;
+	}
+	for (unsigned int round = 0; !look(); round++) {
+		if (now_ms() > end)
+			return false;
+		if (round < 10)
+			sched_yield();
+		else
+			poll(&pfd, 1, 1);
+	}
+	acknowledge();
+	return true;
+}
+
+/* Operations. */
+
+struct op {
+	unsigned int kind;
+	uint32_t id;
+	uint64_t v[ARGS];
+};
+
+static const struct model *any(void)
+{
+	return &now.at[0];
+}
+
+static bool polled(int file)
+{
+	for (int i = 0; i < MODEL_PROCS; i++)
+		if (any()->proc[i].where == POLL && any()->proc[i].file == file)
+			return true;
+	return false;
+}
+
+/* Those models stay in which the call gave @real, which was given in turn. */
+static bool expect(const int *gave, int real, const char *what)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < now.nr; i++)
+		if (gave[i] == real)
+			memmove(&now.at[kept++], &now.at[i], sizeof(now.at[0]));
+	if (!kept)
+		return fail("%s should have given %d, not %d", what, gave[0], real);
+	now.nr = kept;
+	return true;
+}
+
+static int may_be_nobody(bool nobody, int fd, unsigned long cmd, void *arg)
+{
+	int ret;
+
+	if (nobody && seteuid(65534))
+		die("seteuid");
+	ret = ioctl(fd, cmd, arg) ? -errno : 0;
+	if (nobody && seteuid(0))
+		die("seteuid");
+	return ret;
+}
+
+/* open FILE READER WRITER NONBLOCK */
+static bool can_open(const struct op *op)
+{
+	const struct model_file *f = &any()->file[op->v[0]];
+
+	return !f->fd && !f->calls;
+}
+
+static bool do_open(const struct op *op)
+{
+	int mode = op->v[1] ? op->v[2] ? O_RDWR : O_RDONLY : op->v[2] ? O_WRONLY : O_ACCMODE;
+
+	files[op->v[0]] = open(DEV, mode | O_CLOEXEC | (op->v[3] ? O_NONBLOCK : 0));
+	if (files[op->v[0]] < 0)
+		return fail("open: %s", strerror(errno));
+	FOR_EACH_MODEL(m)
+		model_open(m, op->v[0], op->v[1], op->v[2], op->v[3]);
+	return settle();
+}
+
+static void gen_open(uint64_t *v)
+{
+	uint64_t mode = PICK(1, 1, 1, 2, 2, 2, 3, 0);
+
+	v[1] = mode & 1;
+	v[2] = mode >> 1;
+	v[3] = PICK(0, 0, 1);
+}
+
+/* close FILE */
+static bool is_open(const struct op *op)
+{
+	return any()->file[op->v[0]].fd;
+}
+
+static bool can_close(const struct op *op)
+{
+	return is_open(op) && !polled(op->v[0]);
+}
+
+static bool do_close(const struct op *op)
+{
+	close(files[op->v[0]]);
+	files[op->v[0]] = -1;
+	FOR_EACH_MODEL(m)
+		model_close(m, op->v[0]);
+	return settle();
+}
+
+/* nonblock FILE YES */
+static bool do_nonblock(const struct op *op)
+{
+	if (fcntl(files[op->v[0]], F_SETFL, op->v[1] ? O_NONBLOCK : 0))
+		return fail("fcntl: %s", strerror(errno));
+	FOR_EACH_MODEL(m)
+		m->file[op->v[0]].nonblock = op->v[1];
+	return settle();
+}
+
+static void gen_flag(uint64_t *v)
+{
+	v[1] = rnd(2);
+}
+
+/*
+ * read, write FILE WORKER LENGTH HOW
+ *
+ * With somebody asleep on the other side, two long transfers can share the
+ * buffer in more ways than can be followed.
+ */
+static bool can_transfer(const struct op *op)
+{
+	uint64_t most = LENGTH_MAX;
+
+	if (any()->nr_waiting[READ] || any()->nr_waiting[WRITE])
+		most = any()->stats.level + any()->config.size;
+	return is_open(op) && !worker[op->v[1]].busy && op->v[2] <= most &&
+	       any()->nr_pieces < MODEL_PIECES - MODEL_PROCS * 4;
+}
+
+static bool transfers(const struct op *op, enum call call)
+{
+	FOR_EACH_MODEL(m)
+		model_begin(m, op->v[1], call, op->v[0], op->v[2], op->v[3] == NOWAIT, op->id);
+	order(op->v[1], (struct order) {
+		.call = call, .how = op->v[3], .fd = files[op->v[0]],
+		.id = op->id, .len = op->v[2],
+	});
+	/* It would not wait for us, either, if we looked at the counters now. */
+	if (op->v[3] == NOWAIT) {
+		struct pollfd pfd = { .fd = results[0], .events = POLLIN };
+
+		poll(&pfd, 1, patience_ms);
+	}
+	return settle();
+}
+
+static bool do_read(const struct op *op)
+{
+	return transfers(op, READ);
+}
+
+static bool do_write(const struct op *op)
+{
+	return transfers(op, WRITE);
+}
+
+/* Lengths at which something may change, and any. */
+static uint64_t some_length(void)
+{
+	const struct bpipe_config *c = &any()->config;
+	uint64_t level = any()->stats.level;
+	uint64_t edge = PICK(1, 1, 4095, 4096, 4096, 4097, level, level - c->low, c->high - level,
+			     c->size - level, c->size, model_window(any()), 100, 1000);
+
+	switch (rnd(8)) {
+	case 0:
+		return rnd(1 + 2 * c->size) % LENGTH_MAX;
+	case 1:
+		return rnd(4096) + 1;
+	case 2:
+		return (edge + 1) % LENGTH_MAX;
+	case 3:
+		return (edge - 1) % LENGTH_MAX;
+	default:
+		return edge % LENGTH_MAX;
+	}
+}
+
+static void gen_transfer(uint64_t *v)
+{
+	v[2] = some_length();
+	v[3] = PICK(PLAIN, PLAIN, PLAIN, VECTOR, NOWAIT);
+}
+
+/* poll FILE WORKER EVENTS */
+static bool can_poll(const struct op *op)
+{
+	return is_open(op) && !worker[op->v[1]].busy && any()->file[op->v[0]].threshold == 1;
+}
+
+static bool do_poll(const struct op *op)
+{
+	FOR_EACH_MODEL(m)
+		model_begin_poll(m, op->v[1], op->v[0], op->v[2]);
+	order(op->v[1], (struct order) {
+		.how = POLLING, .fd = files[op->v[0]], .events = op->v[2],
+	});
+	await_poll(op->v[1]);
+	return settle();
+}
+
+static void gen_poll(uint64_t *v)
+{
+	v[2] = PICK(POLLIN, POLLOUT, POLLPRI, POLLIN | POLLOUT, POLLIN | POLLPRI,
+		    POLLPRI | POLLOUT);
+}
+
+/* signal, kill - WORKER */
+static bool is_asleep(const struct op *op)
+{
+	return worker[op->v[1]].busy;
+}
+
+static bool do_signal(const struct op *op)
+{
+	FOR_EACH_MODEL(m)
+		model_interrupt(m, op->v[1], false);
+	kill(worker[op->v[1]].pid, SIGUSR1);
+	return settle();
+}
+
+static bool do_kill(const struct op *op)
+{
+	FOR_EACH_MODEL(m)
+		model_interrupt(m, op->v[1], true);
+	dismiss(op->v[1]);
+	hire(op->v[1]);
+	return settle();
+}
+
+/* config MASK SIZE HIGH LOW RATE BURST MODE HOLD EPIPE PAD NOBODY */
+static bool do_config(const struct op *op)
+{
+	const uint64_t *v = op->v;
+	struct bpipe_config set = {
+		.mask = v[0], .size = v[1], .high = v[2], .low = v[3], .rate = v[4],
+		.burst = v[5], .mode = v[6], .hold = v[7], .epipe = v[8], .pad = v[9],
+	};
+	int gave[now.nr];
+
+	FOR_EACH_MODEL(m)
+		gave[m - now.at] = model_set_config(m, &set, !v[10]);
+	return expect(gave, may_be_nobody(v[10], ctl, BPIPE_SET_CONFIG, &set), "SET_CONFIG") &&
+	       settle();
+}
+
+static void gen_config(uint64_t *v)
+{
+	const struct bpipe_config *c = &any()->config;
+	uint64_t level = any()->stats.level, size;
+
+	v[0] = PICK(BPIPE_CFG_SIZE, BPIPE_CFG_SIZE, BPIPE_CFG_HIGH, BPIPE_CFG_LOW,
+		    BPIPE_CFG_HOLD, BPIPE_CFG_EPIPE, BPIPE_CFG_RATE, BPIPE_CFG_BURST,
+		    BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW, rnd(256), rnd(512));
+	size = PICK(4096, 4096, 4097, 5000, 8192, 10007, 16384, 65536, 100000, level, level + 1,
+		    level - 1, 4095, BPIPE_SIZE_MAX + 1);
+	v[1] = size;
+	if (!(v[0] & BPIPE_CFG_SIZE) || size - 1 >= BPIPE_SIZE_MAX)
+		size = c->size;
+	v[2] = PICK(size, size - 1, size / 2, size - size / 4, level, level + 1, c->low + 1,
+		    c->low, 1 + rnd(size), 1 + rnd(size), size + 1);
+	v[3] = PICK(0, 0, v[2] - 1, c->high - 1, size / 4, level, level - 1, c->high,
+		    rnd(v[2] % size + 1), rnd(v[2] % size + 1));
+	v[4] = PICK(0, RATE_ENDLESS, RATE_ENDLESS, BPIPE_RATE_MAX + 1);
+	v[5] = PICK(0, 1 << 30, BPIPE_BURST_MAX, BPIPE_BURST_MAX + 1);
+	v[6] = PICK(0, 0, 0, 0, 0, 0, 0, 1);
+	v[7] = PICK(0, 0, 0, 1, 1, 2);
+	v[8] = PICK(0, 0, 0, 1, 1, 2);
+	v[9] = PICK(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+	v[10] = !rnd(20);
+}
+
+/* reader FILE MASK THRESHOLD DELAY */
+static bool can_reader(const struct op *op)
+{
+	return is_open(op) && !polled(op->v[0]);
+}
+
+static bool do_reader(const struct op *op)
+{
+	struct bpipe_reader set = {
+		.mask = op->v[1], .threshold = op->v[2], .delay_us = op->v[3],
+	};
+	int gave[now.nr];
+
+	FOR_EACH_MODEL(m)
+		gave[m - now.at] = model_set_reader(m, op->v[0], &set);
+	return expect(gave, ioctl(files[op->v[0]], BPIPE_SET_READER, &set) ? -errno : 0,
+		      "SET_READER") && settle();
+}
+
+static void gen_reader(uint64_t *v)
+{
+	uint64_t size = any()->config.size;
+
+	v[1] = PICK(1, 1, 1, 2, 3, 3, 0, 4);
+	v[2] = PICK(1, 1, 2, 4096, size, size + 1, 0, 1 + rnd(size), any()->stats.level,
+		    any()->stats.level + 1);
+	v[3] = PICK(0, 0, 0, 1, 100, 1000, BPIPE_DELAY_MAX + 1);
+}
+
+/* events FILE */
+static bool do_events(const struct op *op)
+{
+	struct bpipe_events real, events;
+	size_t kept = 0;
+
+	if (ioctl(files[op->v[0]], BPIPE_GET_EVENTS, &real))
+		return fail("GET_EVENTS: %s", strerror(errno));
+	if (real.time_ns > last_stats.time_ns)
+		return fail("an event of the future");
+	real.time_ns = 0;
+	for (size_t i = 0; i < now.nr; i++) {
+		model_events(&now.at[i], op->v[0], &events);
+		if (!memcmp(&real, &events, sizeof(real)))
+			memmove(&now.at[kept++], &now.at[i], sizeof(now.at[0]));
+	}
+	if (!kept)
+		return fail("GET_EVENTS should give %#x of %llu and %llu, not %#x of %llu and %llu",
+			    events.events, events.high_events, events.low_events,
+			    real.events, real.high_events, real.low_events);
+	now.nr = kept;
+	return settle();
+}
+
+/* peaks - NOBODY */
+static bool do_peaks(const struct op *op)
+{
+	int gave[now.nr];
+
+	FOR_EACH_MODEL(m)
+		gave[m - now.at] = model_reset_peaks(m, !op->v[1]);
+	return expect(gave, may_be_nobody(op->v[1], ctl, BPIPE_RESET_PEAKS, NULL),
+		      "RESET_PEAKS") && settle();
+}
+
+/* look FILE: whatever else there is to be seen */
+static bool window_agrees(const struct model *m, const struct bpipe_window *w)
+{
+	if (w->window != model_window(m) || w->space != m->config.size - m->stats.level)
+		return fail("GET_WINDOW should give %" PRIu64 ", not %llu of %llu",
+			    model_window(m), w->window, w->space);
+	if (m->config.rate ? w->tokens > m->config.burst : ~w->tokens || w->wait_ns)
+		return fail("GET_WINDOW: %llu tokens in %llu ns", w->tokens, w->wait_ns);
+	return true;
+}
+
+static bool config_agrees(const struct model *m, const struct bpipe_config *c)
+{
+	return !memcmp(c, &m->config, sizeof(*c)) ||
+	       fail("GET_CONFIG should give %llu %llu %llu %llu %llu, not %llu %llu %llu %llu %llu",
+		    m->config.size, m->config.high, m->config.low, m->config.rate,
+		    m->config.burst, c->size, c->high, c->low, c->rate, c->burst);
+}
+
+/* The number that follows a name in /proc/self/fdinfo/N. */
+static bool fdinfo_agrees(const char *info, const char *name, bool there, uint64_t value)
+{
+	const char *at = strstr(info, name);
+
+	if (!at != !there)
+		return fail("fdinfo should have %s: %d", name, there);
+	if (there && strtoull(at + strlen(name), NULL, 10) != value)
+		return fail("fdinfo's%s should be %" PRIu64 ", not %.20s", name, value,
+			    at + strlen(name));
+	return true;
+}
+
+static bool file_agrees(const struct model_file *f, const char *info)
+{
+	return fdinfo_agrees(info, "\nwritten_bytes:\t", f->writer, f->written_bytes) &&
+	       fdinfo_agrees(info, "\nwrites:\t", f->writer, f->writes) &&
+	       fdinfo_agrees(info, "\nagain:\t", f->writer, f->again) &&
+	       fdinfo_agrees(info, "\nblocked:\t", f->writer, f->blocked) &&
+	       fdinfo_agrees(info, "\nread_bytes:\t", f->reader, f->read_bytes) &&
+	       fdinfo_agrees(info, "\nreads:\t", f->reader, f->reads) &&
+	       fdinfo_agrees(info, "\nstarved:\t", f->reader, f->starved) &&
+	       fdinfo_agrees(info, "\nthreshold:\t", f->reader, f->threshold) &&
+	       fdinfo_agrees(info, "\ndelay_us:\t", f->reader, f->delay_us);
+}
+
+static bool do_look(const struct op *op)
+{
+	int fd = files[op->v[0]], queued = -1;
+	struct bpipe_config config;
+	struct bpipe_window window;
+	char info[1024], path[64];
+	size_t kept = 0;
+	FILE *file;
+
+	if (ioctl(fd, BPIPE_GET_WINDOW, &window) || ioctl(fd, BPIPE_GET_CONFIG, &config) ||
+	    ioctl(fd, FIONREAD, &queued))
+		return fail("looking: %s", strerror(errno));
+	if ((uint64_t)queued != any()->stats.level)
+		return fail("FIONREAD should give %llu, not %d", any()->stats.level, queued);
+	if (lseek(fd, 0, SEEK_CUR) != -1 || errno != ESPIPE)
+		return fail("lseek should give ESPIPE");
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "r");
+	if (!file)
+		die(path);
+	info[fread(info, 1, sizeof(info) - 1, file)] = 0;
+	fclose(file);
+
+	for (size_t i = 0; i < now.nr; i++)
+		if (window_agrees(&now.at[i], &window) && config_agrees(&now.at[i], &config) &&
+		    file_agrees(&now.at[i].file[op->v[0]], info))
+			memmove(&now.at[kept++], &now.at[i], sizeof(now.at[0]));
+	now.nr = kept;
+	return kept;
+}
+
+/* The table: what there is to do, how often, and with how many arguments. */
+
+#define FILE_ARG	0x1	/* the first argument is a file */
+#define WORKER_ARG	0x2	/* the second is a worker */
+
+static const struct {
+	const char *name;
+	unsigned int weight, args, takes;
+	bool (*can)(const struct op *op);
+	bool (*run)(const struct op *op);
+	void (*gen)(uint64_t *v);
+} table[] = {
+	{ "open", 60, 4, FILE_ARG, can_open, do_open, gen_open },
+	{ "close", 12, 1, FILE_ARG, can_close, do_close, NULL },
+	{ "nonblock", 6, 2, FILE_ARG, is_open, do_nonblock, gen_flag },
+	{ "read", 100, 4, FILE_ARG | WORKER_ARG, can_transfer, do_read, gen_transfer },
+	{ "write", 120, 4, FILE_ARG | WORKER_ARG, can_transfer, do_write, gen_transfer },
+	{ "poll", 12, 3, FILE_ARG | WORKER_ARG, can_poll, do_poll, gen_poll },
+	{ "signal", 4, 2, WORKER_ARG, is_asleep, do_signal, NULL },
+	{ "kill", 2, 2, WORKER_ARG, is_asleep, do_kill, NULL },
+	{ "config", 15, 11, 0, NULL, do_config, gen_config },
+	{ "reader", 8, 4, FILE_ARG, can_reader, do_reader, gen_reader },
+	{ "events", 8, 1, FILE_ARG, is_open, do_events, NULL },
+	{ "peaks", 3, 2, 0, NULL, do_peaks, gen_flag },
+	{ "look", 15, 1, FILE_ARG, is_open, do_look, NULL },
+};
+
+static bool op_valid(const struct op *op)
+{
+	return !(table[op->kind].takes & FILE_ARG && op->v[0] >= MODEL_FILES) &&
+	       !(table[op->kind].takes & WORKER_ARG && op->v[1] >= MODEL_PROCS);
+}
+
+/* True, too, if the operation makes no sense now: that comes from leaving others out. */
+static bool op_run(const struct op *op)
+{
+	if (table[op->kind].can && !table[op->kind].can(op))
+		return true;
+	/* The end of a delay that nobody waits for can come now. */
+	if (any()->timer && !model_explore(&now)) {
+		lost = true;
+		return false;
+	}
+	return table[op->kind].run(op);
+}
+
+static void op_print(const struct op *op, FILE *to)
+{
+	fprintf(to, "%s", table[op->kind].name);
+	for (unsigned int i = 0; i < table[op->kind].args; i++)
+		fprintf(to, " %" PRIu64, op->v[i]);
+	fprintf(to, "\n");
+}
+
+static bool op_parse(struct op *op, char *line)
+{
+	char *word = strtok(line, "\n ");
+
+	memset(op->v, 0, sizeof(op->v));
+	for (op->kind = 0; op->kind < ARRAY_SIZE(table); op->kind++)
+		if (!strcmp(word, table[op->kind].name))
+			break;
+	if (op->kind == ARRAY_SIZE(table))
+		return false;
+	for (unsigned int i = 0; i < table[op->kind].args; i++) {
+		word = strtok(NULL, "\n ");
+		if (!word)
+			return false;
+		op->v[i] = strtoull(word, NULL, 10);
+	}
+	return op_valid(op);
+}
+
+/* An operation that can be done now. */
+static void op_gen(struct op *op)
+{
+	unsigned int total = 0, at;
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		total += table[i].weight;
+	do {
+		memset(op->v, 0, sizeof(op->v));
+		at = rnd(total);
+		for (op->kind = 0; at >= table[op->kind].weight; op->kind++)
+			at -= table[op->kind].weight;
+		if (table[op->kind].takes & FILE_ARG)
+			op->v[0] = rnd(MODEL_FILES);
+		if (table[op->kind].takes & WORKER_ARG)
+			op->v[1] = rnd(MODEL_PROCS);
+		if (table[op->kind].gen)
+			table[op->kind].gen(op->v);
+	} while (table[op->kind].can && !table[op->kind].can(op));
+}
+
+/* Episodes. */
+
+/* Nobody has it open but we, it is empty, and as it was set up. */
+static bool begin(void)
+{
+	static char waste[LENGTH_MAX];
+	struct bpipe_config config = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_RATE |
+			BPIPE_CFG_BURST | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE,
+		.size = 16384, .high = 12288, .low = 4096,
+	};
+	struct bpipe_stats stats;
+	struct model m;
+	int fd, p;
+
+	for (p = 0; p < MODEL_FILES; p++) {
+		if (files[p] >= 0)
+			close(files[p]);
+		files[p] = -1;
+	}
+	for (p = 0; p < MODEL_PROCS; p++) {
+		if (worker[p].busy) {
+			dismiss(p);
+			hire(p);
+		}
+	}
+	collect();
+	for (p = 0; p < MODEL_PROCS; p++)
+		worker[p].done = false;
+
+	fd = open(DEV, O_RDONLY | O_NONBLOCK);
+	if (fd < 0)
+		die(DEV);
+	while (read(fd, waste, sizeof(waste)) > 0)
+		;
+	close(fd);
+	if (ioctl(ctl, BPIPE_SET_CONFIG, &config) || ioctl(ctl, BPIPE_RESET_PEAKS) ||
+	    ioctl(ctl, BPIPE_GET_CONFIG, &config) || ioctl(ctl, BPIPE_GET_STATS, &stats))
+		die("a clean channel");
+	if (stats.level || stats.readers || stats.writers || stats.readers_waiting ||
+	    stats.writers_waiting || stats.state)
+		return fail("the channel does not get clean");
+	lost = false;
+	model_init(&m, &config, &stats);
+	models_free(&now);
+	models_add(&now, &m);
+	return true;
+}
+
+/* Does a history fail, and at which of its operations? */
+static bool history_fails(const struct op *ops, size_t nr, size_t *at)
+{
+	*at = 0;
+	if (!begin())
+		return true;
+	for (; *at < nr; ++*at)
+		if (!op_run(&ops[*at]))
+			return !lost;
+	return false;
+}
+
+/* Leaves out what is not needed for it to fail; how many are left. */
+static size_t shrink(struct op *ops, size_t nr)
+{
+	struct op *fewer = malloc(nr * sizeof(*ops));
+	size_t part = nr / 2, from, at = 0;
+
+	while (fewer && part) {
+		bool better = false;
+
+		for (from = 0; from < nr;) {
+			size_t gone = part < nr - from ? part : nr - from;
+
+			memcpy(fewer, ops, from * sizeof(*ops));
+			memcpy(fewer + from, ops + from + gone, (nr - from - gone) * sizeof(*ops));
+			if (nr > gone && history_fails(fewer, nr - gone, &at)) {
+				nr = at < nr - gone ? at + 1 : nr - gone;
+				memcpy(ops, fewer, nr * sizeof(*ops));
+				better = true;
+			} else {
+				from += gone;
+			}
+		}
+		if (!better || part > nr)
+			part = part > nr ? nr / 2 : part / 2;
+	}
+	free(fewer);
+	return nr;
+}
+
+static void report(struct op *ops, size_t nr, const char *seed)
+{
+	size_t at;
+
+	printf("drive: operation %zu of an episode failed: %s\n", nr, failure);
+	patience_ms = 3000;
+	if (!history_fails(ops, nr, &at)) {
+		printf("drive: it does not fail each time; this is its history:\n");
+	} else {
+		nr = shrink(ops, at < nr ? at + 1 : nr);
+		history_fails(ops, nr, &at);
+		printf("drive: %zu operations fail: %s\n", nr, failure);
+	}
+	printf("# %s; save this and run: drive --replay FILE\n", seed);
+	for (at = 0; at < nr; at++)
+		op_print(&ops[at], stdout);
+}
+
+static int drive(uint64_t seed, uint64_t total)
+{
+	struct op ops[EPISODE];
+	uint64_t done = 0, left_off = 0;
+	char text[64];
+	size_t nr;
+
+	snprintf(text, sizeof(text), "seed %" PRIu64, seed);
+	printf("drive: %s, %" PRIu64 " operations\n", text, total);
+	setlinebuf(stdout);
+	for (uint64_t episode = 0; done < total; episode++) {
+		random_state = (seed + 1) * 0x9e3779b97f4a7c15ULL ^
+			       (episode + 1) * 0xbf58476d1ce4e5b9ULL;
+		if (!begin()) {
+			printf("drive: %s\n", failure);
+			return 1;
+		}
+		for (nr = 0; nr < EPISODE && done < total; nr++, done++) {
+			ops[nr].id = nr;
+			op_gen(&ops[nr]);
+			if (op_run(&ops[nr]))
+				continue;
+			if (!lost) {
+				report(ops, nr + 1, text);
+				return 1;
+			}
+			left_off++;
+			break;
+		}
+	}
+	printf("drive: all as the model says (%" PRIu64 " episodes left off early, for more might "
+	       "have been the case than can be followed)\n", left_off);
+	return 0;
+}
+
+static int replay(const char *name)
+{
+	FILE *file = fopen(name, "r");
+	struct op ops[EPISODE];
+	size_t nr = 0, at;
+	char line[512];
+
+	if (!file)
+		die(name);
+	while (nr < EPISODE && fgets(line, sizeof(line), file)) {
+		ops[nr].id = nr;
+		if (line[0] == '#' || line[0] == '\n')
+			continue;
+		if (!op_parse(&ops[nr++], line)) {
+			fprintf(stderr, "drive: %s: operation %zu is none\n", name, nr);
+			return 2;
+		}
+	}
+	fclose(file);
+	if (!history_fails(ops, nr, &at)) {
+		printf("drive: all as the model says\n");
+		return 0;
+	}
+	printf("drive: operation %zu failed: %s\n", at + 1, failure);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = time(NULL), ops = 20000;
+	const char *script = NULL;
+	int i;
+
+	for (i = 1; i + 1 < argc; i += 2) {
+		if (!strcmp(argv[i], "--seed"))
+			seed = strtoull(argv[i + 1], NULL, 0);
+		else if (!strcmp(argv[i], "--ops"))
+			ops = strtoull(argv[i + 1], NULL, 0);
+		else if (!strcmp(argv[i], "--replay"))
+			script = argv[i + 1];
+		else
+			break;
+	}
+	if (i < argc) {
+		fprintf(stderr, "usage: drive [--seed N] [--ops N] | --replay FILE\n");
+		return 2;
+	}
+
+	ctl = open(DEV, O_ACCMODE | O_CLOEXEC);
+	if (ctl < 0)
+		die(DEV);
+	if (pipe2(results, O_CLOEXEC) || fcntl(results[0], F_SETFL, O_NONBLOCK))
+		die("pipe");
+	for (i = 0; i < MODEL_FILES; i++)
+		files[i] = -1;
+	for (i = 0; i < MODEL_PROCS; i++)
+		hire(i);
+	return script ? replay(script) : drive(seed, ops);
+}

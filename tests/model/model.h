@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What bpipe(4) promises, as a program: slow, obvious, and made from the manual
+ * page and <linux/bpipe.h> alone.
+ *
+ * A model is a plain value: a channel, its open files, and the processes in
+ * the middle of a call. A call is a chain of steps, and the steps of calls that
+ * run at the same time can come in any order; model_explore() tries all of
+ * them. So where the promise leaves freedom, there is a set of models, and
+ * what the device did has to be in it. The freedom there is:
+ *
+ * - Who runs first of several who were woken. This decides what they get.
+ * - A read with room left goes on if a writer was quick, or ends.
+ * - Pressure that comes and goes while a writer returns may go unnoticed, as
+ *   may a peak.
+ * - A call with RWF_NOWAIT may be short, not to wait for a lock.
+ * - Once a write was refused with the level at or below low, POLLOUT may come
+ *   back at the next write or the end of a delay, or with the next read.
+ *
+ * Time is not modelled. A delay that is over is a step that comes at any
+ * moment, and the rate is without limit, or so high that nobody notices. What a
+ * threshold does to poll is not modelled.
+ */
+#ifndef BPIPE_MODEL_H
+#define BPIPE_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/bpipe.h>
+
+#define MODEL_FILES	6
+#define MODEL_PROCS	5
+#define MODEL_PIECES	64	/* pieces of writes that can be queued */
+
+/* Bytes @from to @from + @len of the write that is called @id. */
+struct piece {
+	uint32_t id;
+	uint32_t from;
+	uint32_t len;
+};
+
+/* An open file. It lives until it is closed and its last call has ended. */
+struct model_file {
+	bool fd;		/* not closed */
+	uint8_t calls;		/* that use it now */
+	bool reader;
+	bool writer;
+	bool nonblock;
+	bool seen;		/* data or a writer, since it was opened */
+	bool listens;
+	uint64_t high_seen;
+	uint64_t low_seen;
+	uint64_t threshold;
+	uint64_t delay_us;
+	uint64_t written_bytes, writes, again, blocked;
+	uint64_t read_bytes, reads, starved;
+};
+
+/* Where a call is. */
+enum where {
+	IDLE,		/* no call */
+	TRY,		/* looks whether it can go on */
+	WAIT,		/* could not: says so, looks again, then sleeps or gives up */
+	PUT,		/* has put bytes in; the peak may be new */
+	MOVED,		/* has moved bytes; others may have to be told */
+	MORE,		/* read: is there more? */
+	ASLEEP,
+	POLL,		/* sleeps in poll */
+	LEAVE,		/* has its result */
+	RELEASE,	/* gives its file back */
+	DONE,		/* the result is there to be collected */
+};
+
+enum call {
+	READ, WRITE,
+};
+
+struct model_proc {
+	enum where where;
+	enum call call;
+	uint8_t file;
+	bool nonblock;
+	bool nowait;
+	bool queued;
+	bool woken;
+	bool progress;		/* since it was queued */
+	bool killed;		/* nobody will collect the result */
+	bool sigpipe;
+	short events;		/* of a poll */
+	uint32_t id;
+	uint32_t len;		/* asked for */
+	uint32_t moved;
+	uint64_t kept;		/* room kept for it while it is the first to wait */
+	int64_t result;		/* or minus the error */
+	uint64_t sum;		/* of what it read; see model_sum() */
+};
+
+struct model {
+	struct bpipe_config config;
+	bool burst_follows;
+	bool refused;
+	bool timer;		/* a delay runs */
+	uint32_t nr_pieces;
+	struct piece queue[MODEL_PIECES];
+	struct bpipe_stats stats;	/* all but the fields of time, and window */
+	struct model_file file[MODEL_FILES];
+	struct model_proc proc[MODEL_PROCS];
+	uint8_t waiting[2][MODEL_PROCS];	/* by enum call, first come first */
+	uint8_t nr_waiting[2];
+};
+
+/* A set of models: what may be the case now. */
+struct models {
+	struct model *at;
+	size_t nr;
+	size_t room;
+	uint32_t *slot;		/* a hash table: indices in @at, plus one */
+	size_t slots;
+};
+
+void models_add(struct models *set, const struct model *m);
+void models_free(struct models *set);
+bool model_explore(struct models *set);
+
+/* Content: what byte @at of write @id is, and a sum that tells texts apart. */
+unsigned char model_byte(uint32_t id, uint32_t at);
+uint64_t model_sum(uint64_t sum, unsigned char byte);
+
+void model_init(struct model *m, const struct bpipe_config *config,
+		const struct bpipe_stats *stats);
+
+/* Calls that end at once; 0 or minus the error. */
+void model_open(struct model *m, int file, bool reader, bool writer, bool nonblock);
+void model_close(struct model *m, int file);
+int model_set_config(struct model *m, const struct bpipe_config *set, bool may);
+int model_set_reader(struct model *m, int file, const struct bpipe_reader *set);
+int model_reset_peaks(struct model *m, bool may);
+void model_events(struct model *m, int file, struct bpipe_events *events);
+
+/* Calls that may sleep: they begin here, and end in model_explore(). */
+void model_begin(struct model *m, int proc, enum call call, int file, uint32_t len,
+		 bool nowait, uint32_t id);
+void model_begin_poll(struct model *m, int proc, int file, short events);
+void model_interrupt(struct model *m, int proc, bool kill);
+
+/* What can be seen. */
+short model_poll(const struct model *m, int file);
+uint64_t model_window(const struct model *m);
+void model_stats(const struct model *m, struct bpipe_stats *stats);
+
+#endif /* BPIPE_MODEL_H */

@@ -1,0 +1,1066 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Everything at once: writers, readers, resizers and meddlers, in processes
+ * that are killed, stopped, and interrupted at any moment.
+ *
+ * What is written consists of cells of 64 bytes, each with its producer, its
+ * number, and a payload that follows from them. All lengths and sizes are
+ * multiples of that, so that whatever calls move it, whoever reads gets whole
+ * cells, and can check each one. A table shared by all says which have been
+ * read: none twice, and none may be missing at the end, but for what readers
+ * who were killed had taken.
+ *
+ * A rate limit splits long writes wherever tokens end; so there is one in every
+ * other round, in which all writes are short.
+ *
+ * It goes in rounds. At the end of each, nobody is killed or interrupted any
+ * more: writers finish the call they are in, readers go on to end-of-file, and
+ * all have to end by themselves. Who does not was not woken.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/bpipe.h>
+
+#define DEV		"/dev/bpipe"
+#define SYSFS		"/sys/class/bpipe/bpipe/"
+#define CGROUP		"/sys/fs/cgroup/bpipe-torture"
+#define CELL		64U
+#define ATOMIC_CELLS	(4096 / CELL)
+#define PRODUCERS	4096U
+#define CELLS		16384U		/* that one producer writes at most */
+#define MOVE_MAX	(256U * 1024)	/* bytes in one call */
+#define PIPE_SIZE	(64U * 1024)
+#define ROUND_S		8
+#define PATIENCE_S	120		/* for what has to end by itself */
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+struct cell {
+	uint32_t producer;
+	uint32_t number;
+	uint16_t place;		/* in its write */
+	uint16_t of;		/* so many cells, if that was atomic; else 0 */
+	uint32_t payload[CELL / 4 - 3];
+};
+
+enum role {
+	WRITER, READER, CONFIGURER, SYSFS_USER, MEDDLER, CONFINED, ROLES,
+};
+
+static const char *const role_names[] = {
+	"writer", "reader", "configurer", "sysfs", "meddler", "confined",
+};
+
+static const enum role cast[] = {
+	WRITER, WRITER, WRITER, WRITER, WRITER, READER, READER, READER, READER,
+	CONFIGURER, SYSFS_USER, MEDDLER, MEDDLER, CONFINED,
+};
+
+#define ACTORS ARRAY_SIZE(cast)
+
+/* What all processes share. */
+static struct shared {
+	atomic_bool stop;
+	atomic_uint failed;
+	bool rated;		/* this round: a rate limit, and short writes */
+	atomic_uint producers;
+	atomic_ullong read_cells;
+	atomic_ullong calls[ROLES];
+	struct {
+		atomic_uint intended;
+		atomic_uint acked;
+	} producer[PRODUCERS];
+	struct {
+		atomic_uint reading;	/* bytes that it may have taken, unchecked */
+	} actor[ACTORS];
+	atomic_uchar seen[PRODUCERS][CELLS / 8];
+} *shared;
+
+static pid_t pids[ACTORS];
+static int me;			/* which actor this process is */
+static bool interrupts;		/* itself, by a timer */
+
+static void fail(const char *format, ...)
+{
+	va_list args;
+
+	if (shared->failed++ > 20)
+		return;
+	va_start(args, format);
+	printf("torture: FAILED: ");
+	vprintf(format, args);
+	printf("\n");
+	fflush(stdout);
+	va_end(args);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+static void nap_us(unsigned int us)
+{
+	struct timespec ts = { us / 1000000, us % 1000000 * 1000L };
+
+	nanosleep(&ts, NULL);
+}
+
+static uint64_t random_state;
+
+static unsigned int rnd(unsigned int below)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (random_state >> 20) % below;
+}
+
+/* Cells. */
+
+static uint32_t payload(const struct cell *c, unsigned int i)
+{
+	return (c->producer * 2654435761U ^ c->number * 40503U) + i * 0x9e3779b9U;
+}
+
+static void cells_make(struct cell *c, uint32_t producer, uint32_t number, unsigned int nr,
+		       bool atomic)
+{
+	for (unsigned int i = 0; i < nr; i++, c++) {
+		c->producer = producer;
+		c->number = number + i;
+		c->place = i;
+		c->of = atomic && nr <= ATOMIC_CELLS ? nr : 0;
+		for (unsigned int j = 0; j < ARRAY_SIZE(c->payload); j++)
+			c->payload[j] = payload(c, j);
+	}
+}
+
+static void cell_check(const struct cell *c)
+{
+	static uint32_t next[PRODUCERS];
+	unsigned char bit;
+
+	if (c->producer >= PRODUCERS || c->number >= CELLS) {
+		fail("a cell of nobody: %u %u", c->producer, c->number);
+		return;
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(c->payload); i++) {
+		if (c->payload[i] != payload(c, i)) {
+			fail("cell %u of %u is torn", c->number, c->producer);
+			return;
+		}
+	}
+	if (c->number >= shared->producer[c->producer].intended)
+		fail("cell %u of %u has not been written yet", c->number, c->producer);
+	if (c->number < next[c->producer])
+		fail("cell %u of %u comes after %u", c->number, c->producer, next[c->producer] - 1);
+	next[c->producer] = c->number + 1;
+	bit = 1 << c->number % 8;
+	if (atomic_fetch_or(&shared->seen[c->producer][c->number / 8], bit) & bit)
+		fail("cell %u of %u comes twice", c->number, c->producer);
+	shared->read_cells++;
+}
+
+static void cells_check(const struct cell *c, size_t bytes)
+{
+	if (bytes % CELL)
+		fail("%zu bytes are no whole cells", bytes);
+	for (size_t i = 0; i < bytes / CELL; i++) {
+		cell_check(&c[i]);
+		if (i + 1 < bytes / CELL && c[i].of && c[i].place + 1 < c[i].of &&
+		    (c[i + 1].producer != c[i].producer || c[i + 1].number != c[i].number + 1))
+			fail("an atomic write of %u is mixed with one of %u", c[i].producer,
+			     c[i + 1].producer);
+	}
+}
+
+/* A page fault that takes its time: memory that comes from a thread. */
+
+struct slow {
+	int fd;
+	unsigned char *at;
+	const unsigned char *content;	/* NULL: zeros */
+};
+
+static void *slow_main(void *arg)
+{
+	struct slow *slow = arg;
+	struct uffd_msg msg;
+
+	for (;;) {
+		size_t at;
+
+		if (read(slow->fd, &msg, sizeof(msg)) != sizeof(msg))
+			continue;
+		at = (msg.arg.pagefault.address & ~4095ULL) - (uintptr_t)slow->at;
+		nap_us(rnd(20000));
+		if (slow->content) {
+			struct uffdio_copy copy = {
+				.dst = (uintptr_t)slow->at + at,
+				.src = (uintptr_t)slow->content + at,
+				.len = 4096,
+			};
+
+			ioctl(slow->fd, UFFDIO_COPY, &copy);
+		} else {
+			struct uffdio_zeropage zero = {
+				.range = { (uintptr_t)slow->at + at, 4096 },
+			};
+
+			ioctl(slow->fd, UFFDIO_ZEROPAGE, &zero);
+		}
+	}
+}
+
+/* @bytes of such memory, with a content or to be written to; NULL: cannot be had. */
+static void *slow_get(struct slow *slow, pthread_t *thread, const void *content, size_t bytes)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg;
+	sigset_t all, old;
+	int error;
+
+	slow->fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (slow->fd < 0)
+		return NULL;
+	slow->content = content;
+	slow->at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	reg = (struct uffdio_register) {
+		.range = { (uintptr_t)slow->at, (bytes + 4095) & ~4095ULL },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	/* Signals are for the one who moves bytes. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = ioctl(slow->fd, UFFDIO_API, &api) || ioctl(slow->fd, UFFDIO_REGISTER, &reg) ||
+		pthread_create(thread, NULL, slow_main, slow);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (error) {
+		munmap(slow->at, bytes);
+		close(slow->fd);
+		return NULL;
+	}
+	return slow->at;
+}
+
+static void slow_put(struct slow *slow, pthread_t thread, size_t bytes)
+{
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+	munmap(slow->at, bytes);
+	close(slow->fd);
+}
+
+/* One call that moves bytes; what it said, errors negative. */
+
+static ssize_t said(ssize_t ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+static ssize_t by_ring(int fd, bool write, void *buf, size_t n)
+{
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	ssize_t ret;
+
+	if (io_uring_queue_init(2, &ring, 0))
+		return write ? said(pwritev2(fd, &(struct iovec) { buf, n }, 1, -1, 0)) :
+			       said(preadv2(fd, &(struct iovec) { buf, n }, 1, -1, 0));
+	sqe = io_uring_get_sqe(&ring);
+	if (write)
+		io_uring_prep_write(sqe, fd, buf, n, -1);
+	else
+		io_uring_prep_read(sqe, fd, buf, n, -1);
+	if (rnd(2))
+		sqe->flags |= IOSQE_ASYNC;
+	/* Interrupted or not, it has to be waited for: it moves bytes. */
+	while (io_uring_submit(&ring) < 0)
+		;
+	while (io_uring_wait_cqe(&ring, &cqe))
+		;
+	ret = cqe->res;
+	io_uring_queue_exit(&ring);
+	return ret;
+}
+
+static ssize_t by_slow_memory(int fd, bool write_it, void *buf, size_t n)
+{
+	static struct slow slow;
+	pthread_t thread;
+	ssize_t ret;
+	void *at;
+
+	at = slow_get(&slow, &thread, write_it ? buf : NULL, n);
+	if (!at)
+		return -EAGAIN;
+	ret = said(write_it ? write(fd, at, n) : read(fd, at, n));
+	if (!write_it && ret > 0)
+		memcpy(buf, at, ret);
+	slow_put(&slow, thread, n);
+	return ret;
+}
+
+static ssize_t by_vector(int fd, bool write, void *buf, size_t n, int flags)
+{
+	size_t first = rnd(n + 1);
+	struct iovec iov[3] = { { buf, first }, { buf, 0 }, { buf + first, n - first } };
+
+	return said(write ? pwritev2(fd, iov, 3, -1, flags) : preadv2(fd, iov, 3, -1, flags));
+}
+
+static ssize_t write_by_splice(int fd, void *buf, size_t n)
+{
+	struct iovec iov = { buf, n };
+	ssize_t ret;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC))
+		return -errno;
+	fcntl(p[1], F_SETPIPE_SZ, MOVE_MAX);
+	ret = said(vmsplice(p[1], &iov, 1, SPLICE_F_NONBLOCK));
+	if (ret > 0)
+		ret = said(splice(p[0], NULL, fd, NULL, ret / CELL * CELL,
+				  rnd(2) ? SPLICE_F_NONBLOCK : 0));
+	close(p[0]);
+	close(p[1]);
+	return ret;
+}
+
+static ssize_t write_by_sendfile(int fd, void *buf, size_t n)
+{
+	int file = memfd_create("cells", MFD_CLOEXEC);
+	off_t at = 0;
+	ssize_t ret;
+
+	if (file < 0)
+		return -errno;
+	ret = said(pwrite(file, buf, n, 0));
+	if (ret > 0)
+		ret = said(sendfile(fd, file, &at, ret / CELL * CELL));
+	close(file);
+	return ret;
+}
+
+/* Takes what is in a pipe by way of a copy of it. */
+static void read_twice(int pipe, void *buf, size_t n)
+{
+	static char copy[PIPE_SIZE];
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC))
+		return;
+	if (tee(pipe, p[1], n, SPLICE_F_NONBLOCK) == (ssize_t)n &&
+	    read(p[0], copy, n) == (ssize_t)n && read(pipe, buf, n) == (ssize_t)n &&
+	    memcmp(copy, buf, n))
+		fail("tee shows something else");
+	close(p[0]);
+	close(p[1]);
+}
+
+static ssize_t read_by_splice(int fd, void *buf, size_t n)
+{
+	unsigned int way = rnd(3);
+	ssize_t ret, got = 0, part;
+	int p[2];
+
+	n = n < PIPE_SIZE ? n : PIPE_SIZE;
+	if (pipe2(p, O_CLOEXEC))
+		return -errno;
+	if (way)
+		ret = said(splice(fd, NULL, p[1], NULL, n, rnd(2) ? SPLICE_F_NONBLOCK : 0));
+	else
+		ret = said(sendfile(p[1], fd, NULL, n));
+	if (ret > 0 && way == 2) {
+		struct pollfd left = { .fd = p[0], .events = POLLIN };
+
+		read_twice(p[0], buf, ret);
+		got = poll(&left, 1, 0) == 1 ? 0 : ret;
+	}
+	while (ret > 0 && got < ret) {
+		part = read(p[0], buf + got, ret - got);
+		if (part > 0)
+			got += part;
+	}
+	close(p[0]);
+	close(p[1]);
+	return ret;
+}
+
+static ssize_t move(int fd, bool write_it, void *buf, size_t n, unsigned int way)
+{
+	switch (way) {
+	case 0:
+		return by_vector(fd, write_it, buf, n, 0);
+	case 1:
+		return by_vector(fd, write_it, buf, n, RWF_NOWAIT);
+	case 2:
+		return write_it ? write_by_splice(fd, buf, n) : read_by_splice(fd, buf, n);
+	case 3:
+		return write_it ? write_by_sendfile(fd, buf, n) : read_by_splice(fd, buf, n);
+	case 4:
+		return by_ring(fd, write_it, buf, n);
+	case 5:
+		return by_slow_memory(fd, write_it, buf, n);
+	default:
+		return said(write_it ? write(fd, buf, n) : read(fd, buf, n));
+	}
+}
+
+/* Waits without end until something can be done. */
+static void wait_for(int fd, short events)
+{
+	struct epoll_event ev = { .events = events | (rnd(2) ? EPOLLET : 0) };
+	struct pollfd p = { .fd = fd, .events = events };
+	int ep;
+
+	if (rnd(2)) {
+		poll(&p, 1, -1);
+		return;
+	}
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	if (rnd(2))
+		ev.events |= EPOLLEXCLUSIVE;
+	if (ep >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
+		epoll_wait(ep, &ev, 1, -1);
+	close(ep);
+}
+
+/* Things that may be done to an open file by the way. */
+
+static void law(int fd)
+{
+	struct bpipe_stats s;
+
+	if (ioctl(fd, BPIPE_GET_STATS, &s))
+		fail("GET_STATS: %s", strerror(errno));
+	else if (s.written_bytes != s.read_bytes + s.queued_bytes || s.level != s.queued_bytes)
+		fail("the law is broken: %llu written, %llu read, %llu queued, level %llu",
+		     s.written_bytes, s.read_bytes, s.queued_bytes, s.level);
+}
+
+/* A child that has the file, by fork and perhaps by exec, for a while. */
+static void lend(int fd)
+{
+	char name[16];
+	pid_t pid = fork();
+
+	if (pid > 0)
+		return;
+	if (pid < 0)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(5);
+	if (rnd(2)) {
+		nap_us(rnd(100000));
+		_exit(0);
+	}
+	fcntl(fd, F_SETFD, 0);
+	snprintf(name, sizeof(name), "%d", fd);
+	execl("/proc/self/exe", "torture", "--look", name, NULL);
+	_exit(0);
+}
+
+static void play(int fd)
+{
+	struct bpipe_reader reader = {
+		.mask = rnd(4), .threshold = 1 + rnd(100000), .delay_us = rnd(3000),
+	};
+	struct bpipe_events events;
+	struct bpipe_window window;
+	int n;
+
+	switch (rnd(12)) {
+	case 0:
+		ioctl(fd, BPIPE_SET_READER, &reader);
+		break;
+	case 1:
+		ioctl(fd, BPIPE_GET_EVENTS, &events);
+		break;
+	case 2:
+		ioctl(fd, BPIPE_GET_WINDOW, &window);
+		break;
+	case 3:
+		ioctl(fd, FIONREAD, &n);
+		break;
+	case 4:
+		fcntl(fd, F_SETOWN, getpid());
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) ^ O_ASYNC);
+		break;
+	case 5:
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) ^ O_NONBLOCK);
+		break;
+	case 6:
+		lend(fd);
+		break;
+	case 7:
+		close(dup(fd));
+		break;
+	default:
+		law(fd);
+	}
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+static void interrupt_later(void)
+{
+	struct itimerval timer = { .it_value.tv_usec = 1 + rnd(20000) };
+
+	if (interrupts && !shared->stop)
+		setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* ECANCELED: io_uring could not start a thread for it, as a signal came. */
+static bool usual(ssize_t ret, bool write_it)
+{
+	return ret >= 0 || ret == -EAGAIN || ret == -EINTR || ret == -ENOMEM ||
+	       ret == -ECANCELED ||
+	       (write_it && ret == -EPIPE);
+}
+
+static unsigned int some_bytes(void)
+{
+	switch (rnd(4)) {
+	case 0:
+		if (shared->rated)
+			return 4096;
+		return CELL * (1 + rnd(MOVE_MAX / CELL));
+	case 1:
+		return CELL;
+	default:
+		return CELL * (1 + rnd(ATOMIC_CELLS));
+	}
+}
+
+/* The roles. */
+
+static int any_open(int mode)
+{
+	int fd = open(DEV, mode | O_CLOEXEC | (rnd(3) ? 0 : O_NONBLOCK));
+
+	if (fd < 0)
+		fail("open: %s", strerror(errno));
+	return fd;
+}
+
+static void be_writer(void)
+{
+	static struct cell cells[MOVE_MAX / CELL] __attribute__((aligned(4096)));
+	unsigned int producer = shared->producers++, number = 0;
+	int fd = any_open(rnd(8) ? O_WRONLY : O_RDWR);
+
+	if (producer >= PRODUCERS)
+		pause();
+	while (!shared->stop) {
+		unsigned int way = rnd(10), bytes = some_bytes();
+		ssize_t ret;
+
+		if (number + bytes / CELL > CELLS)
+			break;
+		cells_make(cells, producer, number, bytes / CELL, way != 2 && way != 3);
+		shared->producer[producer].intended = number + bytes / CELL;
+		interrupt_later();
+		if (!rnd(4))
+			wait_for(fd, POLLOUT);
+		ret = move(fd, true, cells, bytes, way);
+		if (!usual(ret, true))
+			fail("write by way %u: %s", way, strerror(-ret));
+		if (ret > 0) {
+			if (ret % CELL)
+				fail("write by way %u of %u took %zd", way, bytes, ret);
+			number += ret / CELL;
+			shared->producer[producer].acked = number;
+		} else if (ret == -EAGAIN && !shared->stop) {
+			nap_us(rnd(1000));
+		}
+		shared->calls[WRITER]++;
+		if (!rnd(8))
+			play(fd);
+	}
+}
+
+static void be_reader(void)
+{
+	static struct cell cells[MOVE_MAX / CELL] __attribute__((aligned(4096)));
+	int fd = any_open(O_RDONLY);
+
+	for (;;) {
+		unsigned int way = rnd(10), bytes = some_bytes();
+		ssize_t ret;
+
+		interrupt_later();
+		if (!rnd(4))
+			wait_for(fd, POLLIN);
+		shared->actor[me].reading = bytes;
+		ret = move(fd, false, cells, bytes, way);
+		if (!usual(ret, false))
+			fail("read by way %u: %s", way, strerror(-ret));
+		if (ret > 0)
+			cells_check(cells, ret);
+		shared->actor[me].reading = 0;
+		shared->calls[READER]++;
+		/* There may be no writer for a while; in the end there is none. */
+		if (!ret && shared->stop)
+			break;
+		if (ret <= 0)
+			nap_us(rnd(1000));
+		if (!rnd(8))
+			play(fd);
+		if (!rnd(200) && !shared->stop) {
+			close(fd);
+			fd = any_open(O_RDONLY);
+		}
+	}
+}
+
+static void some_config(struct bpipe_config *c, unsigned int size_max)
+{
+	static const uint64_t rates[] = { 0, 0, 0, 20000000, 200000000 };
+
+	memset(c, 0, sizeof(*c));
+	c->mask = rnd(256);
+	if (!shared->rated)
+		c->mask &= ~BPIPE_CFG_RATE;
+	c->size = CELL * (4096 / CELL + rnd((size_max - 4096) / CELL));
+	c->high = 1 + rnd(c->size);
+	c->low = rnd(c->high);
+	c->rate = rates[rnd(ARRAY_SIZE(rates))];
+	c->burst = rnd(2) ? 0 : 1 + rnd(1000000);
+	c->hold = rnd(2);
+	c->epipe = !rnd(4);
+}
+
+static void be_configurer(unsigned int size_max)
+{
+	int fd = any_open(O_ACCMODE);
+	struct bpipe_config c;
+
+	while (!shared->stop) {
+		some_config(&c, size_max);
+		if (ioctl(fd, BPIPE_SET_CONFIG, &c) && errno != EINVAL && errno != EBUSY &&
+		    errno != ENOMEM && errno != ENOSPC && errno != EINTR)
+			fail("SET_CONFIG: %s", strerror(errno));
+		if (!rnd(4))
+			ioctl(fd, BPIPE_RESET_PEAKS);
+		if (ioctl(fd, BPIPE_GET_CONFIG, &c) || c.low >= c.high || c.high > c.size)
+			fail("GET_CONFIG: %llu %llu %llu", c.low, c.high, c.size);
+		law(fd);
+		shared->calls[cast[me]]++;
+		nap_us(rnd(5000));
+	}
+}
+
+static void be_sysfs_user(void)
+{
+	static const char *const names[] = {
+		"size", "high", "low", "rate", "burst", "hold", "epipe", "level", "state",
+		"window", "blocked_ns", "write_wait_ns", "read_wait_ns", "readers_waiting",
+		"peak_level", "mode", "written_bytes",
+	};
+	char path[64], text[64];
+	int fd;
+
+	while (!shared->stop) {
+		unsigned int i = rnd(ARRAY_SIZE(names));
+
+		snprintf(path, sizeof(path), SYSFS "%s", names[i]);
+		fd = open(path, i < 7 && rnd(2) ? O_RDWR : O_RDONLY);
+		if (fd < 0 || read(fd, text, sizeof(text)) <= 0)
+			fail("%s: %s", path, strerror(errno));
+		snprintf(text, sizeof(text), "%u%s\n", i < 3 ? CELL * rnd(2000) : rnd(2),
+			 rnd(20) ? "" : "K");
+		if (i != 3 && write(fd, text, strlen(text)) < 0)
+			shared->calls[SYSFS_USER]++;
+		shared->calls[SYSFS_USER]++;
+		close(fd);
+		nap_us(rnd(2000));
+	}
+}
+
+/* Leaves files in a socket, for a receiver, or for nobody. */
+static void pass(const int *fds, int nr)
+{
+	char control[CMSG_SPACE(sizeof(int) * 4)] = { 0 }, byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+		.msg_controllen = CMSG_SPACE(sizeof(int) * nr),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	int s[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, s))
+		return;
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int) * nr);
+	memcpy(CMSG_DATA(c), fds, sizeof(int) * nr);
+	if (sendmsg(s[0], &msg, 0) == 1 && rnd(2)) {
+		msg.msg_controllen = sizeof(control);
+		if (recvmsg(s[1], &msg, MSG_CMSG_CLOEXEC) == 1) {
+			c = CMSG_FIRSTHDR(&msg);
+			for (int i = 0; c && i < nr; i++) {
+				int fd;
+
+				memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+				law(fd);
+				close(fd);
+			}
+		}
+	}
+	close(s[0]);
+	close(s[1]);
+}
+
+static void be_meddler(void)
+{
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };
+
+	while (!shared->stop) {
+		int fds[4], nr = 1 + rnd(4);
+
+		for (int i = 0; i < nr; i++)
+			fds[i] = any_open(modes[rnd(4)]);
+		if (!syscall(SYS_delete_module, "bpipe", O_NONBLOCK) || errno != EWOULDBLOCK)
+			fail("unloaded while open: %s", strerror(errno));
+		pass(fds, nr);
+		for (int i = 0; i < nr; i++) {
+			if (!rnd(4))
+				lend(fds[i]);
+			close(fds[i]);
+		}
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		shared->calls[MEDDLER]++;
+		nap_us(rnd(5000));
+	}
+	while (wait(NULL) > 0)
+		;
+}
+
+static void put_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+		fail("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+/* In a memory cgroup with little room: large buffers cannot be had. */
+static void be_confined(void)
+{
+	put_text(CGROUP "/cgroup.procs", "0");
+	be_configurer(32 << 20);
+}
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+static void act(unsigned int i, uint64_t seed)
+{
+	struct sigaction act = { .sa_handler = ignore };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigaction(SIGALRM, &act, NULL);
+	sigaction(SIGIO, &act, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	random_state = seed * 0x9e3779b97f4a7c15ULL | 1;
+	me = i;
+	interrupts = !rnd(3);
+	switch (cast[i]) {
+	case WRITER:
+		be_writer();
+		break;
+	case READER:
+		be_reader();
+		break;
+	case CONFIGURER:
+		be_configurer(256 * 1024);
+		break;
+	case SYSFS_USER:
+		be_sysfs_user();
+		break;
+	case MEDDLER:
+		be_meddler();
+		break;
+	default:
+		be_confined();
+	}
+	exit(0);
+}
+
+/* The director. */
+
+static unsigned long long forgiven;	/* bytes that killed readers may have taken */
+static unsigned int killed;
+
+static void start(unsigned int i)
+{
+	uint64_t seed = random_state + i + rnd(1000000);
+
+	pids[i] = fork();
+	if (pids[i] < 0) {
+		perror("fork");
+		exit(2);
+	}
+	if (!pids[i])
+		act(i, seed);
+}
+
+static void ended(unsigned int i, int status)
+{
+	if (WIFSIGNALED(status)) {
+		if (WTERMSIG(status) != SIGKILL)
+			fail("a %s ended by signal %d", role_names[cast[i]], WTERMSIG(status));
+		forgiven += shared->actor[i].reading;
+		shared->actor[i].reading = 0;
+	}
+	pids[i] = 0;
+}
+
+static void reap(bool restart)
+{
+	int status;
+
+	for (unsigned int i = 0; i < ACTORS; i++) {
+		if (pids[i] && waitpid(pids[i], &status, WNOHANG) == pids[i]) {
+			ended(i, status);
+			if (restart)
+				start(i);
+		}
+	}
+}
+
+static bool any_left(enum role role)
+{
+	for (unsigned int i = 0; i < ACTORS; i++)
+		if (pids[i] && cast[i] == role)
+			return true;
+	return false;
+}
+
+static void show(unsigned int i)
+{
+	char path[64], line[256];
+	FILE *file;
+
+	printf("torture: %s %d does not end:\n", role_names[cast[i]], pids[i]);
+	for (int what = 0; what < 2; what++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", pids[i], what ? "stack" : "syscall");
+		file = fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file))
+			printf("\t%s", line);
+		if (file)
+			fclose(file);
+	}
+}
+
+/* All with a role have to end by themselves; no writer is left for readers then. */
+static void wait_until_gone(enum role from, enum role to)
+{
+	uint64_t end = now_ms() + PATIENCE_S * 1000;
+	bool left = true;
+
+	while (left && now_ms() < end) {
+		reap(false);
+		left = false;
+		for (enum role r = from; r <= to; r++)
+			left |= any_left(r);
+		nap_us(2000);
+	}
+	if (!left)
+		return;
+	fail("asleep, and nobody wakes them");
+	for (unsigned int i = 0; i < ACTORS; i++)
+		if (pids[i])
+			show(i);
+	for (unsigned int i = 0; i < ACTORS; i++)
+		if (pids[i])
+			kill(pids[i], SIGKILL);
+	end = now_ms() + PATIENCE_S * 1000;
+	for (unsigned int i = 0; i < ACTORS; i++)
+		while (pids[i] && now_ms() < end)
+			reap(false);
+	for (unsigned int i = 0; i < ACTORS; i++) {
+		if (pids[i]) {
+			fail("cannot be killed");
+			show(i);
+		}
+	}
+}
+
+static void account(const struct bpipe_stats *before, const struct bpipe_stats *after)
+{
+	unsigned long long written = after->written_bytes - before->written_bytes;
+	unsigned long long read = after->read_bytes - before->read_bytes;
+	unsigned long long acked = 0, intended = 0, lost = 0;
+	unsigned int nr = shared->producers < PRODUCERS ? shared->producers : PRODUCERS;
+
+	for (unsigned int p = 0; p < nr; p++) {
+		acked += shared->producer[p].acked;
+		intended += shared->producer[p].intended;
+		for (unsigned int c = 0; c < shared->producer[p].acked; c++)
+			lost += !(shared->seen[p][c / 8] >> c % 8 & 1);
+	}
+	if (after->level || written != read)
+		fail("%llu written, %llu read, %llu left", written, read, after->level);
+	if (lost * CELL > forgiven || read < shared->read_cells * CELL ||
+	    read - shared->read_cells * CELL > forgiven)
+		fail("%llu bytes lost, %llu read but not seen; killed readers had at most %llu",
+		     lost * CELL, read - shared->read_cells * CELL, forgiven);
+	if (written < acked * CELL || written > intended * CELL)
+		fail("%llu written, but writers were told %llu, and tried %llu", written,
+		     acked * CELL, intended * CELL);
+}
+
+/* Files that nobody has any more are closed in the background. */
+static struct bpipe_stats quiet_stats(int ctl)
+{
+	uint64_t end = now_ms() + PATIENCE_S * 1000;
+	struct bpipe_stats s;
+
+	do {
+		if (ioctl(ctl, BPIPE_GET_STATS, &s))
+			fail("GET_STATS: %s", strerror(errno));
+	} while ((s.readers || s.writers) && now_ms() < end);
+	if (s.readers || s.writers || s.readers_waiting || s.writers_waiting)
+		fail("%u readers and %u writers are still there", s.readers, s.writers);
+	return s;
+}
+
+static void play_round(int ctl, unsigned int nr, uint64_t until)
+{
+	const struct bpipe_config calm = {
+		.mask = BPIPE_CFG_RATE | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE,
+	};
+	struct bpipe_stats before = quiet_stats(ctl), after;
+	int writer;
+
+	memset(shared, 0, sizeof(*shared));
+	shared->rated = nr % 2;
+	forgiven = 0;
+	for (unsigned int i = 0; i < ACTORS; i++)
+		start(i);
+	while (now_ms() < until && !shared->failed) {
+		unsigned int victim = rnd(ACTORS);
+
+		nap_us(rnd(20000));
+		reap(true);
+		if (!rnd(8) && pids[victim]) {
+			kill(pids[victim], SIGKILL);
+			killed++;
+		} else if (!rnd(8) && pids[victim]) {
+			kill(pids[victim], SIGSTOP);
+			nap_us(rnd(100000));
+			kill(pids[victim], SIGCONT);
+		}
+	}
+
+	/* From here on, readers have seen a writer, and wait for no other. */
+	shared->stop = true;
+	wait_until_gone(CONFIGURER, CONFINED);
+	writer = any_open(O_WRONLY);
+	if (ioctl(ctl, BPIPE_SET_CONFIG, &calm))
+		fail("SET_CONFIG: %s", strerror(errno));
+	wait_until_gone(WRITER, WRITER);
+	close(writer);
+	wait_until_gone(READER, READER);
+	after = quiet_stats(ctl);
+	account(&before, &after);
+}
+
+static int torture(unsigned int seconds, uint64_t seed)
+{
+	uint64_t end = now_ms() + seconds * 1000ULL, until;
+	unsigned long long calls[ROLES] = { 0 }, cells = 0;
+	unsigned int rounds = 0;
+	int ctl;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	ctl = open(DEV, O_ACCMODE | O_CLOEXEC);
+	if (shared == MAP_FAILED || ctl < 0) {
+		perror(DEV);
+		return 2;
+	}
+	mkdir(CGROUP, 0755);
+	put_text(CGROUP "/memory.max", "8M");
+	printf("torture: seed %llu, %u seconds\n", (unsigned long long)seed, seconds);
+	fflush(stdout);
+	random_state = (seed + 1) * 0x9e3779b97f4a7c15ULL | 1;
+
+	while (now_ms() < end && !shared->failed) {
+		until = now_ms() + ROUND_S * 1000;
+		play_round(ctl, rounds++, until < end ? until : end);
+		cells += shared->read_cells;
+		for (unsigned int r = 0; r < ROLES; r++)
+			calls[r] += shared->calls[r];
+		printf("torture: round %u: %llu KiB read and checked, %u killed so far\n", rounds,
+		       shared->read_cells * CELL / 1024, killed);
+		fflush(stdout);
+	}
+	printf("torture: %u rounds, %llu MiB;", rounds, cells * CELL >> 20);
+	for (unsigned int r = 0; r < ROLES; r++)
+		printf(" %s %llu", role_names[r], calls[r]);
+	printf("\ntorture: %s\n", shared->failed ? "FAILED" : "passed");
+	return !!shared->failed;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = time(NULL), seconds = 60;
+	struct bpipe_stats stats;
+	int i;
+
+	/* What lend() starts. */
+	if (argc == 3 && !strcmp(argv[1], "--look"))
+		return ioctl(atoi(argv[2]), BPIPE_GET_STATS, &stats) != 0;
+	for (i = 1; i + 1 < argc; i += 2) {
+		if (!strcmp(argv[i], "--seconds"))
+			seconds = strtoull(argv[i + 1], NULL, 0);
+		else if (!strcmp(argv[i], "--seed"))
+			seed = strtoull(argv[i + 1], NULL, 0);
+		else
+			break;
+	}
+	if (i < argc) {
+		fprintf(stderr, "usage: torture [--seconds N] [--seed N]\n");
+		return 2;
+	}
+	return torture(seconds, seed);
+}
