@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef BPIPE_KUNIT_H
+#define BPIPE_KUNIT_H
+
+#include <kunit/test.h>
+#include <linux/prandom.h>
+
+extern unsigned int bpipe_kunit_seed;
+
+/* A history of its own for each test, and the same one for the same seed. */
+static inline struct rnd_state bpipe_kunit_rnd(void)
+{
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, bpipe_kunit_seed);
+	return rnd;
+}
+
+/* 0..@below-1 */
+static inline u32 below(struct rnd_state *rnd, u32 below)
+{
+	return prandom_u32_state(rnd) % below;
+}
+
+#endif /* BPIPE_KUNIT_H */

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ring.c against a queue so slow and obvious that it needs no test: an array
+ * whose bytes move down when some are taken. Positions start just below the
+ * end of their type, so that they wrap around early.
+ */
+
+#include <linux/string.h>
+#include <linux/uio.h>
+
+#include "kunit.h"
+#include "ring.h"
+
+#define MOST 64	/* bytes of the largest ring here */
+
+/* @next is the next byte to be put in: no two within a ring are the same. */
+struct both {
+	struct bpipe_ring ring;
+	u8 queue[MOST];
+	size_t queued;
+	u8 next;
+};
+
+/* Storage of exactly @size bytes, so that KASAN sees one beyond. */
+static void *storage(struct kunit *test, size_t size)
+{
+	void *data = kunit_kmalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, data);
+	return data;
+}
+
+static void start(struct kunit *test, struct both *b, size_t size, unsigned long pos)
+{
+	*b = (struct both) { };
+	bpipe_ring_init(&b->ring, storage(test, size), size);
+	b->ring.head.pos = pos;
+	b->ring.tail.pos = pos;
+}
+
+static void same(struct kunit *test, const struct both *b)
+{
+	KUNIT_ASSERT_EQ(test, bpipe_ring_queued(&b->ring), b->queued);
+	KUNIT_ASSERT_EQ(test, bpipe_ring_held(&b->ring), b->queued);
+	KUNIT_ASSERT_EQ(test, bpipe_ring_level(&b->ring), b->queued);
+	KUNIT_ASSERT_LT(test, b->ring.head.off, b->ring.size);
+	KUNIT_ASSERT_LT(test, b->ring.tail.off, b->ring.size);
+}
+
+/* Copies @n bytes in from a source that has @there, and publishes @publish. */
+static void put(struct kunit *test, struct both *b, size_t n, size_t there, size_t publish)
+{
+	u8 bytes[MOST];
+	struct kvec vec = { .iov_base = bytes, .iov_len = there };
+	struct iov_iter from;
+	size_t i, copied = min(n, there);
+
+	for (i = 0; i < there; i++)
+		bytes[i] = b->next + i;
+	iov_iter_kvec(&from, ITER_SOURCE, &vec, 1, there);
+	KUNIT_ASSERT_EQ(test, bpipe_ring_fill(&b->ring, &from, n), copied);
+	KUNIT_ASSERT_EQ(test, iov_iter_count(&from), there - copied);
+	same(test, b);
+
+	publish = min(publish, copied);
+	bpipe_ring_push(&b->ring, publish);
+	memcpy(b->queue + b->queued, bytes, publish);
+	b->queued += publish;
+	b->next += publish;
+	same(test, b);
+}
+
+/* Copies @n bytes out to a target with room for @room, and frees @release. */
+static void take(struct kunit *test, struct both *b, size_t n, size_t room, size_t release)
+{
+	u8 bytes[MOST];
+	struct kvec vec = { .iov_base = bytes, .iov_len = room };
+	struct iov_iter to;
+	size_t copied = min(n, room);
+
+	iov_iter_kvec(&to, ITER_DEST, &vec, 1, room);
+	KUNIT_ASSERT_EQ(test, bpipe_ring_drain(&b->ring, &to, n), copied);
+	KUNIT_ASSERT_EQ(test, iov_iter_count(&to), room - copied);
+	KUNIT_ASSERT_MEMEQ(test, bytes, b->queue, copied);
+	same(test, b);
+
+	release = min(release, copied);
+	bpipe_ring_pop(&b->ring, release);
+	b->queued -= release;
+	memmove(b->queue, b->queue + release, b->queued);
+	same(test, b);
+}
+
+static void move(struct kunit *test, struct both *b, size_t size)
+{
+	void *old = b->ring.data;
+
+	KUNIT_ASSERT_PTR_EQ(test, bpipe_ring_move(&b->ring, storage(test, size), size), old);
+	kunit_kfree(test, old);
+	KUNIT_ASSERT_EQ(test, b->ring.size, size);
+	same(test, b);
+}
+
+/* Each size up to 6, each place of the tail, each level, each length. */
+static void ring_every_place(struct kunit *test)
+{
+	size_t size, off, queued, n;
+	struct both b;
+
+	for (size = 1; size <= 6; size++)
+		for (off = 0; off < size; off++)
+			for (queued = 0; queued <= size; queued++)
+				for (n = 0; n <= size; n++) {
+					start(test, &b, size, -off - queued);
+					put(test, &b, off, off, off);
+					take(test, &b, off, off, off);
+					put(test, &b, queued, queued, queued);
+					put(test, &b, min(n, size - queued), n, n);
+					take(test, &b, min(n, b.queued), n, n);
+					take(test, &b, b.queued, MOST, MOST);
+					kunit_kfree(test, b.ring.data);
+				}
+}
+
+/* Each size to each size, from each place and with each level that fits. */
+static void ring_every_move(struct kunit *test)
+{
+	size_t from, to, off, queued;
+	struct both b;
+
+	for (from = 1; from <= 6; from++)
+		for (to = 1; to <= 7; to++)
+			for (off = 0; off < from; off++)
+				for (queued = 0; queued <= min(from, to); queued++) {
+					start(test, &b, from, -off);
+					put(test, &b, off, off, off);
+					take(test, &b, off, off, off);
+					put(test, &b, queued, queued, queued);
+					move(test, &b, to);
+					put(test, &b, to - queued, MOST, MOST);
+					take(test, &b, b.queued, MOST, MOST);
+					kunit_kfree(test, b.ring.data);
+				}
+}
+
+/* What was copied and not published is not there, and is written over. */
+static void ring_unpublished(struct kunit *test)
+{
+	struct both b;
+
+	start(test, &b, 5, ULONG_MAX - 1);
+	put(test, &b, 4, 4, 4);
+	take(test, &b, 4, 4, 3);
+	put(test, &b, 4, 4, 0);
+	put(test, &b, 4, 3, 2);
+	take(test, &b, 3, 3, 0);
+	take(test, &b, 3, 2, MOST);
+	take(test, &b, 1, 1, 1);
+}
+
+static void ring_random(struct kunit *test)
+{
+	struct rnd_state rnd = bpipe_kunit_rnd();
+	struct both b;
+	int i;
+
+	start(test, &b, 1 + below(&rnd, MOST), ULONG_MAX - below(&rnd, 2000));
+	for (i = 0; i < 50000; i++) {
+		size_t space = b.ring.size - b.queued;
+
+		switch (below(&rnd, 20)) {
+		case 0:
+			space = b.queued + below(&rnd, MOST + 1 - b.queued);
+			move(test, &b, space ?: 1);
+			break;
+		case 1 ... 10:
+			put(test, &b, below(&rnd, space + 1), below(&rnd, MOST + 1),
+			    below(&rnd, 2 * MOST));
+			break;
+		default:
+			take(test, &b, below(&rnd, b.queued + 1), below(&rnd, MOST + 1),
+			     below(&rnd, 2 * MOST));
+		}
+	}
+}
+
+static struct kunit_case ring_cases[] = {
+	KUNIT_CASE(ring_every_place),
+	KUNIT_CASE(ring_every_move),
+	KUNIT_CASE(ring_unpublished),
+	KUNIT_CASE(ring_random),
+	{ }
+};
+
+static struct kunit_suite ring_suite = {
+	.name = "ring",
+	.test_cases = ring_cases,
+};
+
+kunit_test_suite(ring_suite);
