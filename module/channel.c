@@ -270,6 +270,18 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_waiter *w, unsign
 	return ret;
 }
 
+/* The first data of a file: now it can be at its end, and pollers are told. */
+static void bpipe_seen_rd(struct bpipe_file *bf)
+{
+	struct bpipe_channel *ch = bf->ch;
+
+	spin_lock_bh(&ch->lock);
+	WRITE_ONCE(bf->read_any, true);
+	if (bpipe_at_end_locked(bf))
+		wake_up_interruptible_poll(&ch->rd.poll, EPOLLIN | EPOLLHUP);
+	spin_unlock_bh(&ch->lock);
+}
+
 /**
  * struct bpipe_gather - how far a read has come
  * @pos: where in the stream it goes on, if it has taken something
@@ -327,7 +339,8 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 	ch->rd.traffic.calls += first;
 	bf->read.bytes += done;
 	bf->read.calls += first;
-	WRITE_ONCE(bf->read_any, true);
+	if (unlikely(!bf->read_any))
+		bpipe_seen_rd(bf);
 	trace_bpipe_read(ch, done, queued - done);
 	return done;
 }

@@ -135,7 +135,7 @@ static const struct {
 static unsigned long reached[ARRAY_SIZE(commands)][256];
 
 static const uint64_t numbers[] = {
-	0, 1, 2, 4095, 4096, 4097, 8192, 16384, 65535, 65536, 1 << 20, 100 << 20, 200 << 20,
+	0, 1, 2, 4095, 4096, 4097, 8192, 16384, 65535, 65536, 1 << 20, 24 << 20, 200 << 20,
 	BPIPE_SIZE_MAX, BPIPE_SIZE_MAX + 1, BPIPE_BURST_MAX, BPIPE_BURST_MAX + 1,
 	BPIPE_RATE_MAX, BPIPE_RATE_MAX + 1, BPIPE_DELAY_MAX, BPIPE_DELAY_MAX + 1,
 	1ULL << 63, UINT64_MAX,
@@ -381,7 +381,8 @@ static bool run(const struct program *p)
 		errno = 0;
 		ret = operations[op](&in);
 		/* How much, as to order; or why not. */
-		after = op << 16 | (ret < 0 ? errno | ret : ret ? 32 - __builtin_clz(ret) : 0);
+		after = ret < -1 ? -ret : ret < 0 ? errno : ret ? 32 - __builtin_clz(ret) : 0;
+		after |= op << 16;
 		if (!trace)
 			edge(before, after);
 		before = after;
@@ -480,7 +481,7 @@ static bool confine(void)
 	file = fopen(CGROUP "/memory.max", "w");
 	if (!file)
 		return false;
-	fputs("48M", file);
+	fputs("16M", file);
 	ok = !fclose(file);
 	file = fopen(CGROUP "/cgroup.procs", "w");
 	if (!file)

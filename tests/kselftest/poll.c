@@ -351,6 +351,22 @@ TEST_F(channel, clearing_hold_tells_who_did_not_ask_for_pollin)
 	EXPECT_EQ(EPOLLHUP, ev.events);
 }
 
+TEST_F(channel, first_data_without_a_writer_tells_of_the_end)
+{
+	struct epoll_event ev;
+	int rd, ep;
+
+	ASSERT_EQ(10, put(self->wr, 10));
+	close(self->wr);
+	rd = open(DEV, O_RDONLY | O_NONBLOCK);
+	ep = epoll_of(rd, EPOLLPRI);
+	EXPECT_EQ(0, epoll_now(ep));
+	ASSERT_EQ(10, take(rd, 10));
+	ASSERT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
+	EXPECT_EQ(EPOLLHUP, ev.events);
+	close(rd);
+}
+
 TEST_F(channel, threshold_keeps_a_sleeping_reader_asleep)
 {
 	struct helper h;

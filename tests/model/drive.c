@@ -66,9 +66,9 @@ static bool fail(const char *format, ...)
 static void fail_best(char *best, unsigned int rank)
 {
 	if (rank < failure_rank)
-		strcpy(failure, best);
+		memcpy(failure, best, sizeof(failure));
 	else
-		strcpy(best, failure);
+		memcpy(best, failure, sizeof(failure));
 	failure_rank = rank > failure_rank ? rank : failure_rank;
 }
 

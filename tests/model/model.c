@@ -134,10 +134,11 @@ static void wake_reader(struct model *m, bool due)
 {
 	struct model_proc *p = next_reader(m, due);
 
+	/* For one who came before that, a delay begins. */
+	if (next_reader(m, true) != p)
+		m->timer = true;
 	if (p)
 		wake(m, p);
-	else if (next_reader(m, true))
-		m->timer = true;
 }
 
 /* The marks, then those who wait for them. */

@@ -217,12 +217,9 @@ static void *slow_main(void *arg)
 	struct slow *slow = arg;
 	struct uffd_msg msg;
 
-	for (;;) {
-		size_t at;
+	while (read(slow->fd, &msg, sizeof(msg)) == sizeof(msg)) {
+		size_t at = (msg.arg.pagefault.address & ~4095ULL) - (uintptr_t)slow->at;
 
-		if (read(slow->fd, &msg, sizeof(msg)) != sizeof(msg))
-			continue;
-		at = (msg.arg.pagefault.address & ~4095ULL) - (uintptr_t)slow->at;
 		nap_us(rnd(20000));
 		if (slow->content) {
 			struct uffdio_copy copy = {
@@ -240,6 +237,7 @@ static void *slow_main(void *arg)
 			ioctl(slow->fd, UFFDIO_ZEROPAGE, &zero);
 		}
 	}
+	return NULL;
 }
 
 /* @bytes of such memory, with a content or to be written to; NULL: cannot be had. */
@@ -1004,6 +1002,24 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 	account(&before, &after);
 }
 
+/* Nothing left of those before us, and a size of whole cells. */
+static void clean(int ctl)
+{
+	const struct bpipe_config config = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_RATE |
+			BPIPE_CFG_BURST | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE,
+		.size = 65536, .high = 49152, .low = 16384,
+	};
+	int fd = open(DEV, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char buf[4096];
+
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	close(fd);
+	if (ioctl(ctl, BPIPE_SET_CONFIG, &config))
+		fail("SET_CONFIG: %s", strerror(errno));
+}
+
 static int torture(unsigned int seconds, uint64_t seed)
 {
 	uint64_t end = now_ms() + seconds * 1000ULL, until;
@@ -1018,6 +1034,7 @@ static int torture(unsigned int seconds, uint64_t seed)
 		perror(DEV);
 		return 2;
 	}
+	clean(ctl);
 	mkdir(CGROUP, 0755);
 	put_text(CGROUP "/memory.max", "8M");
 	printf("torture: seed %llu, %u seconds\n", (unsigned long long)seed, seconds);
