@@ -26,6 +26,9 @@
  * once nothing moves any more), no writer that overtakes one that waits in
  * front of it (in_order), and never more bytes than fit.
  *
+ * Writers write as often as they like, and stop when they like: histories are
+ * of any length, and anything may be the last that happens.
+ *
  * A scene is set by macros; see the file scenes, which says what each is for.
  */
 
@@ -43,9 +46,6 @@
 #endif
 #ifndef READERS
 #define READERS	1
-#endif
-#ifndef WRITES		/* each writer's calls */
-#define WRITES	1
 #endif
 #ifndef LEN		/* bytes of a write of writer number w */
 #define LEN(w)	1
@@ -79,8 +79,8 @@
 #define NOBODY		255
 #define NEVER		255	/* a trip wire that is not there */
 
-/* The channel. Positions do not wrap: scenes are short. */
-byte head, tail;
+/* The channel. Of the positions only the difference matters. */
+byte level;
 byte size = SIZE;
 byte high = HIGH;
 byte low = LOW;
@@ -106,7 +106,6 @@ byte signals = SIGNALS;
 byte rd_live = READERS;	/* not killed by a signal */
 
 #define SHUT		(pressured || refused)
-#define LEVEL		(head - tail)
 #define W_FIRST		(wq_len -> wq[0] : NOBODY)
 
 /* What is under the spin lock; COARSE makes it one step. */
@@ -206,7 +205,7 @@ inline set_trips()
 {
 	d_step {
 		up = (pressured -> NEVER : high);
-		timed = !armed || LEVEL == 0;
+		timed = !armed || level == 0;
 		i = 0;
 		do
 		:: i == rq_len -> break
@@ -231,7 +230,7 @@ inline set_trips()
 /* With the spin lock held. Leaves at and seen zero, to have fewer states. */
 inline settle_locked(due)
 {
-	at = LEVEL;
+	at = level;
 	do
 	:: true ->
 		d_step {
@@ -241,11 +240,11 @@ inline settle_locked(due)
 			wake_readers(seen, due)
 		};
 #ifdef BREAK_A
-		at = LEVEL;
+		at = level;
 		set_trips();
 #else
 		set_trips();
-		at = LEVEL;
+		at = level;
 #endif
 #ifdef BREAK_LOOK_AGAIN
 		break
@@ -308,7 +307,7 @@ inline ask(w)
 	d_step {
 		turn = w_queued[w] && W_FIRST == w;
 		behind = !turn && wq_len;
-		room = size - LEVEL;
+		room = size - level;
 		if
 		:: !turn -> room = room - MIN(room, promised)
 		:: else
@@ -324,7 +323,7 @@ inline ask(w)
 			fi
 		fi;
 #ifdef BREAK_TURN
-		room = size - LEVEL;
+		room = size - level;
 		wait_turn = false;
 		go = (room < (ATOMIC -> left : 1) -> 0 : MIN(left, room));
 #endif
@@ -334,14 +333,14 @@ inline ask(w)
 
 proctype writer(byte id)
 {
-	byte calls, left, go, at, seen, up, i, room;
-	bool wait_turn, before, turn, behind, progress, timed;
+	byte left, go, at, seen, up, i, room;
+	bool wait_turn, before, turn, behind, progress, timed, killed;
 	bool passerby = id >= WRITERS - PASSERSBY;
 
 	do
-	:: calls == WRITES -> break
-	:: else ->
-		calls++;
+	:: killed -> break
+	:: !killed -> break		/* at any time, or never */
+	:: !killed ->
 		left = LEN(id);
 		do
 		:: atomic { !wr_lock -> wr_lock = true; ask(id) };
@@ -352,14 +351,14 @@ proctype writer(byte id)
 				 * what they were promised stays.
 				 */
 				assert(!wq_len || wq[0] == id || passerby);
-				assert(size - LEVEL >= go);
+				assert(size - level >= (wq_len && wq[0] != id -> go + promised : go));
 #ifdef BREAK_B
-				at = head + go - tail;
+				at = level + go;
 				up = trip_up;
-				atomic { head = head + go; wr_lock = false };
+				atomic { level = level + go; wr_lock = false };
 #else
-				atomic { head = head + go; wr_lock = false };
-				d_step { at = LEVEL; up = trip_up };
+				atomic { level = level + go; wr_lock = false };
+				d_step { at = level; up = trip_up };
 #endif
 				left = left - go;
 				progress = true;
@@ -392,7 +391,7 @@ proctype writer(byte id)
 				:: !before ->
 					d_step {
 						refused = true;
-						at = LEVEL;
+						at = level;
 						wake_readers(at, false);
 						at = 0
 					};
@@ -422,7 +421,7 @@ proctype writer(byte id)
 				:: w_queued[id] && !before ->
 end_asleep:				if
 					:: w_woken[id]
-					:: atomic { signals && !w_woken[id] -> signals--; calls = WRITES };
+					:: atomic { signals && !w_woken[id] -> signals--; killed = true };
 						break
 					fi
 				:: passerby -> break	/* EAGAIN */
@@ -442,7 +441,9 @@ end_asleep:				if
 		wr_open--;
 		i = 0;
 		do
+#ifndef BREAK_CLOSE
 		:: !wr_open && i < rq_len -> r_woken[rq[i]] = true; i++
+#endif
 		:: else -> break
 		od;
 		i = 0
@@ -463,19 +464,19 @@ proctype reader(byte id)
 		want = COUNT;
 		first = true;
 		do
-		:: atomic { !rd_lock -> rd_lock = true; n = LEVEL };
+		:: atomic { !rd_lock -> rd_lock = true; n = level };
 			if
 			:: n ->
 				n = MIN(n, want);
 				want = want - n;
 				first = false;
 #ifdef BREAK_B
-				at = head - tail - n;
+				at = level - n;
 				up = trip_down;
-				atomic { tail = tail + n; rd_lock = false };
+				atomic { level = level - n; rd_lock = false };
 #else
-				atomic { tail = tail + n; rd_lock = false };
-				d_step { at = LEVEL; up = trip_down };
+				atomic { level = level - n; rd_lock = false };
+				d_step { at = level; up = trip_down };
 #endif
 				n = 0;
 				if
@@ -487,14 +488,14 @@ proctype reader(byte id)
 				:: else -> d_step { at = 0; up = 0 }
 				fi;
 				if
-				:: !want || LEVEL == 0 -> break
+				:: !want || level == 0 -> break
 				:: else
 				fi
 			:: !n && !first -> rd_lock = false; break
 			:: else ->
 				LOCKED
 				if
-				:: !wr_open -> done = (LEVEL == 0)
+				:: !wr_open -> done = (level == 0)
 				:: else ->
 					d_step {
 						armed = false;
@@ -506,11 +507,11 @@ proctype reader(byte id)
 						r_woken[id] = false
 					};
 #ifdef BREAK_A
-					at = LEVEL;
+					at = level;
 					set_trips();
 #else
 					set_trips();
-					at = LEVEL;
+					at = level;
 #endif
 					r_woken[id] = r_woken[id] || at;
 					at = 0
@@ -561,7 +562,7 @@ proctype config()
 		atomic { !wr_lock -> wr_lock = true };
 		atomic { !rd_lock -> rd_lock = true };
 		if
-		:: LEVEL > (size == SIZE -> OTHER_SIZE : SIZE)
+		:: level > (size == SIZE -> OTHER_SIZE : SIZE)
 		:: else ->
 			LOCKED
 			d_step {
@@ -615,7 +616,8 @@ init
 	do
 	:: i == rq_len -> break
 	:: else ->
-		assert(!LEVEL || (wr_open && !SHUT && LEVEL < THRESHOLD(rq[i]) && !DELAY(rq[i])));
+		assert(wr_open &&
+		       (!level || (!SHUT && level < THRESHOLD(rq[i]) && !DELAY(rq[i]))));
 		i++
 	od
 }
