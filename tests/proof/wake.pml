@@ -246,15 +246,11 @@ inline settle_locked(due)
 		set_trips();
 		at = level;
 #endif
-#ifdef BREAK_LOOK_AGAIN
-		break
-#else
 		if
 		:: (seen < trip_up && at >= trip_up) ||
 		   (trip_down != NEVER && seen > trip_down && at <= trip_down)
 		:: else -> break
 		fi
-#endif
 	od;
 	atomic { at = 0; seen = 0 }
 }
