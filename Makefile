@@ -18,7 +18,7 @@ TOOL_LIBS := -ljson-c -lpthread
 # A kernel built by clang takes only modules built by clang.
 kernel_llvm = $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/.config $(KDIR)/include/config/auto.conf),LLVM=1)
 
-.PHONY: all module tools demo check lint install uninstall dkms load unload clean help
+.PHONY: all module tools demo check check-full lint install uninstall dkms load unload clean help
 
 all: module tools
 
@@ -26,6 +26,7 @@ help:
 	@echo 'make            build bpipe.ko for the running kernel, and the tools'
 	@echo 'make demo       see it work, in a virtual machine'
 	@echo 'make check      check the style, run the tests in virtual machines'
+	@echo 'make check-full all tests, on kernels that catch more, and others; an hour'
 	@echo 'make lint       check the style'
 	@echo
 	@echo 'make module     bpipe.ko alone (KVER=... or KDIR=... for another kernel)'
@@ -65,6 +66,9 @@ demo:
 
 check:
 	@tests/check
+
+check-full:
+	@tests/check full
 
 lint:
 	@tests/lint

@@ -93,7 +93,7 @@ TEST_F(channel, tokens_kept_for_a_sleeping_writer_are_not_taken_by_others)
 	struct helper h;
 
 	BLOCKING_WRITER();
-	ASSERT_EQ(0, set_config(self->ctl, limit(20000, 8000)));
+	ASSERT_EQ(0, set_config(self->ctl, limit(4000, 8000)));
 	ASSERT_EQ(8000, put(self->wr, 8000));
 	helper_start(&h, self->wrb, true, 4000);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
@@ -102,8 +102,8 @@ TEST_F(channel, tokens_kept_for_a_sleeping_writer_are_not_taken_by_others)
 		taken += n > 0 ? n : 0;
 	}
 	EXPECT_EQ(4000, helper_end(&h));
-	/* What came in after it was done, and before that was seen. */
-	EXPECT_GT(2000, taken);
+	/* What came in after it was done, before that was seen: a second's at most. */
+	EXPECT_GT(4000, taken);
 }
 
 TEST_F(channel, new_rate_wakes_a_sleeping_writer)
