@@ -335,6 +335,8 @@ TEST_F(channel, module_wide_cap_holds)
 
 	ASSERT_LT(0, read(fd, old, sizeof(old) - 1));
 	ASSERT_EQ(7, pwrite(fd, "131072\n", 7, 0));
+	EXPECT_EQ(-1, pwrite(fd, "many\n", 5, 0));
+	EXPECT_EQ(EINVAL, errno);
 	EXPECT_REFUSED(ENOSPC, .mask = BPIPE_CFG_SIZE, .size = 1 << 20);
 	ASSERT_LT(0, pwrite(fd, old, strlen(old), 0));
 	close(fd);
@@ -451,19 +453,25 @@ TEST_F(channel, fionread_tells_what_can_be_read)
 	EXPECT_EQ(123, queued(self->ctl));
 }
 
-static long long attr(const char *name)
+/* What a file of the channel in sysfs says, until the next such question. */
+static const char *attr_text(const char *name)
 {
-	char path[128], text[64];
+	static char text[64];
+	char path[128];
 	FILE *f;
-	long long value = -1;
 
 	snprintf(path, sizeof(path), SYSFS "%s", name);
 	f = fopen(path, "r");
-	if (f && fgets(text, sizeof(text), f))
-		value = strtoll(text, NULL, 10);
+	if (!f || !fgets(text, sizeof(text), f))
+		strcpy(text, "-1");
 	if (f)
 		fclose(f);
-	return value;
+	return text;
+}
+
+static long long attr(const char *name)
+{
+	return strtoll(attr_text(name), NULL, 10);
 }
 
 static int set_attr(const char *name, const char *text)
@@ -487,6 +495,10 @@ TEST_F(channel, sysfs_shows_and_sets)
 	EXPECT_EQ(SIZE - 77, attr("window"));
 	EXPECT_EQ(SIZE, attr("size"));
 	EXPECT_EQ(HIGH, attr("high"));
+	EXPECT_STREQ("stream\n", attr_text("mode"));
+	EXPECT_STREQ("normal\n", attr_text("state"));
+	EXPECT_EQ(SIZE - 77, put(self->wr, SIZE));
+	EXPECT_STREQ("pressured\n", attr_text("state"));
 	EXPECT_EQ(0, set_attr("size", "1M\n"));
 	EXPECT_EQ(1 << 20, get_config(self->ctl).size);
 	EXPECT_EQ(0, set_attr("rate", "1000000"));

@@ -469,4 +469,15 @@ TEST_F(channel, delay_wakes_a_poller_below_its_threshold)
 	EXPECT_EQ(1, poll(&p, 1, 10000));
 }
 
+TEST_F(channel, delay_begins_with_the_first_byte_for_who_polls_already)
+{
+	int ep = epoll_of(self->rd, EPOLLIN);
+	struct epoll_event ev;
+
+	ASSERT_EQ(0, set_reader(self->rd, 10000, 20000));
+	ASSERT_EQ(10, put(self->wr, 10));
+	EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
+	close(ep);
+}
+
 TEST_HARNESS_MAIN

@@ -27,6 +27,21 @@ static int unload(void)
 	return syscall(SYS_delete_module, "bpipe", O_NONBLOCK) ? -errno : 0;
 }
 
+/* How many lines of a file have a text in them. */
+static int lines(const char *file, const char *text)
+{
+	FILE *f = fopen(file, "r");
+	char line[512];
+	int n = 0;
+
+	if (!f)
+		abort();
+	while (fgets(line, sizeof(line), f))
+		n += !!strstr(line, text);
+	fclose(f);
+	return n;
+}
+
 FIXTURE(module) {
 };
 
@@ -88,6 +103,7 @@ TEST_F(module, size_is_a_parameter_and_the_only_one)
 		if (entry->d_name[0] != '.')
 			EXPECT_STREQ("size", entry->d_name);
 	closedir(parameters);
+	EXPECT_EQ(1, lines("/sys/module/bpipe/parameters/size", "98304\n"));
 }
 
 TEST_F(module, bad_sizes_are_refused_and_leave_nothing)
@@ -99,21 +115,6 @@ TEST_F(module, bad_sizes_are_refused_and_leave_nothing)
 	EXPECT_EQ(-EINVAL, load("size=1025M"));
 	EXPECT_EQ(-1, access("/sys/class/bpipe", F_OK));
 	EXPECT_EQ(0, load("size=4096"));
-}
-
-/* How many lines of a file have a text in them. */
-static int lines(const char *file, const char *text)
-{
-	FILE *f = fopen(file, "r");
-	char line[512];
-	int n = 0;
-
-	if (!f)
-		abort();
-	while (fgets(line, sizeof(line), f))
-		n += !!strstr(line, text);
-	fclose(f);
-	return n;
 }
 
 /* Buffers: areas that have the odd size and a page to guard it. */
