@@ -278,7 +278,7 @@ static void bpipe_seen_rd(struct bpipe_file *bf)
 	spin_lock_bh(&ch->lock);
 	WRITE_ONCE(bf->read_any, true);
 	if (bpipe_at_end_locked(bf))
-		wake_up_interruptible_poll(&ch->rd.poll, EPOLLIN | EPOLLHUP);
+		bpipe_wait_tell_all_locked(&ch->rd);
 	spin_unlock_bh(&ch->lock);
 }
 
@@ -547,12 +547,12 @@ void bpipe_channel_release(struct bpipe_file *bf)
 	if (bpipe_is_reader(bf)) {
 		WRITE_ONCE(ch->rd.open, ch->rd.open - 1);
 		if (!ch->rd.open && ch->epipe)
-			bpipe_wait_wake_all_locked(&ch->wr, EPOLLOUT | EPOLLERR, POLL_OUT);
+			bpipe_wait_wake_all_locked(&ch->wr, POLL_OUT);
 	}
 	if (bpipe_is_writer(bf)) {
 		WRITE_ONCE(ch->wr.open, ch->wr.open - 1);
 		if (!ch->wr.open)
-			bpipe_wait_wake_all_locked(&ch->rd, EPOLLIN | EPOLLHUP, POLL_IN);
+			bpipe_wait_wake_all_locked(&ch->rd, POLL_IN);
 	}
 	bpipe_wait_settle_locked(ch);
 	spin_unlock_bh(&ch->lock);

@@ -97,8 +97,8 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_flow
 	flow->low = plan->low;
 	bpipe_bucket_set(&flow->bucket, plan->bucket.rate, plan->bucket.burst, ktime_get_ns());
 	bpipe_wait_settle_locked(ch);
-	bpipe_wait_wake_all_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM | EPOLLERR, POLL_OUT);
-	bpipe_wait_wake_all_locked(&ch->rd, EPOLLIN | EPOLLRDNORM | EPOLLHUP, POLL_IN);
+	bpipe_wait_wake_all_locked(&ch->wr, POLL_OUT);
+	bpipe_wait_wake_all_locked(&ch->rd, POLL_IN);
 }
 
 /**

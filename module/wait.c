@@ -50,6 +50,21 @@ static void bpipe_tell_locked(struct bpipe_side *side, __poll_t events)
 		wake_up_interruptible_poll(&side->poll, events);
 }
 
+/**
+ * bpipe_wait_tell_all_locked() - have all pollers of a side look again
+ * @side: that side
+ *
+ * Also each of those who poll exclusively: of what is no turn to take, as the
+ * end, nobody who heard would tell the others.
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_tell_all_locked(struct bpipe_side *side)
+{
+	if (waitqueue_active(&side->poll))	/* as above */
+		wake_up_interruptible_all(&side->poll);
+}
+
 static void bpipe_wake_pollers_locked(struct bpipe_side *side, __poll_t events, int band)
 {
 	bpipe_tell_locked(side, events);
@@ -74,18 +89,18 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, u64 now)
 /**
  * bpipe_wait_wake_all_locked() - the rules changed: let everybody look again
  * @side: whose sleepers and pollers
- * @events: what pollers are told
- * @band: the same for SIGIO: POLL_IN or POLL_OUT
+ * @band: what SIGIO says: POLL_IN or POLL_OUT
  *
  * Context: called with the channel's lock held.
  */
-void bpipe_wait_wake_all_locked(struct bpipe_side *side, __poll_t events, int band)
+void bpipe_wait_wake_all_locked(struct bpipe_side *side, int band)
 {
 	struct bpipe_waiter *w;
 
 	list_for_each_entry(w, &side->waiters, node)
 		bpipe_wake_locked(side, w);
-	bpipe_wake_pollers_locked(side, events, band);
+	bpipe_wait_tell_all_locked(side);
+	kill_fasync(&side->fasync, SIGIO, band);
 }
 
 /**

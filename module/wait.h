@@ -62,7 +62,8 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, u64 now);
 
 void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns);
 void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due);
-void bpipe_wait_wake_all_locked(struct bpipe_side *side, __poll_t events, int band);
+void bpipe_wait_wake_all_locked(struct bpipe_side *side, int band);
+void bpipe_wait_tell_all_locked(struct bpipe_side *side);
 void bpipe_wait_set_trips_locked(struct bpipe_channel *ch);
 void bpipe_wait_settle_locked(struct bpipe_channel *ch);
 void bpipe_wait_settle(struct bpipe_channel *ch);

@@ -233,6 +233,36 @@ TEST_F(channel, epoll_exclusive_writers_are_told_one_by_one)
 		EXPECT_EQ(EPOLLOUT, sleeper_end(&s[i]));
 }
 
+/* There is nothing to take one's turn at. */
+TEST_F(channel, epoll_exclusive_readers_all_hear_of_the_end)
+{
+	struct sleeper s[3];
+	int i;
+
+	for (i = 0; i < 3; i++)
+		sleeper_start(&s[i], self->rd, EPOLLIN);
+	close(self->wr);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(EPOLLIN | EPOLLHUP, sleeper_end(&s[i]));
+}
+
+TEST_F(channel, epoll_exclusive_writers_all_hear_of_the_last_reader)
+{
+	struct sleeper s[3];
+	int i;
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_EPIPE, .epipe = 1 }));
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	for (i = 0; i < 3; i++)
+		sleeper_start(&s[i], self->wr, EPOLLOUT);
+	close(self->rd);
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(EPOLLOUT | EPOLLERR, sleeper_end(&s[i]));
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+	EXPECT_EQ(SIZE, take(self->rd, SIZE));
+}
+
 static volatile sig_atomic_t sigio_seen;
 
 static void sigio(int sig)
