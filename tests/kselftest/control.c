@@ -463,7 +463,7 @@ static const char *attr_text(const char *name)
 	snprintf(path, sizeof(path), SYSFS "%s", name);
 	f = fopen(path, "r");
 	if (!f || !fgets(text, sizeof(text), f))
-		strcpy(text, "-1");
+		snprintf(text, sizeof(text), "-1");
 	if (f)
 		fclose(f);
 	return text;

@@ -98,6 +98,7 @@ static struct shared {
 	} producer[PRODUCERS];
 	struct {
 		atomic_uint reading;	/* bytes that it may have taken, unchecked */
+		atomic_bool open;	/* it has its file, and keeps it once stopped */
 	} actor[ACTORS];
 	atomic_uchar seen[PRODUCERS][CELLS / 8];
 } *shared;
@@ -614,6 +615,7 @@ static void be_reader(void)
 	static struct cell cells[MOVE_MAX / CELL] __attribute__((aligned(4096)));
 	int fd = any_open(O_RDONLY);
 
+	shared->actor[me].open = true;
 	for (;;) {
 		unsigned int way = rnd(10), bytes = some_bytes();
 		ssize_t ret;
@@ -636,9 +638,13 @@ static void be_reader(void)
 			nap_us(rnd(1000));
 		if (!rnd(8))
 			play(fd);
-		if (!rnd(200) && !shared->stop) {
-			close(fd);
-			fd = any_open(O_RDONLY);
+		if (!rnd(200)) {
+			shared->actor[me].open = false;
+			if (!shared->stop) {
+				close(fd);
+				fd = any_open(O_RDONLY);
+			}
+			shared->actor[me].open = true;
 		}
 	}
 }
@@ -831,6 +837,7 @@ static void start(unsigned int i)
 {
 	uint64_t seed = random_state + i + rnd(1000000);
 
+	shared->actor[i].open = false;
 	pids[i] = fork();
 	if (pids[i] < 0) {
 		perror("fork");
@@ -922,6 +929,16 @@ static void wait_until_gone(enum role from, enum role to)
 	}
 }
 
+/* Whoever opens after the last writer has gone waits for another. */
+static void wait_until_readers_are_open(void)
+{
+	for (unsigned int i = 0; i < ACTORS; i++)
+		while (pids[i] && cast[i] == READER && !shared->actor[i].open) {
+			reap(false);
+			nap_us(2000);
+		}
+}
+
 static void account(const struct bpipe_stats *before, const struct bpipe_stats *after)
 {
 	unsigned long long written = after->written_bytes - before->written_bytes;
@@ -989,10 +1006,11 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 		}
 	}
 
-	/* From here on, readers have seen a writer, and wait for no other. */
 	shared->stop = true;
 	wait_until_gone(CONFIGURER, CONFINED);
+	/* From here on, readers have seen a writer, and wait for no other. */
 	writer = any_open(O_WRONLY);
+	wait_until_readers_are_open();
 	if (ioctl(ctl, BPIPE_SET_CONFIG, &calm))
 		fail("SET_CONFIG: %s", strerror(errno));
 	wait_until_gone(WRITER, WRITER);
