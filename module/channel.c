@@ -562,8 +562,8 @@ void bpipe_channel_release(struct bpipe_file *bf)
 }
 
 /**
- * bpipe_channel_events() - GET_EVENTS
- * @bf: the open file, whose events are cleared
+ * bpipe_channel_events() - GET_EVENTS: look
+ * @bf: the open file
  * @events: filled in
  *
  * Context: does not sleep.
@@ -573,23 +573,43 @@ void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
 	struct bpipe_channel *ch = bf->ch;
 
 	spin_lock_bh(&ch->lock);
-	if (!bf->listens) {
-		bf->high_seen = ch->high_events;
-		bf->low_seen = ch->low_events;
-	}
 	*events = (struct bpipe_events) {
-		.events = (bf->high_seen != ch->high_events ? BPIPE_EVENT_HIGH : 0) |
-			  (bf->low_seen != ch->low_events ? BPIPE_EVENT_LOW : 0),
 		.state = ch->flow.pressured ? BPIPE_STATE_PRESSURED : BPIPE_STATE_NORMAL,
 		.level = bpipe_ring_level(&ch->ring),
 		.high_events = ch->high_events,
 		.low_events = ch->low_events,
 		.time_ns = ch->event_ns,
 	};
-	bf->listens = true;
-	bf->high_seen = ch->high_events;
-	bf->low_seen = ch->low_events;
+	if (bf->listens && bf->high_seen != ch->high_events)
+		events->events |= BPIPE_EVENT_HIGH;
+	if (bf->listens && bf->low_seen != ch->low_events)
+		events->events |= BPIPE_EVENT_LOW;
 	spin_unlock_bh(&ch->lock);
+}
+
+/**
+ * bpipe_channel_events_told() - GET_EVENTS: clear what was told
+ * @bf: the open file, for which events are kept from now on
+ * @events: what bpipe_channel_events() gave
+ *
+ * Context: does not sleep.
+ * Return: false if another caller was told one of them in the meantime.
+ */
+bool bpipe_channel_events_told(struct bpipe_file *bf, const struct bpipe_events *events)
+{
+	struct bpipe_channel *ch = bf->ch;
+	bool told;
+
+	spin_lock_bh(&ch->lock);
+	told = !(events->events & BPIPE_EVENT_HIGH && bf->high_seen >= events->high_events) &&
+	       !(events->events & BPIPE_EVENT_LOW && bf->low_seen >= events->low_events);
+	if (told) {
+		bf->high_seen = max(bf->high_seen, events->high_events);
+		bf->low_seen = max(bf->low_seen, events->low_events);
+		bf->listens = true;
+	}
+	spin_unlock_bh(&ch->lock);
+	return told;
 }
 
 static void bpipe_channel_free(struct device *dev)

@@ -119,14 +119,14 @@ static int bpipe_ioctl_set_reader(struct bpipe_file *bf, const void __user *arg,
 static int bpipe_ioctl_get_events(struct bpipe_file *bf, void __user *arg, size_t size)
 {
 	struct bpipe_events events;
+	int ret;
 
-	/* Events are cleared by being told, so first make sure they can be. */
-	if (size < BPIPE_EVENTS_SIZE_VER0)
-		return -EINVAL;
-	if (clear_user(arg, size))
-		return -EFAULT;
-	bpipe_channel_events(bf, &events);
-	return bpipe_put_struct(arg, size, BPIPE_EVENTS_SIZE_VER0, &events, sizeof(events));
+	/* Events are cleared by being told, which may fail, and told only once. */
+	do {
+		bpipe_channel_events(bf, &events);
+		ret = bpipe_put_struct(arg, size, BPIPE_EVENTS_SIZE_VER0, &events, sizeof(events));
+	} while (!ret && !bpipe_channel_events_told(bf, &events));
+	return ret;
 }
 
 /* The command number without the size, which may differ; see the uapi header. */

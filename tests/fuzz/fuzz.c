@@ -2,13 +2,19 @@
 /*
  * Coverage-guided fuzzing of the device from within: a program is a string of
  * bytes, and any string of bytes is a program. It runs on a clean channel, in
- * this one process and without waiting; those that reach something new are kept
- * and changed further.
+ * this one process, and a signal ends all waiting; those that reach something new
+ * are kept and changed further. First are those of the corpus, and they alone reach every
+ * error that is documented.
  *
- * What is new: where the kernel has KCOV, an edge between two places in code;
- * without, an answer of a call after an answer of another.
+ * What is new: where the kernel has KCOV, an edge between two places in the
+ * module's code; without, an answer of a call after an answer of another; and
+ * an error of a command's.
  *
- * A new command or field is a line in the tables below.
+ * A new command or field is a line in the tables below. What a long run found
+ * goes into the corpus like this, each program cut down to what it is kept for:
+ *
+ *	fuzz --seconds 1000 --save DIR
+ *	mv DIR/0* tests/fuzz/corpus
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,6 +31,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,12 +39,16 @@
 
 #include <linux/bpipe.h>
 
+#include "../random.h"
+
 #define DEV		"/dev/bpipe"
+#define CLASS		"/sys/class/bpipe/"
 #define CGROUP		"/sys/fs/cgroup/bpipe-fuzz"
 #define PROGRAM_MAX	256
 #define PROGRAMS_MAX	4096
 #define FILES		4
-#define EDGES		(1U << 20)	/* size of the table, and of the trace */
+#define FEATURES	(1U << 18)	/* size of the table */
+#define NEWS_MAX	256
 #define TRACE		(1U << 16)
 #define BUFFER		(128 * 1024)
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -51,33 +62,35 @@ static struct program corpus[PROGRAMS_MAX];
 static unsigned int programs;
 static const char *save_to;
 
-static uint64_t random_state;
-
-static unsigned int rnd(unsigned int below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (random_state >> 20) % below;
-}
-
 /* Coverage. */
 
 static unsigned long *trace;		/* KCOV's, or NULL */
 static int kcov = -1;
-static uint8_t edge_seen[EDGES / 8];
-static unsigned int edges;
-static bool new_edge;
+static uint32_t seen[FEATURES];		/* in which run last; 0 for never */
+static uint32_t this_run;
+static uint32_t news[NEWS_MAX];		/* what this run was the first to reach */
+static unsigned int nr_news;
+static bool only_known;			/* this run is not to find anything */
+static unsigned int edges, blocks;	/* reached at all */
+
+/* Something that a run can reach; whether none has before. */
+static bool reach(unsigned int kind, uint64_t from, uint64_t to)
+{
+	uint64_t mixed = (from * 3 + kind) * 0x9e3779b97f4a7c15ULL ^ to * 0xbf58476d1ce4e5b9ULL;
+	uint32_t at = mixed / (UINT64_MAX / FEATURES + 1);
+	bool new = !seen[at];
+
+	if (new && only_known)
+		return false;
+	seen[at] = this_run;
+	if (new && nr_news < NEWS_MAX)
+		news[nr_news++] = at;
+	return new;
+}
 
 static void edge(uint64_t from, uint64_t to)
 {
-	unsigned int at = (from * 0x9e3779b97f4a7c15ULL ^ to * 0xbf58476d1ce4e5b9ULL) >> 44;
-
-	if (edge_seen[at / 8] >> at % 8 & 1)
-		return;
-	edge_seen[at / 8] |= 1 << at % 8;
-	edges++;
-	new_edge = true;
+	edges += reach(0, from, to);
 }
 
 static void trace_open(void)
@@ -88,29 +101,31 @@ static void trace_open(void)
 	trace = mmap(NULL, TRACE * sizeof(*trace), PROT_READ | PROT_WRITE, MAP_SHARED, kcov, 0);
 	if (trace == MAP_FAILED)
 		trace = NULL;
-}
-
-static void trace_start(void)
-{
-	if (!trace)
-		return;
-	if (ioctl(kcov, KCOV_ENABLE, KCOV_TRACE_PC)) {
+	if (trace && ioctl(kcov, KCOV_ENABLE, KCOV_TRACE_PC)) {
 		perror("KCOV_ENABLE");
 		exit(2);
 	}
-	__atomic_store_n(&trace[0], 0, __ATOMIC_RELAXED);
 }
 
-static void trace_stop(void)
+static void trace_begin(void)
+{
+	if (trace)
+		__atomic_store_n(&trace[0], 0, __ATOMIC_RELAXED);
+}
+
+/* What the kernel went through since, for one call. */
+static void trace_end(void)
 {
 	unsigned long nr, i;
 
 	if (!trace)
 		return;
 	nr = __atomic_load_n(&trace[0], __ATOMIC_RELAXED);
-	ioctl(kcov, KCOV_DISABLE, 0);
-	for (i = 2; i <= nr && i < TRACE; i++)
-		edge(trace[i - 1], trace[i]);
+	for (i = 1; i <= nr && i < TRACE; i++) {
+		blocks += reach(1, 0, trace[i]);
+		if (i > 1)
+			edge(trace[i - 1], trace[i]);
+	}
 }
 
 /* The commands, and the errors that the header has for each. */
@@ -135,7 +150,7 @@ static const struct {
 static unsigned long reached[ARRAY_SIZE(commands)][256];
 
 static const uint64_t numbers[] = {
-	0, 1, 2, 4095, 4096, 4097, 8192, 16384, 65535, 65536, 1 << 20, 24 << 20, 200 << 20,
+	0, 1, 2, 4095, 4096, 4097, 8192, 16384, 65535, 65536, 1 << 20, 3 << 20, 200 << 20,
 	BPIPE_SIZE_MAX, BPIPE_SIZE_MAX + 1, BPIPE_BURST_MAX, BPIPE_BURST_MAX + 1,
 	BPIPE_RATE_MAX, BPIPE_RATE_MAX + 1, BPIPE_DELAY_MAX, BPIPE_DELAY_MAX + 1,
 	1ULL << 63, UINT64_MAX,
@@ -187,7 +202,7 @@ static int do_open(struct input *in)
 
 	if (*fd >= 0)
 		close(*fd);
-	*fd = open(DEV, (b / FILES % 4) | O_NONBLOCK | O_CLOEXEC);
+	*fd = open(DEV, (b / FILES % 4) | (b & 0x30 ? O_NONBLOCK : 0) | O_CLOEXEC);
 	return *fd;
 }
 
@@ -231,8 +246,10 @@ static int do_ioctl(struct input *in)
 	ret = ret ? -errno : 0;
 	if (nobody && seteuid(0))
 		exit(2);
-	if (-ret >= 0 && -ret < 256)
+	if (-ret >= 0 && -ret < 256) {
 		reached[nr][-ret]++;
+		reach(2, nr, -ret);
+	}
 	return ret;
 }
 
@@ -365,6 +382,19 @@ static void check_law(void)
 	}
 }
 
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/* Whatever takes longer than this waits for what nobody will do. */
+static void patience(unsigned int us)
+{
+	const struct itimerval timer = { { 0, us }, { 0, us } };
+
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 /* Runs a program; whether it reached something new. */
 static bool run(const struct program *p)
 {
@@ -372,24 +402,53 @@ static bool run(const struct program *p)
 	uint64_t before = 0, after;
 
 	clean();
-	new_edge = false;
-	trace_start();
+	this_run++;
+	nr_news = 0;
 	while (in.at < in.end) {
 		unsigned int op = byte(&in) % ARRAY_SIZE(operations);
 		int ret;
 
+		patience(5000);
 		errno = 0;
+		trace_begin();
 		ret = operations[op](&in);
+		trace_end();
 		/* How much, as to order; or why not. */
 		after = ret < -1 ? -ret : ret < 0 ? errno : ret ? 32 - __builtin_clz(ret) : 0;
 		after |= op << 16;
+		patience(0);
 		if (!trace)
 			edge(before, after);
 		before = after;
 	}
-	trace_stop();
 	check_law();
-	return new_edge;
+	return nr_news;
+}
+
+/* Leaves out of a program all without which it still reaches what was new in it. */
+static void cut_down(struct program *p)
+{
+	uint32_t wanted[NEWS_MAX];
+	unsigned int nr = nr_news, i;
+	struct program less;
+
+	memcpy(wanted, news, sizeof(news));
+	only_known = true;
+	for (unsigned int n = 64; n >= 4; n /= 2) {
+		for (unsigned int at = 0; at + n <= p->len;) {
+			less = *p;
+			less.len -= n;
+			memmove(less.bytes + at, less.bytes + at + n, less.len - at);
+			run(&less);
+			for (i = 0; i < nr && seen[wanted[i]] == this_run; i++)
+				;
+			if (i == nr)
+				*p = less;
+			else
+				at += n;
+		}
+	}
+	only_known = false;
 }
 
 /* Another program, from one or two that are known. */
@@ -432,62 +491,76 @@ static void mutate(struct program *p)
 	}
 }
 
-static void keep(const struct program *p)
+static void keep(struct program *p)
 {
 	char path[512];
 	FILE *file;
 
 	if (programs == PROGRAMS_MAX)
 		return;
+	if (save_to)
+		cut_down(p);
 	corpus[programs++] = *p;
 	if (!save_to)
 		return;
 	snprintf(path, sizeof(path), "%s/%04u", save_to, programs);
 	file = fopen(path, "w");
-	if (!file || fwrite(p->bytes, 1, p->len, file) != p->len) {
+	if (!file || fwrite(p->bytes, 1, p->len, file) != p->len || fclose(file)) {
 		perror(path);
 		exit(2);
 	}
-	fclose(file);
 }
 
+static int by_length(const void *a, const void *b)
+{
+	const struct program *p = a, *q = b;
+
+	return p->len < q->len ? -1 : p->len > q->len;
+}
+
+/* The corpus: the shortest first, and only those that reach more. */
 static void load(const char *dir)
 {
-	struct program p;
+	static struct program all[PROGRAMS_MAX];
+	unsigned int nr = 0;
 	struct dirent **names;
 	char path[512];
-	int nr = scandir(dir, &names, NULL, alphasort);
+	int found = scandir(dir, &names, NULL, alphasort);
 	FILE *file;
 
-	for (int i = 0; i < nr; i++) {
+	for (int i = 0; i < found && nr < PROGRAMS_MAX; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
 		file = names[i]->d_name[0] == '.' ? NULL : fopen(path, "r");
 		if (!file)
 			continue;
-		p.len = fread(p.bytes, 1, sizeof(p.bytes), file);
+		all[nr].len = fread(all[nr].bytes, 1, PROGRAM_MAX, file);
+		nr++;
 		fclose(file);
-		if (run(&p))
-			keep(&p);
 	}
+	qsort(all, nr, sizeof(all[0]), by_length);
+	for (unsigned int i = 0; i < nr; i++)
+		if (run(&all[i]))
+			keep(&all[i]);
 }
 
-/* Little memory, so that large buffers cannot be had; false: no cgroups here. */
+static bool put_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+	bool ok = file && fputs(text, file) >= 0;
+
+	return file && !fclose(file) && ok;
+}
+
+/*
+ * Little memory, so that large buffers cannot be had; what is ours by now does
+ * not count. False: no cgroups here.
+ */
 static bool confine(void)
 {
-	FILE *file;
-	bool ok;
-
+	put_text(CLASS "memory_max", "64M\n");
 	mkdir(CGROUP, 0755);
-	file = fopen(CGROUP "/memory.max", "w");
-	if (!file)
-		return false;
-	fputs("16M", file);
-	ok = !fclose(file);
-	file = fopen(CGROUP "/cgroup.procs", "w");
-	if (!file)
-		return false;
-	fputs("0", file);
-	return !fclose(file) && ok;
+	return put_text(CGROUP "/memory.max", "2M") && !mlockall(MCL_CURRENT) &&
+	       put_text(CGROUP "/cgroup.procs", "0");
 }
 
 /* Which errors of those documented came; whether all did. */
@@ -521,12 +594,25 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-static int fuzz(unsigned int seconds, uint64_t seed, const char *dir)
+/* How long to go on: for so many programs, or seconds if there are any. */
+struct extent {
+	uint64_t programs;
+	uint64_t seconds;
+};
+
+/* One line of the coverage over time: seconds, programs, kept, blocks, edges. */
+static void tell(FILE *to, double seconds, unsigned long execs)
 {
-	double start = now(), told = 0;
-	unsigned long execs = 0;
-	bool confined = confine();
+	fprintf(to, "%.1f\t%lu\t%u\t%u\t%u\n", seconds, execs, programs, blocks, edges);
+	fflush(to);
+}
+
+static int fuzz(const struct extent *extent, uint64_t seed, const char *dir, FILE *coverage)
+{
+	unsigned long execs = 0, told = 0;
 	struct program p = { .len = 1 };
+	bool confined, complete;
+	double start = now();
 
 	ctl = open(DEV, O_ACCMODE | O_CLOEXEC);
 	if (ctl < 0) {
@@ -540,29 +626,35 @@ static int fuzz(unsigned int seconds, uint64_t seed, const char *dir)
 		files[i] = -1;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGIO, SIG_IGN);
-	random_state = (seed + 1) * 0x9e3779b97f4a7c15ULL | 1;
+	sigaction(SIGALRM, &(struct sigaction) { .sa_handler = ignore }, NULL);
+	rnd_seed(seed, 0);
 	trace_open();
+	confined = confine();
 	load(dir);
+	printf("fuzz: seed %llu, guided by %s; the corpus has %u programs, which reach this:\n",
+	       (unsigned long long)seed, trace ? "KCOV" : "answers", programs);
+	complete = report(confined);
 	if (!programs)
 		keep(&p);
-	printf("fuzz: seed %llu, %s, %u programs to begin with, %u edges\n",
-	       (unsigned long long)seed, trace ? "guided by KCOV" : "guided by answers",
-	       programs, edges);
-	while (now() - start < seconds) {
+	printf("seconds\tprograms\tkept\tblocks\tedges\n");
+	while (extent->seconds ? now() - start < extent->seconds : execs < extent->programs) {
+		if (execs >= told) {
+			tell(stdout, now() - start, execs);
+			if (coverage)
+				tell(coverage, now() - start, execs);
+			told = told * 1.1 + 10;
+		}
 		mutate(&p);
 		if (run(&p))
 			keep(&p);
 		execs++;
-		if (now() - start >= told) {
-			printf("%.0f %u %lu\n", now() - start, edges, execs);
-			fflush(stdout);
-			told = told < 10 ? told + 1 : told * 1.2;
-		}
 	}
 	clean();
-	printf("%.0f %u %lu\n", now() - start, edges, execs);
-	if (!report(confined)) {
-		printf("fuzz: FAILED: not every error that is documented was reached\n");
+	tell(stdout, now() - start, execs);
+	if (coverage)
+		tell(coverage, now() - start, execs);
+	if (!complete) {
+		printf("fuzz: FAILED: the corpus does not reach every error that is documented\n");
 		return 1;
 	}
 	printf("fuzz: passed: %lu programs run, %u kept, %u edges\n", execs, programs, edges);
@@ -571,26 +663,29 @@ static int fuzz(unsigned int seconds, uint64_t seed, const char *dir)
 
 int main(int argc, char **argv)
 {
-	const char *dir = "tests/fuzz/corpus";
-	uint64_t seed = time(NULL), seconds = 60;
-	int i;
+	const char *dir = "tests/fuzz/corpus", *log = NULL;
+	struct extent extent = { .programs = 10000 };
+	uint64_t seed = time(NULL);
+	const struct setting settings[] = {
+		{ "--programs", .number = &extent.programs },
+		{ "--seconds", .number = &extent.seconds },
+		{ "--seed", .number = &seed },
+		{ "--corpus", .text = &dir },
+		{ "--save", .text = &save_to },
+		{ "--coverage", .text = &log },
+		{ 0 },
+	};
+	FILE *coverage;
 
-	for (i = 1; i + 1 < argc; i += 2) {
-		if (!strcmp(argv[i], "--seconds"))
-			seconds = strtoull(argv[i + 1], NULL, 0);
-		else if (!strcmp(argv[i], "--seed"))
-			seed = strtoull(argv[i + 1], NULL, 0);
-		else if (!strcmp(argv[i], "--corpus"))
-			dir = argv[i + 1];
-		else if (!strcmp(argv[i], "--save"))
-			save_to = argv[i + 1];
-		else
-			break;
-	}
-	if (i < argc) {
-		fprintf(stderr,
-			"usage: fuzz [--seconds N] [--seed N] [--corpus DIR] [--save DIR]\n");
+	if (!settings_get(argc, argv, settings)) {
+		fprintf(stderr, "usage: fuzz [--programs N] [--seconds N] [--seed N] "
+			"[--corpus DIR] [--save DIR] [--coverage FILE]\n");
 		return 2;
 	}
-	return fuzz(seconds, seed, dir);
+	coverage = log ? fopen(log, "w") : NULL;
+	if (log && !coverage) {
+		perror(log);
+		return 2;
+	}
+	return fuzz(&extent, seed, dir, coverage);
 }

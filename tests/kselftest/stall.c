@@ -4,6 +4,7 @@
  * holds up the one it happens to and no other writer or reader.
  */
 #define _GNU_SOURCE
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <linux/userfaultfd.h>
@@ -289,6 +290,39 @@ TEST_F(channel, stopped_anywhere_stops_nobody)
 	kill(rd, SIGKILL);
 	EXPECT_EQ(-SIGKILL, reap(wr));
 	EXPECT_EQ(-SIGKILL, reap(rd));
+}
+
+struct question {
+	int fd;
+	void *to;
+};
+
+static void *ask_events(void *arg)
+{
+	struct question *q = arg;
+
+	return (void *)(long)(ioctl(q->fd, BPIPE_GET_EVENTS, q->to) ? -errno : 0);
+}
+
+/* While an answer is on its way into the second page, the first one goes away. */
+TEST_F(channel, events_that_cannot_be_told_are_kept)
+{
+	struct pages pages;
+	struct question q;
+	pthread_t thread;
+	void *ret;
+
+	if (!pages_make(&pages))
+		SKIP(return, "no userfaultfd here");
+	pages_fill(&pages, 0);
+	q = (struct question) { self->ctl, pages.at + PAGE - offsetof(struct bpipe_events, level) };
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, ask_events, &q));
+	ASSERT_TRUE(pages_touched(&pages));
+	ASSERT_EQ(0, munmap(pages.at, PAGE));
+	pages_fill(&pages, 1);
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	EXPECT_EQ(ret ? BPIPE_EVENT_HIGH : 0, get_events(self->ctl).events);
 }
 
 TEST_HARNESS_MAIN

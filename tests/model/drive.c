@@ -34,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../random.h"
 #include "model.h"
 
 #define DEV		"/dev/bpipe"
@@ -76,18 +77,6 @@ static void die(const char *what)
 {
 	perror(what);
 	exit(2);
-}
-
-/* Random numbers: the same from the same seed. */
-
-static uint64_t random_state;
-
-static uint64_t rnd(uint64_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (random_state >> 11) % below;
 }
 
 static uint64_t pick(const uint64_t *from, size_t nr)
@@ -1083,8 +1072,7 @@ static int drive(uint64_t seed, uint64_t total)
 	printf("drive: %s, %" PRIu64 " operations\n", text, total);
 	setlinebuf(stdout);
 	for (uint64_t episode = 0; done < total; episode++) {
-		random_state = (seed + 1) * 0x9e3779b97f4a7c15ULL ^
-			       (episode + 1) * 0xbf58476d1ce4e5b9ULL;
+		rnd_seed(seed, episode);
 		if (!begin()) {
 			printf("drive: %s\n", failure);
 			return 1;
@@ -1138,19 +1126,13 @@ int main(int argc, char **argv)
 {
 	uint64_t seed = time(NULL), ops = 20000;
 	const char *script = NULL;
+	const struct setting settings[] = {
+		{ "--seed", .number = &seed }, { "--ops", .number = &ops },
+		{ "--replay", .text = &script }, { 0 },
+	};
 	int i;
 
-	for (i = 1; i + 1 < argc; i += 2) {
-		if (!strcmp(argv[i], "--seed"))
-			seed = strtoull(argv[i + 1], NULL, 0);
-		else if (!strcmp(argv[i], "--ops"))
-			ops = strtoull(argv[i + 1], NULL, 0);
-		else if (!strcmp(argv[i], "--replay"))
-			script = argv[i + 1];
-		else
-			break;
-	}
-	if (i < argc) {
+	if (!settings_get(argc, argv, settings)) {
 		fprintf(stderr, "usage: drive [--seed N] [--ops N] | --replay FILE\n");
 		return 2;
 	}

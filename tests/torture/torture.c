@@ -48,6 +48,8 @@
 
 #include <linux/bpipe.h>
 
+#include "../random.h"
+
 #define DEV		"/dev/bpipe"
 #define SYSFS		"/sys/class/bpipe/bpipe/"
 #define CGROUP		"/sys/fs/cgroup/bpipe-torture"
@@ -134,16 +136,6 @@ static void nap_us(unsigned int us)
 	struct timespec ts = { us / 1000000, us % 1000000 * 1000L };
 
 	nanosleep(&ts, NULL);
-}
-
-static uint64_t random_state;
-
-static unsigned int rnd(unsigned int below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (random_state >> 20) % below;
 }
 
 /* Cells. */
@@ -703,7 +695,7 @@ static void be_sysfs_user(void)
 		fd = open(path, i < 7 && rnd(2) ? O_RDWR : O_RDONLY);
 		if (fd < 0 || read(fd, text, sizeof(text)) <= 0)
 			fail("%s: %s", path, strerror(errno));
-		snprintf(text, sizeof(text), "%u%s\n", i < 3 ? CELL * rnd(2000) : rnd(2),
+		snprintf(text, sizeof(text), "%llu%s\n", i < 3 ? CELL * rnd(2000) : rnd(2),
 			 rnd(20) ? "" : "K");
 		if (i != 3 && write(fd, text, strlen(text)) < 0)
 			shared->calls[SYSFS_USER]++;
@@ -803,7 +795,7 @@ static void act(unsigned int i, uint64_t seed)
 	sigaction(SIGALRM, &act, NULL);
 	sigaction(SIGIO, &act, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	random_state = seed * 0x9e3779b97f4a7c15ULL | 1;
+	rnd_seed(seed, i);
 	me = i;
 	interrupts = !rnd(3);
 	switch (cast[i]) {
@@ -835,7 +827,7 @@ static unsigned int killed;
 
 static void start(unsigned int i)
 {
-	uint64_t seed = random_state + i + rnd(1000000);
+	uint64_t seed = rnd(UINT64_MAX);
 
 	shared->actor[i].open = false;
 	pids[i] = fork();
@@ -1057,7 +1049,7 @@ static int torture(unsigned int seconds, uint64_t seed)
 	put_text(CGROUP "/memory.max", "8M");
 	printf("torture: seed %llu, %u seconds\n", (unsigned long long)seed, seconds);
 	fflush(stdout);
-	random_state = (seed + 1) * 0x9e3779b97f4a7c15ULL | 1;
+	rnd_seed(seed, 0);
 
 	while (now_ms() < end && !shared->failed) {
 		until = now_ms() + ROUND_S * 1000;
@@ -1079,21 +1071,15 @@ static int torture(unsigned int seconds, uint64_t seed)
 int main(int argc, char **argv)
 {
 	uint64_t seed = time(NULL), seconds = 60;
+	const struct setting settings[] = {
+		{ "--seconds", .number = &seconds }, { "--seed", .number = &seed }, { 0 },
+	};
 	struct bpipe_stats stats;
-	int i;
 
 	/* What lend() starts. */
 	if (argc == 3 && !strcmp(argv[1], "--look"))
 		return ioctl(atoi(argv[2]), BPIPE_GET_STATS, &stats) != 0;
-	for (i = 1; i + 1 < argc; i += 2) {
-		if (!strcmp(argv[i], "--seconds"))
-			seconds = strtoull(argv[i + 1], NULL, 0);
-		else if (!strcmp(argv[i], "--seed"))
-			seed = strtoull(argv[i + 1], NULL, 0);
-		else
-			break;
-	}
-	if (i < argc) {
+	if (!settings_get(argc, argv, settings)) {
 		fprintf(stderr, "usage: torture [--seconds N] [--seed N]\n");
 		return 2;
 	}

@@ -1,0 +1,1056 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Faults: memory that cannot be had, and user memory that cannot be reached,
+ * at every place where the module asks for either.
+ *
+ * Each system call is made again and again, and the first, second, third, ...
+ * thing in it that can fail is made to, until it ends with all of them behind
+ * it. The kernel's log has who asked; the places themselves are read from the
+ * module, so that one that comes new and is never reached is noticed. What the
+ * kernel cannot make fail is given memory that is not there.
+ *
+ * Needs a kernel with fault injection, and the module as it is loaded: BPIPE_KO.
+ */
+#define _GNU_SOURCE
+#include <liburing.h>
+#include <regex.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "bpipe_test.h"
+
+#define DEBUG		"/sys/kernel/debug/"
+#define CLASS		"/sys/class/bpipe/"
+#define FAULTS_MAX	20000	/* in one call; then it has no end */
+#define SITES_MAX	128
+#define OUTCOMES_MAX	2048
+#define NR_POLLED	64	/* more than poll has room for without asking */
+
+/* Functions that get memory, or reach into the user's. */
+#define MAY_FAIL	"k[a-z]*alloc|vmalloc|alloc_page|get_free_page|memdup|strn?dup|asprintf|" \
+			"copy_.*(user|iter)|(put|get|zeroed)_user|strn.*_user|fault_in_|" \
+			"fasync_helper|set_name|device_add|cdev_add|class_register|alloc_chrdev"
+
+/* Of these calls, one in the function asks for nothing. */
+static const char *const exempt[][2] = {
+	{ "bpipe_channel_fasync", "fasync_helper" },	/* it takes back what was added */
+};
+
+/* A place in the module, as it was built: where a call returns to. */
+struct site {
+	char function[64];
+	unsigned int from, to;	/* offsets in it */
+	char callee[64];
+	bool reached;
+};
+
+/* What came of a fault: in which call, asked for where, and its result. */
+struct outcome {
+	char call[32];
+	char at[80];
+	char callee[64];
+	int ret;
+	unsigned int times;
+};
+
+/* The tests are processes of their own, and add to this. */
+static struct shared {
+	unsigned int nr_sites;
+	unsigned int nr_outcomes;
+	struct site sites[SITES_MAX];
+	struct outcome outcomes[OUTCOMES_MAX];
+} *shared;
+
+static int fail_nth, kmsg;
+
+static bool put_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == strlen(text);
+
+	close(fd);
+	return done;
+}
+
+static long long get_number(const char *path)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool done = fd >= 0 && read(fd, text, sizeof(text) - 1) > 0;
+
+	close(fd);
+	return done ? atoll(text) : -1;
+}
+
+/* Places. */
+
+static bool matches(const char *text, const char *pattern)
+{
+	static const char *compiled;
+	static regex_t regex;
+
+	if (pattern != compiled && regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB))
+		abort();
+	compiled = pattern;
+	return !regexec(&regex, text, 0, NULL, 0);
+}
+
+static void site_add(const char *function, unsigned int from, unsigned int to, const char *callee)
+{
+	struct site *site = &shared->sites[shared->nr_sites++];
+
+	if (shared->nr_sites > SITES_MAX)
+		abort();
+	/* This one has two names. */
+	snprintf(site->function, sizeof(site->function), "%s",
+		 strcmp(function, "init_module") ? function : "bpipe_init");
+	snprintf(site->callee, sizeof(site->callee), "%s", callee);
+	site->from = from;
+	site->to = to;
+}
+
+/* Which place that is, as "function+0xoffset"; or NULL. */
+static struct site *site_find(const char *at)
+{
+	size_t n = strcspn(at, "+");
+	unsigned int offset = at[n] ? strtoul(at + n + 1, NULL, 16) : 0;
+
+	for (struct site *s = shared->sites; s < shared->sites + shared->nr_sites; s++)
+		if (!strncmp(s->function, at, n) && !s->function[n] &&
+		    s->from <= offset && offset <= s->to)
+			return s;
+	return NULL;
+}
+
+/* All calls in the module of functions that may fail, by its relocations. */
+static bool sites_read(void)
+{
+	char command[512], line[512], function[64] = "", callee[64];
+	unsigned long start = 0, at;
+	FILE *objdump;
+
+	snprintf(command, sizeof(command), "objdump -dr --no-show-raw-insn '%s'",
+		 getenv("BPIPE_KO"));
+	objdump = popen(command, "r");
+	while (objdump && fgets(line, sizeof(line), objdump)) {
+		if (sscanf(line, "%lx <%63[^>]>:", &at, function) == 2)
+			start = at;
+		/* clear_user(), which is an instruction, or a call in its place */
+		if (sscanf(line, " %lx: rep stos %%al%c", &at, callee) == 2)
+			site_add(function, at - start, at - start + 5, "clear_user");
+		/* A relocation is the instruction's last four bytes. */
+		if (sscanf(line, " %lx: R_X86_64_PLT32 %63[^-+]", &at, callee) == 2 &&
+		    strncmp(callee, "bpipe_", 6) && matches(callee, MAY_FAIL))
+			site_add(function, at + 4 - start, at + 4 - start, callee);
+	}
+	return objdump && !pclose(objdump) && shared->nr_sites;
+}
+
+static void outcome_add(const char *call, const char *at, const char *callee, int ret)
+{
+	struct site *site = site_find(at);
+	struct outcome *o;
+	unsigned int i;
+
+	if (site)
+		site->reached = true;
+	ret = ret > 0 ? 0 : ret;
+	for (i = 0; i < shared->nr_outcomes; i++) {
+		o = &shared->outcomes[i];
+		if (!strcmp(o->call, call) && !strcmp(o->at, at) && o->ret == ret)
+			break;
+	}
+	if (i == OUTCOMES_MAX)
+		abort();
+	o = &shared->outcomes[i];
+	if (i == shared->nr_outcomes) {
+		snprintf(o->call, sizeof(o->call), "%s", call);
+		snprintf(o->at, sizeof(o->at), "%s", at);
+		snprintf(o->callee, sizeof(o->callee), "%s", callee);
+		o->ret = ret;
+		shared->nr_outcomes++;
+	}
+	o->times++;
+}
+
+static const char *outcome_of(int ret)
+{
+	return ret < 0 ? strerrorname_np(-ret) : "success";
+}
+
+/* The same of all places where that function is called. */
+static void outcome_add_all(const char *call, const char *callee, int ret)
+{
+	char at[80];
+
+	for (struct site *s = shared->sites; s < shared->sites + shared->nr_sites; s++) {
+		if (strcmp(s->callee, callee))
+			continue;
+		snprintf(at, sizeof(at), "%.60s+0x%x", s->function, s->to);
+		outcome_add(call, at, callee, ret);
+	}
+}
+
+/* Prints what is known; how many places were never reached. */
+static unsigned int sites_report(void)
+{
+	struct outcome *o, *end = shared->outcomes + shared->nr_outcomes;
+	bool spared[ARRAY_SIZE(exempt)] = { false };
+	unsigned int missed = 0;
+
+	printf("# Every place of the module, and what a fault there came to:\n");
+	for (struct site *s = shared->sites; s < shared->sites + shared->nr_sites; s++) {
+		printf("# %s+0x%x %s%s\n", s->function, s->to, s->callee,
+		       s->reached ? "" : ": never reached");
+		missed += !s->reached;
+		for (unsigned int i = 0; i < ARRAY_SIZE(exempt); i++) {
+			if (s->reached || spared[i] || strcmp(s->function, exempt[i][0]) ||
+			    strcmp(s->callee, exempt[i][1]))
+				continue;
+			spared[i] = true;
+			missed--;
+		}
+		for (o = shared->outcomes; o < end; o++)
+			if (site_find(o->at) == s)
+				printf("#\t%-16s %s\n", o->call, outcome_of(o->ret));
+	}
+	printf("# What the kernel asks for before, after, or on the module's behalf:\n");
+	for (o = shared->outcomes; o < end; o++)
+		if (!site_find(o->at))
+			printf("#\t%-16s %s, %u times, at %s %s\n", o->call, outcome_of(o->ret),
+			       o->times, o->at, o->callee);
+	return missed;
+}
+
+/* Faults. */
+
+/*
+ * The innermost function of the module in a stack trace, given line by line
+ * from the inside, and what that called. Whether there is one.
+ */
+static bool find_frame(const char *line, char *at, char *callee)
+{
+	const char *plus = strstr(line, "+0x"), *name = plus;
+	bool ours = strstr(line, " [bpipe]");
+
+	if (!plus || strstr(line, " ? "))
+		return false;
+	while (name > line && !strchr(" ;", name[-1]))
+		name--;
+	if (ours)
+		snprintf(at, 80, "%.*s", (int)strcspn(name, "/"), name);
+	else
+		snprintf(callee, 64, "%.*s", (int)(plus - name), name);
+	return ours;
+}
+
+static void faults_open(void)
+{
+	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fail_nth < 0 || kmsg < 0)
+		abort();
+}
+
+static void arm(unsigned int nth)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%u", nth);
+
+	lseek(kmsg, 0, SEEK_END);
+	if (pwrite(fail_nth, text, n, 0) != n)
+		abort();
+}
+
+/* After how many more it would have come; 0: it has. Reading that may be what fails. */
+static unsigned int disarm(void)
+{
+	char text[16] = "";
+	unsigned int left = pread(fail_nth, text, sizeof(text) - 1, 0) > 0 ? atoi(text) : 1;
+
+	while (pwrite(fail_nth, "0", 1, 0) != 1)
+		;
+	return left;
+}
+
+/*
+ * Who asked: @at "elsewhere" if not the module, @callee "?" if the log does not
+ * tell, since some ask that it shall not. Whether it was for user memory.
+ */
+static bool fault_seen(char *at, char *callee)
+{
+	bool usercopy = false, found = false, dump = false;
+	char record[1024];
+	ssize_t n;
+
+	snprintf(at, 80, "elsewhere");
+	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0) {
+		record[n] = 0;
+		dump |= !!strstr(record, "forcing a failure");
+		if (!dump || found)
+			continue;
+		usercopy |= !!strstr(record, "name fail_usercopy");
+		found = find_frame(strchr(record, ';'), at, callee);
+	}
+	if (!found)
+		snprintf(callee, 64, dump ? "" : "?");
+	return usercopy;
+}
+
+/* Calls. */
+
+struct call {
+	const char *name;
+	void (*ready)(void);
+	int (*call)(void);		/* or -errno */
+	void (*done)(void);		/* after success */
+	bool writes, reads;		/* as many bytes as it returns */
+	int whole;			/* these or none */
+	const char *silent;		/* asks for memory, and the log has no word of it */
+};
+
+static int ctl, rd, wr;			/* the fixture's */
+static unsigned char buf[2 * SIZE];
+static int fds[2] = { -1, -1 };		/* a pipe, or one that a call needs */
+
+#define RETURNED(call) ({ long _ret = (call); _ret < 0 ? -errno : (int)_ret; })
+
+static void fill(size_t n)
+{
+	pattern(buf, get_stats(ctl).written_bytes, n);
+	if (write(wr, buf, n) != n)
+		abort();
+}
+
+/* What is there, compared with what was written. */
+static bool holds(const unsigned char *got, size_t at, size_t n)
+{
+	static unsigned char expected[2 * SIZE];
+
+	pattern(expected, at, n);
+	return !memcmp(got, expected, n);
+}
+
+static void drain(void)
+{
+	size_t at = get_stats(ctl).read_bytes;
+	ssize_t n = read(rd, buf, sizeof(buf));
+
+	if (n > 0 && !holds(buf, at, n))
+		abort();
+}
+
+/* Empty, and so that what comes next has so many bytes before the wrap. */
+static void before_wrap(size_t room)
+{
+	struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 2 * SIZE };
+
+	drain();
+	if (set_config(ctl, config))
+		abort();
+	config.size = SIZE;
+	if (set_config(ctl, config))
+		abort();
+	fill(SIZE - room);
+	drain();
+}
+
+static void ready_empty(void)
+{
+	before_wrap(SIZE);
+	pattern(buf, get_stats(ctl).written_bytes, sizeof(buf));
+}
+
+static void ready_empty_wrap(void)
+{
+	before_wrap(1000);
+	pattern(buf, get_stats(ctl).written_bytes, sizeof(buf));
+}
+
+static void ready_data(void)
+{
+	before_wrap(SIZE);
+	fill(3 * ATOMIC);
+	memset(buf, 0, sizeof(buf));
+}
+
+static void ready_data_wrap(void)
+{
+	before_wrap(1000);
+	fill(3 * ATOMIC);
+	memset(buf, 0, sizeof(buf));
+}
+
+static int do_open(void)
+{
+	return fds[0] = RETURNED(open(DEV, O_RDWR | O_NONBLOCK));
+}
+
+static void done_open(void)
+{
+	close(fds[0]);
+}
+
+static int do_write(void)
+{
+	return RETURNED(write(wr, buf, ATOMIC));
+}
+
+static int do_writev(void)
+{
+	struct iovec iov[] = { { buf, ATOMIC }, { buf + ATOMIC, 1000 } };
+
+	return RETURNED(writev(wr, iov, 2));
+}
+
+static int do_read(void)
+{
+	return RETURNED(read(rd, buf, SIZE));
+}
+
+static int do_readv(void)
+{
+	struct iovec iov[] = { { buf, ATOMIC }, { buf + ATOMIC, SIZE } };
+
+	return RETURNED(readv(rd, iov, 2));
+}
+
+static void done_write(void)
+{
+	drain();
+}
+
+#define IOCTL(name, command, type)						\
+static int do_##name(void)				\
+{										\
+	type arg;								\
+										\
+	return RETURNED(ioctl(ctl, command, &arg));			\
+}
+
+IOCTL(get_features, BPIPE_GET_FEATURES, struct bpipe_features)
+IOCTL(get_config, BPIPE_GET_CONFIG, struct bpipe_config)
+IOCTL(get_stats, BPIPE_GET_STATS, struct bpipe_stats)
+IOCTL(get_window, BPIPE_GET_WINDOW, struct bpipe_window)
+IOCTL(get_events, BPIPE_GET_EVENTS, struct bpipe_events)
+IOCTL(reset_peaks, BPIPE_RESET_PEAKS, int)
+IOCTL(fionread, FIONREAD, int)
+
+/* Something has happened, and stays so until it is told. */
+static void ready_event(void)
+{
+	drain();
+	fill(SIZE);
+	drain();
+	if (!(ready(ctl, POLLPRI) & POLLPRI))
+		abort();
+}
+
+static int do_resize(void)
+{
+	const struct bpipe_config config = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_RATE | BPIPE_CFG_HOLD,
+		.size = 2 * SIZE, .rate = 1 << 30, .hold = 1,
+	};
+
+	return RETURNED(ioctl(ctl, BPIPE_SET_CONFIG, &config));
+}
+
+static void done_config(void)
+{
+	const struct bpipe_config config = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_RATE | BPIPE_CFG_HOLD, .size = SIZE,
+	};
+
+	drain();
+	if (set_config(ctl, config))
+		abort();
+}
+
+static int do_set_reader(void)
+{
+	return RETURNED(ioctl(rd, BPIPE_SET_READER, &(struct bpipe_reader) {
+		.mask = BPIPE_READER_THRESHOLD, .threshold = 1 }));
+}
+
+static int do_poll(void)
+{
+	struct pollfd polled[NR_POLLED];
+
+	for (int i = 0; i < NR_POLLED; i++)
+		polled[i] = (struct pollfd) { .fd = ctl, .events = POLLPRI };
+	/* It does not come to waiting, but it does not know. */
+	polled[NR_POLLED - 1] = (struct pollfd) { .fd = wr, .events = POLLOUT };
+	return RETURNED(poll(polled, NR_POLLED, -1));
+}
+
+/* A file of both sides, and something for it to be added to, or from. */
+static void ready_both(void)
+{
+	if (fds[0] < 0)
+		fds[0] = open(DEV, O_RDWR | O_NONBLOCK);
+	if (fds[1] < 0)
+		fds[1] = epoll_create1(0);
+}
+
+static int do_epoll_ctl(void)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLPRI };
+
+	return RETURNED(epoll_ctl(fds[1], EPOLL_CTL_ADD, fds[0], &event));
+}
+
+static void done_epoll_ctl(void)
+{
+	if (epoll_ctl(fds[1], EPOLL_CTL_DEL, fds[0], NULL))
+		abort();
+}
+
+static int do_fasync(void)
+{
+	return RETURNED(fcntl(fds[0], F_SETFL, O_NONBLOCK | O_ASYNC));
+}
+
+static void done_fasync(void)
+{
+	if (fcntl(fds[0], F_SETFL, O_NONBLOCK))
+		abort();
+}
+
+/* A pipe with what is to be written next. */
+static void ready_splice_in(void)
+{
+	ready_empty();
+	if (fds[0] < 0 && pipe2(fds, O_NONBLOCK))
+		abort();
+	while (take(fds[0], SIZE) > 0)
+		;
+	if (write(fds[1], buf, 2 * ATOMIC) != 2 * ATOMIC)
+		abort();
+}
+
+static int do_splice_in(void)
+{
+	return RETURNED(splice(fds[0], NULL, wr, NULL, SIZE, SPLICE_F_NONBLOCK));
+}
+
+static void ready_splice_out(void)
+{
+	ready_data();
+	if (fds[0] < 0 && pipe2(fds, O_NONBLOCK))
+		abort();
+}
+
+static int do_splice_out(void)
+{
+	return RETURNED(splice(rd, NULL, fds[1], NULL, SIZE, SPLICE_F_NONBLOCK));
+}
+
+static int do_sendfile_out(void)
+{
+	return RETURNED(sendfile(fds[1], rd, NULL, SIZE));
+}
+
+/* To where it is looked for after a read. */
+static void done_splice_out(void)
+{
+	if (read(fds[0], buf, sizeof(buf)) <= 0)
+		abort();
+}
+
+static void ready_sendfile_in(void)
+{
+	ready_empty();
+	if (fds[0] < 0)
+		fds[0] = memfd_create("fault", 0);
+	if (pwrite(fds[0], buf, 2 * ATOMIC, 0) != 2 * ATOMIC)
+		abort();
+}
+
+static int do_sendfile_in(void)
+{
+	off_t at = 0;
+
+	return RETURNED(sendfile(wr, fds[0], &at, 2 * ATOMIC));
+}
+
+/* A write through the kernel's own file, which keeps nothing of what fails. */
+#define STORE(name, file, text)							\
+static void ready_##name(void)				\
+{										\
+	if (fds[0] < 0)								\
+		fds[0] = open(file, O_WRONLY);					\
+}										\
+										\
+static int do_##name(void)				\
+{										\
+	return RETURNED(pwrite(fds[0], text, strlen(text), 0));			\
+}
+
+STORE(store_size, SYSFS "size", "128K")
+STORE(store_epipe, SYSFS "epipe", "0")
+STORE(store_memory_max, CLASS "memory_max", "64M")
+
+static void ready_show(const char *path)
+{
+	close(fds[0]);
+	fds[0] = open(path, O_RDONLY);
+}
+
+static void ready_show_level(void)
+{
+	ready_show(SYSFS "level");
+}
+
+static void ready_show_fdinfo(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", rd);
+	ready_show(path);
+}
+
+static int do_show(void)
+{
+	return RETURNED(pread(fds[0], buf, 1000, 0));
+}
+
+static struct io_uring ring;
+
+static void ready_uring(void)
+{
+	if (!ring.ring_fd && io_uring_queue_init(4, &ring, 0))
+		abort();
+}
+
+static void ready_uring_write(void)
+{
+	ready_empty();
+	ready_uring();
+	io_uring_prep_write(io_uring_get_sqe(&ring), wr, buf, ATOMIC, 0);
+}
+
+static void ready_uring_read(void)
+{
+	ready_data();
+	ready_uring();
+	io_uring_prep_read(io_uring_get_sqe(&ring), rd, buf, SIZE, 0);
+}
+
+static void ready_uring_poll(void)
+{
+	ready_both();
+	ready_uring();
+	drain();
+	if (get_events(fds[0]).events)
+		abort();
+	io_uring_prep_poll_add(io_uring_get_sqe(&ring), fds[0], POLLPRI | POLLIN);
+}
+
+/* An entry that was not taken must not meet the next try: the ring goes with it. */
+static int do_uring(void)
+{
+	struct io_uring_cqe *cqe;
+	int ret = io_uring_submit(&ring);
+
+	if (ret <= 0) {
+		io_uring_queue_exit(&ring);
+		ring.ring_fd = 0;
+	}
+	if (ret > 0 && !io_uring_peek_cqe(&ring, &cqe)) {
+		ret = cqe->res;
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	return ret;
+}
+
+static void done_uring_poll(void)
+{
+	struct io_uring_cqe *cqe;
+
+	fill(1);
+	if (io_uring_wait_cqe(&ring, &cqe))
+		abort();
+	io_uring_cqe_seen(&ring, cqe);
+	drain();
+}
+
+/* What one call leaves as it was when it fails. */
+struct state {
+	struct bpipe_config config;
+	struct bpipe_stats stats;
+	long long memory;
+	int flags;
+	int events;
+};
+
+static struct state state_now(void)
+{
+	struct state s = {
+		.config = get_config(ctl),
+		.stats = get_stats(ctl),
+		.memory = get_number(CLASS "memory"),
+		.flags = fcntl(fds[0], F_GETFL),
+		.events = ready(ctl, POLLPRI),
+	};
+
+	/* Time passes. */
+	s.stats.time_ns = 0;
+	return s;
+}
+
+static void check(struct __test_metadata *_metadata, const struct call *call, int ret,
+		  const struct state *before, const struct state *after)
+{
+	const struct bpipe_stats *b = &before->stats, *a = &after->stats;
+	int in = call->writes && ret > 0 ? ret : 0;
+	int out = call->reads && ret > 0 ? ret : 0;
+
+	EXPECT_EQ(a->written_bytes, a->read_bytes + a->queued_bytes);
+	EXPECT_EQ(a->level, a->queued_bytes);
+	EXPECT_EQ(in, a->written_bytes - b->written_bytes);
+	EXPECT_EQ(out, a->read_bytes - b->read_bytes);
+	EXPECT_EQ(0, a->readers_waiting);
+	EXPECT_EQ(0, a->writers_waiting);
+	if (call->whole && ret >= 0)
+		EXPECT_EQ(call->whole, ret);
+	if (ret >= 0)
+		return;
+	EXPECT_EQ(0, memcmp(&before->config, &after->config, sizeof(after->config)));
+	EXPECT_EQ(0, memcmp(b, a, sizeof(*a)));
+	EXPECT_EQ(before->memory, after->memory);
+	EXPECT_EQ(before->flags, after->flags);
+	EXPECT_EQ(before->events, after->events);
+}
+
+/*
+ * Copies of what is read and written are tried again; poll may find something
+ * ready all the same; of what the driver core does to make a device, it can do
+ * without some; all else fails.
+ */
+static bool expected(const char *at, const char *callee, bool usercopy, int ret)
+{
+	int error = usercopy ? -EFAULT : -ENOMEM;
+
+	if (matches(callee, "^_copy_(from|to)_iter$"))
+		return ret >= 0;
+	if (strncmp(at, "bpipe_", 6) ||
+	    matches(callee, "^(__pollwait|cdev_device_add|class_register)$"))
+		return ret >= 0 || ret == error || (ret == -EAGAIN && !strncmp(callee, "io_", 3));
+	return ret == error;
+}
+
+/* Once from the first thing that can fail to the last. */
+static void sweep(struct __test_metadata *_metadata, const struct call *call)
+{
+	struct state before, after;
+	char at[80], callee[64];
+	unsigned int nth;
+	bool usercopy;
+	int ret;
+
+	for (nth = 1; nth < FAULTS_MAX; nth++) {
+		if (call->ready)
+			call->ready();
+		before = state_now();
+		arm(nth);
+		ret = call->call();
+		if (disarm())
+			break;
+		usercopy = fault_seen(at, callee);
+		after = state_now();
+		if (call->silent && !strcmp(callee, "?") && ret < 0)
+			outcome_add_all(call->name, call->silent, ret);
+		else
+			outcome_add(call->name, at, callee, ret);
+		EXPECT_TRUE(expected(at, callee, usercopy, ret)) {
+			TH_LOG("%s: %s at %s %s", call->name, outcome_of(ret), at, callee);
+		}
+		check(_metadata, call, ret, &before, &after);
+		if (ret >= 0 && call->done)
+			call->done();
+		if (ret >= 0 && call->reads)
+			EXPECT_TRUE(holds(buf, before.stats.read_bytes, ret));
+	}
+	EXPECT_LE(0, ret);
+	EXPECT_LT(nth, FAULTS_MAX);
+	if (ret >= 0 && call->done)
+		call->done();
+}
+
+/*
+ * What watches over memory asks for some, too, now and then, so that a place
+ * may move between two calls and be passed over: until nothing new comes.
+ */
+static void fail_in_turn(struct __test_metadata *_metadata, const struct call *call)
+{
+	unsigned int known;
+
+	faults_open();
+	do {
+		known = shared->nr_outcomes;
+		sweep(_metadata, call);
+	} while (shared->nr_outcomes != known);
+}
+
+#define CALL(name, ...)								\
+static const struct call call_##name = { #name, ##__VA_ARGS__ };		\
+TEST_F_TIMEOUT(channel, name, 600)						\
+{										\
+	ctl = self->ctl, rd = self->rd, wr = self->wr;				\
+	fail_in_turn(_metadata, &call_##name);					\
+}
+
+CALL(open, .call = do_open, .done = done_open)
+CALL(write, ready_empty, do_write, done_write, .writes = true, .whole = ATOMIC)
+CALL(write_wrapped, ready_empty_wrap, do_write, done_write, .writes = true, .whole = ATOMIC)
+CALL(writev, ready_empty, do_writev, done_write, .writes = true, .whole = ATOMIC + 1000)
+CALL(writev_wrapped, ready_empty_wrap, do_writev, done_write, .writes = true,
+	.whole = ATOMIC + 1000)
+CALL(read, ready_data, do_read, .reads = true, .whole = 3 * ATOMIC)
+CALL(read_wrapped, ready_data_wrap, do_read, .reads = true, .whole = 3 * ATOMIC)
+CALL(readv, ready_data, do_readv, .reads = true, .whole = 3 * ATOMIC)
+CALL(splice_in, ready_splice_in, do_splice_in, done_write, .writes = true)
+CALL(splice_out, ready_splice_out, do_splice_out, done_splice_out, .reads = true)
+CALL(sendfile_in, ready_sendfile_in, do_sendfile_in, done_write, .writes = true)
+CALL(sendfile_out, ready_splice_out, do_sendfile_out, done_splice_out, .reads = true)
+CALL(uring_write, ready_uring_write, do_uring, done_write, .writes = true)
+CALL(uring_read, ready_uring_read, do_uring, .reads = true)
+CALL(uring_poll, ready_uring_poll, do_uring, done_uring_poll)
+CALL(get_features, .call = do_get_features)
+CALL(get_config, .call = do_get_config)
+CALL(get_stats, .call = do_get_stats)
+CALL(get_window, .call = do_get_window)
+CALL(get_events, ready_event, do_get_events)
+CALL(reset_peaks, .call = do_reset_peaks)
+CALL(fionread, .call = do_fionread)
+CALL(set_config, ready_data_wrap, do_resize, done_config, .silent = "__vmalloc_noprof")
+CALL(set_reader, .call = do_set_reader)
+CALL(poll, .call = do_poll)
+CALL(epoll_ctl, ready_both, do_epoll_ctl, done_epoll_ctl)
+CALL(fasync, ready_both, do_fasync, done_fasync)
+CALL(store_size, ready_store_size, do_store_size, done_config)
+CALL(store_epipe, ready_store_epipe, do_store_epipe)
+CALL(store_memory_max, ready_store_memory_max, do_store_memory_max)
+CALL(show_level, ready_show_level, do_show)
+CALL(show_fdinfo, ready_show_fdinfo, do_show)
+
+/* Loading. */
+
+static int load(int file, const char *parameters)
+{
+	return RETURNED(syscall(SYS_finit_module, file, parameters, 0));
+}
+
+static int unload(void)
+{
+	return RETURNED(syscall(SYS_delete_module, "bpipe", O_NONBLOCK));
+}
+
+FIXTURE(module) {
+	int file;
+};
+
+FIXTURE_SETUP(module)
+{
+	self->file = open(getenv("BPIPE_KO"), O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->file);
+	ASSERT_EQ(0, unload());
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	EXPECT_EQ(0, load(self->file, ""));
+}
+
+/* What a load left, whether it failed or not. */
+static void check_load(struct __test_metadata *_metadata, int ret)
+{
+	int fd;
+
+	if (ret) {
+		EXPECT_EQ(-1, access("/sys/class/bpipe", F_OK));
+		EXPECT_EQ(-1, access(DEV, F_OK));
+		return;
+	}
+	fd = open(DEV, O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(4096, get_number(SYSFS "size"));
+	EXPECT_EQ(4096, get_config(fd).size);
+	EXPECT_EQ(100, put(fd, 100));
+	EXPECT_EQ(100, take(fd, SIZE));
+	close(fd);
+	ASSERT_EQ(0, unload());
+}
+
+/*
+ * Backwards, from the last that can fail, until what fails comes before the
+ * module's own part: what the kernel does there is not to be tested here.
+ */
+static void sweep_load(struct __test_metadata *_metadata, int file)
+{
+	char at[80], callee[64];
+	bool usercopy, ours = false;
+	unsigned int nth;
+	int ret;
+
+	arm(FAULTS_MAX);
+	ASSERT_EQ(0, load(file, "size=4096"));
+	nth = FAULTS_MAX - disarm();
+	ASSERT_LT(nth, FAULTS_MAX);
+	ASSERT_EQ(0, unload());
+	for (; nth; nth--) {
+		arm(nth);
+		ret = load(file, "size=4096");
+		disarm();
+		usercopy = fault_seen(at, callee);
+		if (ours && !*callee)
+			break;
+		ours |= !strncmp(at, "bpipe_", 6);
+		if (!strcmp(callee, "?") && ret < 0)
+			outcome_add_all("load", "__vmalloc_noprof", ret);
+		else
+			outcome_add("load", at, callee, ret);
+		EXPECT_TRUE(expected(at, callee, usercopy, ret)) {
+			TH_LOG("load: %s at %s %s", outcome_of(ret), at, callee);
+		}
+		check_load(_metadata, ret);
+	}
+}
+
+TEST_F_TIMEOUT(module, load, 900)
+{
+	unsigned int known;
+
+	faults_open();
+	do {
+		known = shared->nr_outcomes;
+		sweep_load(_metadata, self->file);
+	} while (shared->nr_outcomes != known);
+}
+
+/* Memory that is not there. */
+
+static void *nowhere;		/* and before it, a page of zeros */
+
+/* A command with a structure that is longer by eight bytes. */
+#define LONGER(cmd)	((cmd) + (8U << _IOC_SIZESHIFT))
+
+static int bad_put_struct(void)
+{
+	return RETURNED(ioctl(ctl, BPIPE_GET_STATS, nowhere));
+}
+
+static int bad_put_tail(void)
+{
+	struct bpipe_stats *last = (struct bpipe_stats *)nowhere - 1;
+
+	return RETURNED(ioctl(ctl, LONGER(BPIPE_GET_STATS), last));
+}
+
+static int bad_get_events(void)
+{
+	return RETURNED(ioctl(ctl, BPIPE_GET_EVENTS, nowhere));
+}
+
+static int bad_get_struct(void)
+{
+	return RETURNED(ioctl(ctl, BPIPE_SET_CONFIG, nowhere - 8));
+}
+
+static int bad_get_tail(void)
+{
+	struct bpipe_config *last = (struct bpipe_config *)nowhere - 1;
+
+	return RETURNED(ioctl(ctl, LONGER(BPIPE_SET_CONFIG), last));
+}
+
+static int bad_fionread(void)
+{
+	return RETURNED(ioctl(rd, FIONREAD, nowhere));
+}
+
+static int bad_write(void)
+{
+	return RETURNED(write(wr, nowhere - 100, ATOMIC));
+}
+
+static int bad_read(void)
+{
+	return RETURNED(read(rd, nowhere, ATOMIC));
+}
+
+/* Which function of the kernel's finds it: the module calls it once, or twice alike. */
+static const struct {
+	const char *callee;
+	struct call call;
+} bad_calls[] = {
+	{ "_copy_to_user", { "get_stats", ready_event, bad_put_struct } },
+	{ "clear_user", { "get_stats", ready_event, bad_put_tail } },
+	{ "_copy_to_user", { "get_events", ready_event, bad_get_events } },
+	{ "_copy_from_user", { "set_config", ready_data, bad_get_struct } },
+	{ "check_zeroed_user", { "set_config", ready_data, bad_get_tail } },
+	{ "__put_user_4", { "fionread", ready_data, bad_fionread } },
+	{ "fault_in_iov_iter_readable", { "write", ready_empty, bad_write } },
+	{ "fault_in_iov_iter_readable", { "write", ready_empty_wrap, bad_write } },
+	{ "fault_in_iov_iter_writeable", { "read", ready_data, bad_read } },
+	{ "fault_in_iov_iter_writeable", { "read", ready_data_wrap, bad_read } },
+};
+
+TEST_F(channel, memory_that_is_not_there)
+{
+	struct state before, after;
+	int ret;
+
+	ctl = self->ctl, rd = self->rd, wr = self->wr;
+	nowhere = mmap(NULL, 2 * ATOMIC, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0) + ATOMIC;
+	ASSERT_EQ(0, munmap(nowhere, ATOMIC));
+	for (size_t i = 0; i < ARRAY_SIZE(bad_calls); i++) {
+		bad_calls[i].call.ready();
+		before = state_now();
+		ret = bad_calls[i].call.call();
+		EXPECT_EQ(-EFAULT, ret);
+		after = state_now();
+		check(_metadata, &bad_calls[i].call, ret, &before, &after);
+		outcome_add_all(bad_calls[i].call.name, bad_calls[i].callee, ret);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int missed;
+	int status;
+	pid_t pid;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		      -1, 0);
+	if (access("/proc/self/fail-nth", F_OK) || access(DEBUG "failslab", F_OK)) {
+		ksft_print_header();
+		ksft_set_plan(1);
+		ksft_test_result_skip("this kernel has no fault injection\n");
+		return KSFT_PASS;
+	}
+	if (!sites_read()) {
+		fprintf(stderr, "BPIPE_KO does not name the module\n");
+		return KSFT_FAIL;
+	}
+	put_text(DEBUG "failslab/ignore-gfp-wait", "N");
+	put_text(DEBUG "failslab/cache-filter", "N");
+	put_text(DEBUG "fail_page_alloc/ignore-gfp-wait", "N");
+	put_text(DEBUG "fail_page_alloc/ignore-gfp-highmem", "N");
+	put_text(DEBUG "fail_page_alloc/min-order", "0");
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid)
+		return test_harness_run(argc, argv);
+	status = reap(pid);
+	missed = sites_report();
+	if (missed)
+		printf("# FAILED: %u places were not reached\n", missed);
+	return status || missed ? KSFT_FAIL : KSFT_PASS;
+}
