@@ -6,7 +6,10 @@
 
 #include <linux/atomic.h>
 #include <linux/err.h>
+#include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "buffer.h"
@@ -52,6 +55,37 @@ void bpipe_buffer_free(void *data, size_t size)
 	atomic64_sub(PAGE_ALIGN(size), &bpipe_buffer_bytes);
 }
 
+/*
+ * As vmalloc(); but since Linux 7, that gives back some time later what it got
+ * before it failed. Until then, the memory cgroup is full, and who is in it gets
+ * killed.
+ */
+static void *bpipe_buffer_map(size_t n)
+{
+	/* RETRY_MAYFAIL: a memory cgroup at its limit is an error, not a kill. */
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	struct page **pages = kvmalloc_array(n, sizeof(*pages), gfp);
+	void *data = NULL;
+	size_t i;
+
+	if (!pages)
+		return NULL;
+	for (i = 0; i < n && !fatal_signal_pending(current); i++) {
+		pages[i] = alloc_page(gfp | __GFP_HIGHMEM);
+		if (!pages[i])
+			break;
+		cond_resched();
+	}
+	if (i == n)
+		data = vmap(pages, n, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	if (!data) {
+		while (i--)
+			__free_page(pages[i]);
+		kvfree(pages);
+	}
+	return data;
+}
+
 /**
  * bpipe_buffer_alloc() - get a buffer
  * @size: bytes
@@ -68,8 +102,7 @@ void *bpipe_buffer_alloc(size_t size)
 		atomic64_sub(bytes, &bpipe_buffer_bytes);
 		return ERR_PTR(-ENOSPC);
 	}
-	/* RETRY_MAYFAIL: a memory cgroup at its limit is an error, not a kill. */
-	data = __vmalloc(bytes, GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+	data = bpipe_buffer_map(bytes >> PAGE_SHIFT);
 	if (!data) {
 		atomic64_sub(bytes, &bpipe_buffer_bytes);
 		return ERR_PTR(-ENOMEM);

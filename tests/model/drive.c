@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -151,7 +152,7 @@ static struct result obey(const struct order *o, unsigned char *buf)
 	struct result r = { 0 };
 
 	if (o->how == POLLING) {
-		r.ret = poll(&pfd, 1, -1) < 0 ? -errno : pfd.revents;
+		r.ret = ppoll(&pfd, 1, NULL, NULL) < 0 ? -errno : pfd.revents;
 		return r;
 	}
 	for (uint32_t i = 0; o->call == WRITE && i < o->len; i++)
@@ -188,12 +189,14 @@ static void work(int proc)
 
 static void hire(int proc)
 {
+	struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
+
 	/* A new pipe: its predecessor may have left an order unread. */
 	if (pipe2(worker[proc].orders, O_CLOEXEC))
 		die("pipe");
 	worker[proc].busy = false;
 	worker[proc].done = false;
-	worker[proc].pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	worker[proc].pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (worker[proc].pid < 0)
 		die("clone");
 	if (!worker[proc].pid)
@@ -423,7 +426,7 @@ static void await_poll(int proc)
 			die(path);
 		nr = fgets(line, sizeof(line), file) ? strtol(line, NULL, 10) : 0;
 		fclose(file);
-	} while (nr != SYS_poll && !worker[proc].done && now_ms() < end);
+	} while (nr != SYS_ppoll && !worker[proc].done && now_ms() < end);
 }
 
 /* Waits until the device has got where the model says. */
