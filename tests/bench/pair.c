@@ -54,5 +54,6 @@ int main(int argc, char **argv)
 		close(fds[0]);
 		close(fds[1]);
 	}
+	free(buf);
 	return 0;
 }

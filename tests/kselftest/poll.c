@@ -237,6 +237,7 @@ static volatile sig_atomic_t sigio_seen;
 
 static void sigio(int sig)
 {
+	(void)sig;
 	sigio_seen++;
 }
 

@@ -229,6 +229,7 @@ TEST_F(channel, nobody_overtakes_a_sleeping_writer_before_low)
 
 static void nothing(int sig)
 {
+	(void)sig;
 }
 
 static void interrupt(pthread_t thread)
@@ -434,6 +435,7 @@ static volatile sig_atomic_t sigpipe_seen;
 
 static void sigpipe(int sig)
 {
+	(void)sig;
 	sigpipe_seen++;
 }
 

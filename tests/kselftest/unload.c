@@ -15,7 +15,8 @@
 /* 0 or -errno */
 static int load(const char *parameters)
 {
-	int fd = open(getenv("BPIPE_KO"), O_RDONLY | O_CLOEXEC);
+	const char *ko = getenv("BPIPE_KO");
+	int fd = open(ko ? ko : "bpipe.ko", O_RDONLY | O_CLOEXEC);
 	int ret = syscall(SYS_finit_module, fd, parameters, 0) ? -errno : 0;
 
 	close(fd);

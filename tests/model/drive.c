@@ -761,7 +761,7 @@ static void gen_reader(uint64_t *v)
 /* events FILE */
 static bool do_events(const struct op *op)
 {
-	struct bpipe_events real, events;
+	struct bpipe_events real, events = { 0 };
 	size_t kept = 0;
 
 	if (ioctl(files[op->v[0]], BPIPE_GET_EVENTS, &real))
@@ -787,6 +787,7 @@ static bool do_peaks(const struct op *op)
 {
 	int gave[now.nr];
 
+	memset(gave, 0, sizeof(gave));
 	FOR_EACH_MODEL(m)
 		gave[m - now.at] = model_reset_peaks(m, !op->v[1]);
 	return expect(gave, may_be_nobody(op->v[1], ctl, BPIPE_RESET_PEAKS, NULL),
