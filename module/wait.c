@@ -133,8 +133,8 @@ static void bpipe_wake_writer_locked(struct bpipe_channel *ch)
 
 /*
  * The writers' queue has changed: what is kept is for whoever is first now. If
- * that is another one than @before, no timer was started for it, and pollers
- * may find less kept from them.
+ * that is another one than @before, no timer was started for it, so it has to
+ * look whether there is enough for it; and pollers may find less kept from them.
  */
 static void bpipe_writer_first_locked(struct bpipe_channel *ch, const struct bpipe_waiter *before)
 {
@@ -145,8 +145,11 @@ static void bpipe_writer_first_locked(struct bpipe_channel *ch, const struct bpi
 		return;
 	if (w)
 		w->timed = false;
-	if (before && !bpipe_flow_shut(&ch->flow))
-		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+	if (!before || bpipe_flow_shut(&ch->flow))
+		return;
+	if (w)
+		bpipe_wake_locked(&ch->wr, w);
+	bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
 }
 
 /* The smallest threshold, or the shortest delay, that readers' files ask for. */

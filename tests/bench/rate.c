@@ -158,10 +158,14 @@ static void any_second(long long start, long long end, long long *least, long lo
 	}
 }
 
-/* Puts pv between the ends of two pipes. */
+/*
+ * Puts pv between the ends of two pipes. It works once a byte has gone through:
+ * while it is loaded, counted time runs far ahead.
+ */
 static void open_pv(int fds[2], const char *rate)
 {
 	int in[2], out[2];
+	char byte = 0;
 
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
 		err(1, "pipe");
@@ -178,6 +182,8 @@ static void open_pv(int fds[2], const char *rate)
 	close(out[1]);
 	fds[0] = out[0];
 	fds[1] = in[1];
+	if (write(fds[1], &byte, 1) != 1 || read(fds[0], &byte, 1) != 1)
+		errx(1, "nothing comes through pv");
 }
 
 static void set_rate(int fd, const char *rate)
@@ -192,7 +198,7 @@ static void set_rate(int fd, const char *rate)
 
 static void hold(const char *what, const char *rate)
 {
-	long long start = now_ns() + SECOND / 10, resume = start + 22 * SECOND;
+	long long start, resume;
 	double per_ns = strtod(rate, NULL) / SECOND;
 	long long least, most, before, n, excess = 0;
 	int fds[2];
@@ -203,6 +209,8 @@ static void hold(const char *what, const char *rate)
 		open_ends(what, fds);
 		set_rate(fds[0], rate);
 	}
+	start = now_ns() + SECOND / 10;
+	resume = start + 22 * SECOND;
 	start_writers(fds, (long long[]){ start, resume },
 		      (long long[]){ start + 11 * SECOND, resume + 2 * SECOND });
 	while (read_some(fds[0]))

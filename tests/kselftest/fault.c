@@ -1000,16 +1000,17 @@ static const struct {
 	const char *callee;
 	struct call call;
 } bad_calls[] = {
-	{ "_copy_to_user", { .name = "get_stats", .ready = ready_event, .call = bad_put_struct } },
-	{ "clear_user", { .name = "get_stats", .ready = ready_event, .call = bad_put_tail } },
-	{ "_copy_to_user", { .name = "get_events", .ready = ready_event, .call = bad_get_events } },
-	{ "_copy_from_user", { .name = "set_config", .ready = ready_data, .call = bad_get_struct } },
-	{ "check_zeroed_user", { .name = "set_config", .ready = ready_data, .call = bad_get_tail } },
-	{ "__put_user_4", { .name = "fionread", .ready = ready_data, .call = bad_fionread } },
-	{ "fault_in_iov_iter_readable", { .name = "write", .ready = ready_empty, .call = bad_write } },
-	{ "fault_in_iov_iter_readable", { .name = "write", .ready = ready_empty_wrap, .call = bad_write } },
-	{ "fault_in_iov_iter_writeable", { .name = "read", .ready = ready_data, .call = bad_read } },
-	{ "fault_in_iov_iter_writeable", { .name = "read", .ready = ready_data_wrap, .call = bad_read } },
+#define BAD_CALL(n, r, c) { .name = n, .ready = r, .call = c }
+	{ "_copy_to_user", BAD_CALL("get_stats", ready_event, bad_put_struct) },
+	{ "clear_user", BAD_CALL("get_stats", ready_event, bad_put_tail) },
+	{ "_copy_to_user", BAD_CALL("get_events", ready_event, bad_get_events) },
+	{ "_copy_from_user", BAD_CALL("set_config", ready_data, bad_get_struct) },
+	{ "check_zeroed_user", BAD_CALL("set_config", ready_data, bad_get_tail) },
+	{ "__put_user_4", BAD_CALL("fionread", ready_data, bad_fionread) },
+	{ "fault_in_iov_iter_readable", BAD_CALL("write", ready_empty, bad_write) },
+	{ "fault_in_iov_iter_readable", BAD_CALL("write", ready_empty_wrap, bad_write) },
+	{ "fault_in_iov_iter_writeable", BAD_CALL("read", ready_data, bad_read) },
+	{ "fault_in_iov_iter_writeable", BAD_CALL("read", ready_data_wrap, bad_read) },
 };
 
 TEST_F(channel, memory_that_is_not_there)

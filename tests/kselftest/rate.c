@@ -106,6 +106,28 @@ TEST_F(channel, tokens_kept_for_a_sleeping_writer_are_not_taken_by_others)
 	EXPECT_GT(4000, taken);
 }
 
+TEST_F(channel, next_writer_waits_for_its_own_tokens_only)
+{
+	struct helper big, small;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	ASSERT_EQ(0, set_config(self->ctl, limit(100, 32000)));
+	helper_start(&big, self->wrb, true, 40000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	helper_start(&small, self->wrb, true, 1);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 2));
+
+	/* It takes all tokens, goes behind the other, and waits for 8000 more. */
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	EXPECT_TRUE(EVENTUALLY(small.done));
+	EXPECT_FALSE(big.done);
+
+	ASSERT_EQ(0, set_config(self->ctl, limit(0, 0)));
+	EXPECT_EQ(1, helper_end(&small));
+	EXPECT_EQ(40000, helper_end(&big));
+}
+
 TEST_F(channel, new_rate_wakes_a_sleeping_writer)
 {
 	struct helper h;
