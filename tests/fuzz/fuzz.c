@@ -13,9 +13,8 @@
  * A new command or field is a line in the tables below. What a long run found
  * takes the place of the corpus, each program cut down to what it is kept for:
  *
- *	fuzz --seconds 1000 --save DIR
- *	rm tests/fuzz/corpus/*
- *	mv DIR/* tests/fuzz/corpus/
+ *	mkdir new && fuzz --seconds 1000 --save new
+ *	rm -r tests/fuzz/corpus && mv new tests/fuzz/corpus
  */
 #define _GNU_SOURCE
 #include <dirent.h>
