@@ -855,6 +855,53 @@ CALL(store_memory_max, .ready = ready_store_memory_max, .call = do_store_memory_
 CALL(show_level, .ready = ready_show_level, .call = do_show)
 CALL(show_fdinfo, .ready = ready_show_fdinfo, .call = do_show)
 
+/* In KiB. */
+static long long memory_free(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	long long free = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "MemFree: %lld", &free);
+	if (file)
+		fclose(file);
+	return free;
+}
+
+/* A resize to 1 MiB, with a fault that the kernel may get over. */
+static void resize_with_fault(unsigned int nth)
+{
+	struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 1 << 20 };
+
+	arm(nth);
+	set_config(ctl, config);
+	disarm();
+	config.size = SIZE;
+	if (set_config(ctl, config))
+		abort();
+}
+
+/* All its pages are there, and cannot be mapped: kmemleak does not count pages. */
+TEST_F_TIMEOUT(channel, buffer_that_cannot_be_mapped_is_given_back, 600)
+{
+	char at[80], callee[64] = "";
+	unsigned int nth = 0;
+	long long before;
+
+	ctl = self->ctl;
+	faults_open();
+	while (strcmp(callee, "vmap") && nth < FAULTS_MAX) {
+		resize_with_fault(++nth);
+		fault_seen(at, callee);
+	}
+	ASSERT_LT(nth, FAULTS_MAX);
+	before = memory_free();
+	for (int i = 0; i < 60; i++)
+		resize_with_fault(nth);
+	EXPECT_GT(30 << 10, before - memory_free());
+}
+
 /* Loading. */
 
 static int load(int file, const char *parameters)
