@@ -28,9 +28,11 @@ set grid ytics linetype 1 linecolor rgb "#e4e4e4"
 set xlabel "time (seconds)"
 set xrange [0:end]
 set yrange [0:*]
-set arrow from 0, start to end, start nohead linecolor rgb faint dashtype 2
-set label sprintf("%d edges by the corpus alone", start) at end * 0.98, start right \
-	offset 0, -0.8 textcolor rgb "#707070"
+if (start > 0) {
+	set arrow from 0, start to end, start nohead linecolor rgb faint dashtype 2
+	set label sprintf("%d edges by the corpus alone", start) at end * 0.98, start right \
+		offset 0, -0.8 textcolor rgb "#707070"
+}
 
 plot ARG3 using 1:5 with steps linewidth 2.5 linecolor rgb "#d55e00" title "edges", \
      ARG3 using 1:4 with steps linewidth 2.5 linecolor rgb "#0072b2" title "blocks"

@@ -11,10 +11,10 @@
  * an error of a command's.
  *
  * A new command or field is a line in the tables below. What a long run found
- * goes into the corpus like this, each program cut down to what it is kept for:
+ * takes the place of the corpus, each program cut down to what it is kept for:
  *
- *	fuzz --seconds 1000 --save DIR
- *	mv DIR/0* tests/fuzz/corpus
+ *	mkdir new && fuzz --seconds 1000 --save new
+ *	rm -r tests/fuzz/corpus && mv new tests/fuzz/corpus
  */
 #define _GNU_SOURCE
 #include <dirent.h>
