@@ -4,7 +4,7 @@
  *
  * mirrors: module/wait.c: bpipe_wake_locked bpipe_wait_wake_all_locked bpipe_wake_writer_locked
  * mirrors: module/wait.c: bpipe_writer_first_locked bpipe_wait_wake_readers_locked
- * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_update_gate_locked
+ * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_update_gate_locked bpipe_tokens_due
  * mirrors: module/wait.c: bpipe_settle_due_locked bpipe_data_due bpipe_wait_queue_locked
  * mirrors: module/wait.c: bpipe_wait_sleep bpipe_wait_leave
  * mirrors: module/wait.h: bpipe_wait_first bpipe_wait_settle_write bpipe_wait_settle_read
@@ -14,8 +14,10 @@
  * mirrors: module/flow.c: bpipe_flow_admit bpipe_flow_promise bpipe_flow_keep
  * mirrors: module/flow.c: bpipe_flow_refuse bpipe_flow_update
  * mirrors: module/config.c: bpipe_apply_locked bpipe_config_set
+ * mirrors: tests/proof/scenes
  *
- * Left out: the rate limit and its timer, pollers, page faults, epipe.
+ * Left out: page faults, epipe, and of pollers all but what they look at. Time
+ * is there as far as it brings tokens: one with each tick, until it is quiet.
  *
  * A step that another CPU can see half of is a statement of its own; the rest
  * is atomic. The barriers are modelled by what their absence allows: a load
@@ -26,8 +28,9 @@
  * once nothing moves any more), no writer that overtakes one that waits in
  * front of it (in_order), and never more bytes than fit.
  *
- * Writers write as often as they like, and stop when they like: histories are
- * of any length, and anything may be the last that happens.
+ * Everybody writes and reads as often as they like, until it becomes quiet, and
+ * it may at any time: histories are of any length, and anything may be the last
+ * that happens.
  *
  * A scene is set by macros; see the file scenes, which says what each is for.
  */
@@ -75,6 +78,24 @@
 #define OTHER_SIZE	SIZE
 #endif
 
+/*
+ * Those who are alike and do nothing are interchangeable: it is enough if the
+ * first of them begins.
+ */
+#ifdef ALIKE
+#define MAY_BEGIN(busy, id)	((busy & BELOW(id)) == BELOW(id))
+#else
+#define MAY_BEGIN(busy, id)	true
+#endif
+#define BELOW(id)	((1 << id) - 1)
+#define BEGIN(busy, id)	busy = busy | 1 << id
+#define END(busy, id)	busy = busy & ~(1 << id)
+
+#ifndef BURST		/* tokens that there are at most, if there is a rate limit */
+#define BURST	255
+#endif
+#define LIMITED	(BURST != 255)
+
 #define MIN(a, b)	((a) < (b) -> (a) : (b))
 #define NOBODY		255
 #define NEVER		255	/* a trip wire that is not there */
@@ -87,7 +108,9 @@ byte low = LOW;
 byte trip_up = HIGH;
 byte trip_down = NEVER;
 bool pressured, refused;
-byte promised;
+byte promised, promised_tokens;
+byte tokens = BURST;
+byte due = NEVER;	/* ticks until the writers' timer goes off */
 byte wr_open = WRITERS;
 bool wr_lock, rd_lock, spin;
 
@@ -99,29 +122,55 @@ byte rq_len;
 bool w_queued[WRITERS];
 bool w_woken[WRITERS];
 byte w_promise[WRITERS];
+byte w_want[WRITERS];	/* tokens */
+bool w_timed[WRITERS];
 bool r_queued[READERS];
 bool r_woken[READERS];
 bool armed;			/* the readers' timer */
 byte signals = SIGNALS;
-byte rd_live = READERS;	/* not killed by a signal */
+bool quiet;			/* nobody has to begin anything any more */
+byte w_busy, r_busy;		/* a bit for each who has begun, or is gone */
 
 #define SHUT		(pressured || refused)
 #define W_FIRST		(wq_len -> wq[0] : NOBODY)
 
-/* What is under the spin lock; COARSE makes it one step. */
+/* Why a writer waits. */
+#define SPACE		0
+#define TURN		1
+#define TOKENS		2
+
+/*
+ * What is under the spin lock; COARSE makes it one step. Where it also makes one
+ * step of a look and what is done about it, under a mutex, no order is lost: what
+ * others may do in between leaves the answer as it is (a write that fits will fit,
+ * and whose turn it is, it will be; there is still a byte to read).
+ */
 #ifdef COARSE
 #define LOCKED		atomic {
-#define UNLOCKED	}
+#define UNLOCKED(lock)	; lock = false }
+#define STORES		(ATOMIC && !PASSERSBY && !LIMITED)
+#define TAKES		(COUNT == 1)
 #else
+#define STORES		false
+#define TAKES		false
 #define LOCKED		atomic { !spin -> spin = true };
-#define UNLOCKED	; spin = false;
+#define UNLOCKED(lock)	; atomic { spin = false; lock = false }
 #endif
 
-inline keep()
+/* The writers' queue has changed, and @was was its first. */
+inline keep(was)
 {
 	if
-	:: wq_len -> promised = w_promise[wq[0]]
-	:: else -> promised = 0
+	:: wq_len -> promised = w_promise[wq[0]]; promised_tokens = w_want[wq[0]]
+	:: else -> promised = 0; promised_tokens = 0
+	fi;
+	if
+	:: wq_len && wq[0] != was ->
+		w_timed[wq[0]] = false;
+#ifndef BREAK_NEXT
+		w_woken[wq[0]] = w_woken[wq[0]] || (was != NOBODY && !SHUT)
+#endif
+	:: else
 	fi
 }
 
@@ -143,6 +192,7 @@ inline keep()
 inline queue_writer(w)
 {
 	d_step {
+		first = W_FIRST;
 		if
 		:: w_queued[w] && progress -> UNLINK(wq, wq_len, w); w_queued[w] = false
 		:: else
@@ -154,7 +204,7 @@ inline queue_writer(w)
 		w_queued[w] = true;
 		progress = false;
 		w_woken[w] = false;
-		keep();
+		keep(first);
 		i = 0
 	}
 }
@@ -174,7 +224,7 @@ inline update_gate(at)
 inline wake_writer()
 {
 	if
-	:: wq_len && !SHUT -> w_woken[wq[0]] = true
+	:: wq_len && !SHUT && !w_timed[wq[0]] -> w_woken[wq[0]] = true
 	:: else
 	fi
 }
@@ -246,6 +296,9 @@ inline settle_locked(due)
 		set_trips();
 		at = level;
 #endif
+#ifdef BREAK_LOOK_AGAIN
+		break;
+#endif
 		if
 		:: (seen < trip_up && at >= trip_up) ||
 		   (trip_down != NEVER && seen > trip_down && at <= trip_down)
@@ -261,18 +314,22 @@ inline leave_writer(w)
 	:: w_queued[w] ->
 		LOCKED
 		d_step {
+			first = W_FIRST;
 			UNLINK(wq, wq_len, w);
 			w_queued[w] = false;
 			w_woken[w] = false;
+			w_timed[w] = false;
 			w_promise[w] = 0;
-			keep()
+			w_want[w] = 0;
+			keep(first);
+			first = 0
 		};
 #ifndef BREAK_HAND_ON
 		settle_locked(false)
 #else
 		skip
 #endif
-		UNLOCKED
+		UNLOCKED(spin)
 	:: else
 	fi
 }
@@ -292,12 +349,17 @@ inline leave_reader(r)
 #else
 		skip
 #endif
-		UNLOCKED
+		UNLOCKED(spin)
 	:: else
 	fi
 }
 
-/* The verdict: bytes that may be stored, or 0 and whether to wait for a turn. */
+#define PAY(n)	tokens = (LIMITED -> tokens - n : BURST)
+
+/* Tokens that are worth starting for. */
+#define WANT(left)	(ATOMIC -> MIN(left, BURST) : MIN(left, (BURST / 2 -> BURST / 2 : 1)))
+
+/* The verdict: go, bytes that may be stored; if 0, why not. */
 inline ask(w)
 {
 	d_step {
@@ -305,67 +367,86 @@ inline ask(w)
 		behind = !turn && wq_len;
 		room = size - level;
 		if
-		:: !turn -> room = room - MIN(room, promised)
+		:: !turn -> room = room - MIN(room, promised); kept = promised_tokens
 		:: else
 		fi;
 		go = 0;
 		if
-		:: behind && (!passerby || SHUT) -> wait_turn = true
+		:: behind && (!passerby || SHUT) -> why = TURN
 		:: else ->
-			wait_turn = false;
+			why = SPACE;
 			if
 			:: room < (ATOMIC -> left : 1)
-			:: else -> go = MIN(left, room)
+			:: else ->
+				go = MIN(left, room);
+				if
+				:: LIMITED && tokens < kept + WANT(left) -> go = 0; why = TOKENS
+				:: LIMITED && !ATOMIC && tokens >= kept + WANT(left) ->
+					go = MIN(go, tokens - kept)
+				:: else
+				fi
 			fi
 		fi;
 #ifdef BREAK_TURN
 		room = size - level;
-		wait_turn = false;
+		why = SPACE;
 		go = (room < (ATOMIC -> left : 1) -> 0 : MIN(left, room));
 #endif
-		turn = false; behind = false; room = 0
+		turn = false; behind = false; room = 0; kept = 0
 	}
 }
 
 proctype writer(byte id)
 {
-	byte left, go, at, seen, up, i, room;
-	bool wait_turn, before, turn, behind, progress, timed, killed;
+	byte left, go, at, seen, up, i, room, kept, why, before, first;
+	bool again, turn, behind, progress, crossed, timed, killed;
 	bool passerby = id >= WRITERS - PASSERSBY;
 
 	do
 	:: killed -> break
-	:: !killed -> break		/* at any time, or never */
-	:: !killed ->
+#ifdef CLOSE
+	:: !killed -> break		/* each when it likes */
+#endif
+	:: !killed && quiet -> break
+	:: atomic { !killed && !quiet && MAY_BEGIN(w_busy, id) -> BEGIN(w_busy, id) };
 		left = LEN(id);
 		do
-		:: atomic { !wr_lock -> wr_lock = true; ask(id) };
-			if
-			:: go ->
+		:: atomic {
+				!wr_lock -> wr_lock = true;
+				ask(id);
 				/* in_order: those who wait are not passed by, except by
 				 * one that does not wait, while the gate is open, and
 				 * what they were promised stays.
 				 */
-				assert(!wq_len || wq[0] == id || passerby);
-				assert(size - level >= (wq_len && wq[0] != id -> go + promised : go));
+				assert(!go || !wq_len || wq[0] == id || passerby);
+				assert(!go || size - level >= go + (wq_len && wq[0] != id -> promised : 0));
+				if
+				:: go && STORES -> level = level + go; wr_lock = false
+				:: else
+				fi
+			};
+			if
+			:: go ->
 #ifdef BREAK_B
-				at = level + go;
-				up = trip_up;
-				atomic { level = level + go; wr_lock = false };
-#else
-				atomic { level = level + go; wr_lock = false };
-				d_step { at = level; up = trip_up };
+				crossed = level + go >= trip_up;
+#endif
+				if
+				:: !STORES -> atomic { level = level + go; PAY(go); wr_lock = false }
+				:: else
+				fi;
+#ifndef BREAK_B
+				crossed = level >= trip_up;
 #endif
 				left = left - go;
 				progress = true;
 				go = 0;
 				if
-				:: at >= up ->
-					d_step { at = 0; up = 0 };
+				:: crossed ->
+					crossed = false;
 					LOCKED
 					settle_locked(false)
-					UNLOCKED
-				:: else -> d_step { at = 0; up = 0 }
+					UNLOCKED(spin)
+				:: else
 				fi;
 				if
 				:: !left -> break
@@ -376,15 +457,14 @@ proctype writer(byte id)
 				LOCKED
 				w_promise[id] = (ATOMIC -> left : 1);
 				queue_writer(id);
-				refused = refused || !wait_turn;
+				refused = refused || why == SPACE;
 				set_trips()
-				UNLOCKED
-				wr_lock = false;
+				UNLOCKED(wr_lock);
 #else
-				before = wait_turn;
+				before = why;
 				LOCKED
 				if
-				:: !before ->
+				:: before == SPACE ->
 					d_step {
 						refused = true;
 						at = level;
@@ -395,41 +475,51 @@ proctype writer(byte id)
 				:: else
 				fi;
 				ask(id);
+#ifdef BREAK_LOOK_WRITER
+				go = 0;
+				why = before;
+#endif
 				if
-				:: go || wait_turn != before ->
+				:: go || why != before ->
 					go = 0;
 					settle_locked(false);
-					before = true	/* look again */
-				:: else ->
-					before = passerby;
-					if
-					:: !passerby ->
+					again = true
+				:: !go && why == before && !passerby ->
+					d_step {
 						w_promise[id] = (ATOMIC -> left : 1);
-						queue_writer(id)
-					:: else
-					fi
+						w_want[id] = (LIMITED -> WANT(left) : 0)
+					};
+					queue_writer(id);
+					d_step {
+						first = 0;
+						w_timed[id] = why == TOKENS;
+						due = (why == TOKENS -> MIN(due, WANT(left) - tokens) : due)
+					}
+				:: else
 				fi
-				UNLOCKED
-				wr_lock = false;
+				UNLOCKED(wr_lock);
 #endif
-				wait_turn = false;
+				d_step { why = 0; before = 0 };
 				if
-				:: w_queued[id] && !before ->
+				:: w_queued[id] && !again ->
 end_asleep:				if
 					:: w_woken[id]
 					:: atomic { signals && !w_woken[id] -> signals--; killed = true };
 						break
 					fi
-				:: passerby -> break	/* EAGAIN */
+				:: passerby && !again -> break	/* EAGAIN */
 				:: else
 				fi;
-				before = false
+				again = false
 			fi
 		od;
-		before = false;
 		progress = false;
 		leave_writer(id);
-		left = 0
+		left = 0;
+		if
+		:: killed
+		:: else -> END(w_busy, id)
+		fi
 	od;
 #ifdef CLOSE
 	LOCKED
@@ -445,43 +535,52 @@ end_asleep:				if
 		i = 0
 	};
 	settle_locked(false)
-	UNLOCKED
+	UNLOCKED(spin)
 #endif
 }
 
 proctype reader(byte id)
 {
 	byte n, want, at, seen, up, i;
-	bool first, timed, done;
+	bool first, crossed, timed, done;
 
 	do
-	:: done -> break
-	:: else ->
+	:: done || quiet -> break
+	:: atomic { !done && MAY_BEGIN(r_busy, id) -> BEGIN(r_busy, id) };
 		want = COUNT;
 		first = true;
 		do
-		:: atomic { !rd_lock -> rd_lock = true; n = level };
+		:: atomic {
+				!rd_lock -> rd_lock = true;
+				n = level;
+				if
+				:: n && TAKES -> level--; rd_lock = false
+				:: else
+				fi
+			};
 			if
 			:: n ->
 				n = MIN(n, want);
 				want = want - n;
 				first = false;
 #ifdef BREAK_B
-				at = level - n;
-				up = trip_down;
-				atomic { level = level - n; rd_lock = false };
-#else
-				atomic { level = level - n; rd_lock = false };
-				d_step { at = level; up = trip_down };
+				crossed = trip_down != NEVER && level - n <= trip_down;
+#endif
+				if
+				:: !TAKES -> atomic { level = level - n; rd_lock = false }
+				:: else
+				fi;
+#ifndef BREAK_B
+				crossed = trip_down != NEVER && level <= trip_down;
 #endif
 				n = 0;
 				if
-				:: up != NEVER && at <= up ->
-					d_step { at = 0; up = 0 };
+				:: crossed ->
+					crossed = false;
 					LOCKED
 					settle_locked(false)
-					UNLOCKED
-				:: else -> d_step { at = 0; up = 0 }
+					UNLOCKED(spin)
+				:: else
 				fi;
 				if
 				:: !want || level == 0 -> break
@@ -512,15 +611,13 @@ proctype reader(byte id)
 					r_woken[id] = r_woken[id] || at;
 					at = 0
 				fi
-				UNLOCKED
-				rd_lock = false;
+				UNLOCKED(rd_lock);
 				if
 				:: done -> break
 				:: r_queued[id] && wr_open ->
 end_asleep:				if
 					:: r_woken[id]
-					:: atomic { signals && !r_woken[id] -> signals--; rd_live-- };
-						done = true;
+					:: atomic { signals && !r_woken[id] -> signals--; done = true };
 						break
 					fi
 				:: else
@@ -528,7 +625,11 @@ end_asleep:				if
 			fi
 		od;
 		atomic { want = 0; first = false };
-		leave_reader(id)
+		leave_reader(id);
+		if
+		:: done
+		:: else -> END(r_busy, id)
+		fi
 	od
 }
 
@@ -542,7 +643,32 @@ end:	do
 	:: atomic { armed -> armed = false };
 		LOCKED
 		settle_locked(true)
-		UNLOCKED
+		UNLOCKED(spin)
+	od
+}
+
+/* The writers' timer, and what it waits for. */
+proctype tokens_due()
+{
+end:	do
+	:: atomic {
+			!due && LIMITED -> due = NEVER;
+			if
+			:: wq_len -> w_woken[wq[0]] = true
+			:: else
+			fi
+		}
+	od
+}
+
+proctype time()
+{
+end:	do
+	:: atomic {
+			LIMITED && !quiet && (tokens < BURST || (due && due != NEVER)) ->
+			tokens = MIN(tokens + 1, BURST);
+			due = (due && due != NEVER -> due - 1 : due)
+		}
 	od
 }
 
@@ -580,12 +706,38 @@ proctype config()
 				od;
 				i = 0
 			}
-			UNLOCKED
+			UNLOCKED(spin)
 		fi;
 		rd_lock = false;
 		wr_lock = false
 	od
 }
+
+/*
+ * Once nothing moves any more: who sleeps, does so for a reason; and poll, which
+ * looks at the gate alone, tells the truth.
+ */
+inline nobody_lost()
+{
+	assert(!pressured || level > low);
+	assert(!refused || level > low || (ATOMIC && size - level < LEN(WRITERS - 1)));
+	assert(pressured || level < high);
+	assert(!wq_len || SHUT || (LIMITED && tokens < w_want[wq[0]]));
+	do
+	:: i == rq_len -> break
+	:: else ->
+		assert(wr_open &&
+		       (!level || (!SHUT && level < THRESHOLD(rq[i]) && !DELAY(rq[i]))));
+		i++
+	od;
+	i = 0
+}
+
+/* Three writers and two readers do nothing, or sleep and nobody has woken them. */
+#define RESTS(busy, queued, woken, id)	(!(busy & 1 << id) || (queued[id] && !woken[id]))
+#define W_RESTS(w)	RESTS(w_busy, w_queued, w_woken, w)
+#define R_RESTS(r)	RESTS(r_busy, r_queued, r_woken, r)
+#define CALM		(W_RESTS(0) && W_RESTS(1) && W_RESTS(2) && R_RESTS(0) && R_RESTS(1))
 
 init
 {
@@ -603,17 +755,24 @@ init
 		od;
 		i = 0;
 		run timer();
-		run config()
+		if
+		:: RESIZES -> run config()
+		:: else
+		fi;
+		if
+		:: LIMITED -> run tokens_due(); run time()
+		:: else
+		fi
 	};
 
-	/* nobody_lost: once nothing moves any more. */
-	timeout;
-	assert(!wq_len || !rd_live);
-	do
-	:: i == rq_len -> break
-	:: else ->
-		assert(wr_open &&
-		       (!level || (!SHUT && level < THRESHOLD(rq[i]) && !DELAY(rq[i]))));
-		i++
+#ifdef CROWD
+	/* Every moment at which nobody is about to do anything might be the last. */
+end:	do
+	:: d_step { CALM -> i = 0; nobody_lost() }
 	od
+#else
+	quiet = true;
+	timeout;
+	nobody_lost()
+#endif
 }
