@@ -78,16 +78,7 @@
 #define OTHER_SIZE	SIZE
 #endif
 
-/*
- * Those who are alike and do nothing are interchangeable: it is enough if the
- * first of them begins.
- */
-#ifdef ALIKE
-#define MAY_BEGIN(busy, id)	((busy & BELOW(id)) == BELOW(id))
-#else
-#define MAY_BEGIN(busy, id)	true
-#endif
-#define BELOW(id)	((1 << id) - 1)
+/* Only a crowd's CALM looks at who is busy. */
 #define BEGIN(busy, id)	busy = busy | 1 << id
 #define END(busy, id)	busy = busy & ~(1 << id)
 
@@ -321,6 +312,9 @@ inline leave_writer(w)
 			w_timed[w] = false;
 			w_promise[w] = 0;
 			w_want[w] = 0;
+#ifdef BREAK_HAND_ON
+			first = NOBODY;
+#endif
 			keep(first);
 			first = 0
 		};
@@ -408,7 +402,7 @@ proctype writer(byte id)
 	:: !killed -> break		/* each when it likes */
 #endif
 	:: !killed && quiet -> break
-	:: atomic { !killed && !quiet && MAY_BEGIN(w_busy, id) -> BEGIN(w_busy, id) };
+	:: atomic { !killed && !quiet -> BEGIN(w_busy, id) };
 		left = LEN(id);
 		do
 		:: atomic {
@@ -546,7 +540,7 @@ proctype reader(byte id)
 
 	do
 	:: done || quiet -> break
-	:: atomic { !done && MAY_BEGIN(r_busy, id) -> BEGIN(r_busy, id) };
+	:: atomic { !done -> BEGIN(r_busy, id) };
 		want = COUNT;
 		first = true;
 		do
@@ -608,7 +602,9 @@ proctype reader(byte id)
 					set_trips();
 					at = level;
 #endif
+#ifndef BREAK_LOOK_READER
 					r_woken[id] = r_woken[id] || at;
+#endif
 					at = 0
 				fi
 				UNLOCKED(rd_lock);
