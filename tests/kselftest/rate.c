@@ -93,22 +93,17 @@ TEST_F(channel, idle_time_saves_no_more_than_the_burst)
 
 TEST_F(channel, tokens_kept_for_a_sleeping_writer_are_not_taken_by_others)
 {
-	char ones[4000], buf[SIZE];
 	struct helper h;
 
 	BLOCKING_WRITER();
 	ASSERT_EQ(0, set_config(self->ctl, limit(20000, 8000)));
 	ASSERT_EQ(8000, put(self->wr, 8000));
-	memset(ones, 1, sizeof(ones));
-	helper_start_with(&h, self->wrb, true, ones, sizeof(ones));
+	helper_start(&h, self->wrb, true, 4000);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	/* If these took each as it comes, it would sleep for ever. */
 	while (!h.done)
 		put(self->wr, 8000);
 	EXPECT_EQ(4000, helper_end(&h));
-	/* Nobody's zeros came before its ones but those that took all tokens. */
-	ASSERT_LE(12000, read(self->rd, buf, sizeof(buf)));
-	EXPECT_EQ(0, buf[7999]);
-	EXPECT_EQ(1, buf[8000]);
 }
 
 TEST_F(channel, next_writer_waits_for_its_own_tokens_only)
