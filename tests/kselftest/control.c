@@ -375,6 +375,22 @@ TEST_F(channel, counters_count)
 	EXPECT_EQ(b.written_bytes, b.read_bytes + b.queued_bytes);
 }
 
+/* However often others get their turn in between. */
+TEST_F(channel, large_call_is_counted_once)
+{
+	struct bpipe_stats before, after;
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_SIZE, .size = 4 << 20 }));
+	before = get_stats(self->ctl);
+	ASSERT_EQ(4 << 20, put(self->wr, 4 << 20));
+	ASSERT_EQ(4 << 20, take(self->rd, 4 << 20));
+	after = get_stats(self->ctl);
+	EXPECT_EQ(before.writes + 1, after.writes);
+	EXPECT_EQ(before.reads + 1, after.reads);
+	EXPECT_EQ(before.written_bytes + (4 << 20), after.written_bytes);
+}
+
 TEST_F(channel, snapshot_is_consistent_while_bytes_move)
 {
 	struct bpipe_stats stats, before = get_stats(self->ctl);
