@@ -56,9 +56,9 @@ void bpipe_buffer_free(void *data, size_t size)
 }
 
 /*
- * As vmalloc(); but since Linux 7, that gives back some time later what it got
- * before it failed. Until then, the memory cgroup is full, and who is in it gets
- * killed.
+ * As vmalloc(), but what was got before it failed is given back at once. On Linux
+ * 7.3, it stayed charged for a while after vmalloc() had failed, and whoever asked
+ * for memory next, in that full memory cgroup, was killed.
  */
 static void *bpipe_buffer_map(size_t n)
 {

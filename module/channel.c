@@ -44,7 +44,7 @@ static bool bpipe_at_end_locked(const struct bpipe_file *bf)
 	const struct bpipe_channel *ch = bf->ch;
 
 	return !ch->wr.open && !ch->hold &&
-	       (READ_ONCE(bf->read_any) || ch->writer_opens != bf->opens_before);
+	       (bf->read_any || ch->writer_opens != bf->opens_before);
 }
 
 static int bpipe_side_lock(struct bpipe_side *side, unsigned int how)
@@ -276,7 +276,7 @@ static void bpipe_seen_rd(struct bpipe_file *bf)
 	struct bpipe_channel *ch = bf->ch;
 
 	spin_lock_bh(&ch->lock);
-	WRITE_ONCE(bf->read_any, true);
+	bf->read_any = true;
 	if (bpipe_at_end_locked(bf))
 		bpipe_wait_tell_all_locked(&ch->rd);
 	spin_unlock_bh(&ch->lock);

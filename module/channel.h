@@ -106,7 +106,8 @@ struct bpipe_channel {
  * @node: in the channel's @files; guarded by its lock, as is all below but
  *	the traffic
  * @mode: FMODE_READ, FMODE_WRITE, both, or none
- * @read_any: a read has returned data; set with the readers' lock held too
+ * @read_any: a read has returned data; set with rd.lock held too, so that either
+ *	is enough to look
  * @opens_before: the channel's writer_opens when this file was opened, not
  *	counting a writer that was there
  * @threshold: wake this file's readers at so many bytes

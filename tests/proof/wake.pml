@@ -78,10 +78,6 @@
 #define OTHER_SIZE	SIZE
 #endif
 
-/* Only a crowd's CALM looks at who is busy. */
-#define BEGIN(busy, id)	busy = busy | 1 << id
-#define END(busy, id)	busy = busy & ~(1 << id)
-
 #ifndef BURST		/* tokens that there are at most, if there is a rate limit */
 #define BURST	255
 #endif
@@ -120,7 +116,6 @@ bool r_woken[READERS];
 bool armed;			/* the readers' timer */
 byte signals = SIGNALS;
 bool quiet;			/* nobody has to begin anything any more */
-byte w_busy, r_busy;		/* a bit for each who has begun, or is gone */
 
 #define SHUT		(pressured || refused)
 #define W_FIRST		(wq_len -> wq[0] : NOBODY)
@@ -402,7 +397,7 @@ proctype writer(byte id)
 	:: !killed -> break		/* each when it likes */
 #endif
 	:: !killed && quiet -> break
-	:: atomic { !killed && !quiet -> BEGIN(w_busy, id) };
+	:: !killed && !quiet ->
 		left = LEN(id);
 		do
 		:: atomic {
@@ -509,11 +504,7 @@ end_asleep:				if
 		od;
 		progress = false;
 		leave_writer(id);
-		left = 0;
-		if
-		:: killed
-		:: else -> END(w_busy, id)
-		fi
+		left = 0
 	od;
 #ifdef CLOSE
 	LOCKED
@@ -540,7 +531,7 @@ proctype reader(byte id)
 
 	do
 	:: done || quiet -> break
-	:: atomic { !done -> BEGIN(r_busy, id) };
+	:: !done ->
 		want = COUNT;
 		first = true;
 		do
@@ -621,11 +612,7 @@ end_asleep:				if
 			fi
 		od;
 		atomic { want = 0; first = false };
-		leave_reader(id);
-		if
-		:: done
-		:: else -> END(r_busy, id)
-		fi
+		leave_reader(id)
 	od
 }
 
@@ -729,12 +716,6 @@ inline nobody_lost()
 	i = 0
 }
 
-/* Three writers and two readers do nothing, or sleep and nobody has woken them. */
-#define RESTS(busy, queued, woken, id)	(!(busy & 1 << id) || (queued[id] && !woken[id]))
-#define W_RESTS(w)	RESTS(w_busy, w_queued, w_woken, w)
-#define R_RESTS(r)	RESTS(r_busy, r_queued, r_woken, r)
-#define CALM		(W_RESTS(0) && W_RESTS(1) && W_RESTS(2) && R_RESTS(0) && R_RESTS(1))
-
 init
 {
 	byte i;
@@ -761,14 +742,7 @@ init
 		fi
 	};
 
-#ifdef CROWD
-	/* Every moment at which nobody is about to do anything might be the last. */
-end:	do
-	:: d_step { CALM -> i = 0; nobody_lost() }
-	od
-#else
 	quiet = true;
 	timeout;
 	nobody_lost()
-#endif
 }
