@@ -106,6 +106,29 @@ TEST_F(channel, tokens_kept_for_a_sleeping_writer_are_not_taken_by_others)
 	EXPECT_EQ(4000, helper_end(&h));
 }
 
+TEST_F(channel, tokens_are_taken_exactly_while_others_look)
+{
+	unsigned long long tokens, start = now_ns();
+	unsigned long long before = get_stats(self->ctl).written_bytes;
+	pid_t pid;
+	int i;
+
+	ASSERT_EQ(0, set_config(self->ctl, limit(1, 1000000)));
+	pid = spawn();
+	if (!pid) {
+		for (i = 0; i < 20000; i++)
+			if (write(self->wr, "", 1) != 1)
+				_exit(1);
+		_exit(0);
+	}
+	while (get_stats(self->ctl).written_bytes - before < 20000)
+		EXPECT_GE(1000000, get_window(self->ctl).tokens);
+	EXPECT_EQ(0, reap(pid));
+	tokens = get_window(self->ctl).tokens;
+	EXPECT_LE(1000000 - 20000, tokens);
+	EXPECT_GE(1000000 - 20000 + (now_ns() - start) / 1000000000 + 1, tokens);
+}
+
 TEST_F(channel, next_writer_waits_for_its_own_tokens_only)
 {
 	struct helper big, small;
