@@ -327,7 +327,7 @@ static void flow_random(struct kunit *test)
 
 		/* The window is what a writer who takes what it can get would get. */
 		req = (struct bpipe_request) {
-			.len = 200, .nonblock = true,
+			.len = flow.size, .nonblock = true,
 			.behind = flow.promised.room,
 		};
 		bytes = 0;
