@@ -10,8 +10,9 @@
 #include <linux/poll.h>
 #include <linux/spinlock.h>
 
+#include "band.h"
 #include "flow.h"
-#include "ring.h"
+#include "level.h"
 #include "stats.h"
 #include "uapi/linux/bpipe.h"
 
@@ -19,82 +20,109 @@ struct iov_iter;
 
 /**
  * struct bpipe_side - the writers' or the readers' side of a channel
- * @lock: owner of this end of the ring. Held over the copy, with page faults
- *	disabled, so never for longer than the copy takes.
- * @traffic: what went through, guarded by @lock
- * @waiters: sleepers (struct bpipe_waiter), first come first; guarded by the
- *	channel's lock, as is all below
+ * @lock: owner of this end of the bands' rings. Held over the copy, with page
+ *	faults disabled, so never for longer than the copy takes.
+ * @calls: calls that moved at least one byte, guarded by @lock
+ * @waiters: sleepers (struct bpipe_waiter) of each class, first come first;
+ *	guarded by the channel's lock, as is all below
+ * @waiting: a bit for each class in which somebody waits; read without the lock
+ * @apart: sleepers who wait for their own file's tokens
+ * @files: open files of this side
  * @poll: pollers
+ * @uneven: how many reasons there are for some to be shut out and others not
  * @fasync: those who want SIGIO
- * @timer: wakes for tokens (writers), or data that waited long enough (readers)
+ * @tokens: wakes for tokens
  * @open: open files
  * @wakeups: sleepers woken
  */
 struct bpipe_side {
 	struct mutex lock;
-	struct bpipe_traffic traffic;
-	struct list_head waiters;
+	u64 calls;
+	struct list_head waiters[BPIPE_CLASSES];
+	u32 waiting;
+	struct list_head apart;
+	struct list_head files;
 	wait_queue_head_t poll;
+	unsigned int uneven;
 	struct fasync_struct *fasync;
-	struct hrtimer timer;
+	struct hrtimer tokens;
 	unsigned int open;
 	u64 wakeups;
 };
 
 /**
  * struct bpipe_channel - one bounded queue with its device node
- * @ring: the bytes
+ * @level: how much it holds, with the overhead of records
+ * @band: what it holds, by class; a stream is in that of class 0. NULL for a class
+ *	that nobody has used. They appear with @config and @lock held, and stay; so does
+ *	their storage, but that a change of @flow's size takes it away where it has no use.
  * @wr: the writers' side
  * @rd: the readers' side
+ * @peak: highest level, guarded by @wr.lock
+ * @seq: number of the next record, guarded by @wr.lock
  * @trip_up: a writer that brings the level to this or above has to settle
  * @trip_down: a reader that brings it to this or below has to settle; -1 for
  *	never. Both change under @lock and are read without it.
- * @lock: guards what follows, and what struct bpipe_side says
- * @flow: the gate and the rate limit. Its settings and its bucket change with
- *	@wr.lock held too, so that a writer can read them under that alone.
- * @mode: enum bpipe_mode
- * @hold: no end-of-file for readers without a writer; as @epipe, changes with
- *	both sides' locks held too
+ * @lock: guards what follows, and what struct bpipe_side and struct bpipe_band say
+ * @flow: the gates, the rate limits and the credit. Its settings, and the writers'
+ *	rate limit and credit, change with @wr.lock held too, so that a writer can
+ *	read them under that alone; likewise the readers' rate limit with @rd.lock.
+ * @mode: enum bpipe_mode; as @order, @policy, @hold and @epipe, changes with both
+ *	sides' locks held too
+ * @order: enum bpipe_order
+ * @policy: enum bpipe_policy
+ * @hold: no end-of-file for readers without a writer
  * @epipe: EPIPE for writers without a reader
- * @burst_follows: the burst was not set and follows the rate
- * @files: open files (struct bpipe_file)
+ * @timeout_ns: how long a write waits; 0 for ever
+ * @burst_follows: BPIPE_CFG_* bits of bursts that were not set and follow the rate
+ * @record_files: open files with settings that a stream does not have
  * @writer_opens: times a writer opened
  * @again: writes refused with EAGAIN
- * @blocked: writers' sleep for want of space
+ * @timeouts: writes that ended with ETIMEDOUT
+ * @blocked: writers' sleep for want of space or credit
  * @throttled: writers' sleep and refusals for want of tokens
  * @starved: readers' sleep for want of data
+ * @read_throttled: readers' sleep and refusals for want of tokens
  * @high_events: times the level rose to high
  * @low_events: times it fell back to low
  * @event_ns: when the latest of these happened
  * @state_since: when the state was entered
- * @peak: highest level, guarded by @wr.lock
- * @config: serialises changes of the configuration
+ * @delay: wakes readers for data that waited long enough
+ * @config: serialises changes of the configuration, and of which bands there are
  * @dev: the device, which owns the channel's lifetime
  * @cdev: its character device
  */
 struct bpipe_channel {
-	struct bpipe_ring ring;
+	struct bpipe_level level;
+	struct bpipe_band *band[BPIPE_CLASSES];
 	struct bpipe_side wr ____cacheline_aligned_in_smp;
 	size_t peak;
+	u64 seq;
 	struct bpipe_side rd ____cacheline_aligned_in_smp;
 	unsigned long trip_up ____cacheline_aligned_in_smp;
 	long trip_down;
 	spinlock_t lock;
 	struct bpipe_flow flow;
 	u32 mode;
+	u32 order;
+	u32 policy;
 	bool hold;
 	bool epipe;
-	bool burst_follows;
-	struct list_head files;
+	u64 timeout_ns;
+	u64 burst_follows;
+	unsigned int record_files;
 	u64 writer_opens;
 	u64 again;
+	u64 timeouts;
 	struct bpipe_delay blocked;
 	struct bpipe_delay throttled;
 	struct bpipe_delay starved;
+	struct bpipe_delay read_throttled;
 	u64 high_events;
 	u64 low_events;
 	u64 event_ns;
 	u64 state_since;
+	struct hrtimer delay;
 	struct mutex config;
 	struct device dev;
 	struct cdev cdev;
@@ -103,8 +131,9 @@ struct bpipe_channel {
 /**
  * struct bpipe_file - one open file of a channel
  * @ch: the channel
- * @node: in the channel's @files; guarded by its lock, as is all below but
- *	the traffic
+ * @wr_node: in the writers' files; guarded by the channel's lock, as is all below
+ *	but what was written and read
+ * @rd_node: in the readers' files
  * @mode: FMODE_READ, FMODE_WRITE, both, or none
  * @read_any: a read has returned data; set with rd.lock held too, so that either
  *	is enough to look
@@ -112,33 +141,57 @@ struct bpipe_channel {
  *	counting a writer that was there
  * @threshold: wake this file's readers at so many bytes
  * @delay_ns: or when data has waited so long; 0 for never
+ * @framed: reads give frames; changes with rd.lock held too
+ * @class: of its writes; as @policy, @timeout_ns and @rate, changes with wr.lock
+ *	held too
+ * @policy: enum bpipe_policy
+ * @timeout_ns: how long its writes wait, if the policy is its own; 0 for ever
+ * @rate: its own rate limit
+ * @burst_follows: the burst was not set and follows the rate
  * @listens: events are kept for this file
  * @high_seen: the channel's high_events as last told to this file
  * @low_seen: the channel's low_events, likewise
  * @written: what was written here, guarded by the writers' lock
+ * @writes: calls that wrote something, likewise
+ * @dropped: what of it was dropped at once, likewise
  * @read: what was read here, guarded by the readers' lock
+ * @reads: calls that read something, likewise
  * @again: writes refused with EAGAIN
- * @blocked: sleep for want of space
- * @throttled: sleep and refusals for want of tokens
+ * @timeouts: writes that ended with ETIMEDOUT
+ * @blocked: sleep for want of space or credit
+ * @throttled: sleep and refusals of writers for want of tokens
  * @starved: sleep for want of data
+ * @read_throttled: sleep and refusals of readers for want of tokens
  */
 struct bpipe_file {
 	struct bpipe_channel *ch;
-	struct list_head node;
+	struct list_head wr_node;
+	struct list_head rd_node;
 	fmode_t mode;
 	bool read_any;
 	u64 opens_before;
 	u64 threshold;
 	u64 delay_ns;
+	bool framed;
+	u32 class;
+	u32 policy;
+	u64 timeout_ns;
+	struct bpipe_bucket rate;
+	bool burst_follows;
 	bool listens;
 	u64 high_seen;
 	u64 low_seen;
-	struct bpipe_traffic written;
-	struct bpipe_traffic read;
+	struct bpipe_count written;
+	u64 writes;
+	struct bpipe_count dropped;
+	struct bpipe_count read;
+	u64 reads;
 	u64 again;
+	u64 timeouts;
 	struct bpipe_delay blocked;
 	struct bpipe_delay throttled;
 	struct bpipe_delay starved;
+	struct bpipe_delay read_throttled;
 };
 
 static inline bool bpipe_is_writer(const struct bpipe_file *bf)
@@ -151,6 +204,14 @@ static inline bool bpipe_is_reader(const struct bpipe_file *bf)
 	return bf->mode & FMODE_READ;
 }
 
+static inline bool bpipe_is_record(const struct bpipe_channel *ch)
+{
+	return READ_ONCE(ch->mode) == BPIPE_MODE_RECORD;
+}
+
+/* Bytes copied in one go under a side's lock, so that others get their turn. */
+#define BPIPE_CHUNK	(256 * 1024)
+
 /* How a caller wants to be treated when nothing can be done at once: */
 #define BPIPE_NONBLOCK	0x1	/* do not wait for the other side: O_NONBLOCK */
 #define BPIPE_NOWAIT	0x2	/* do not sleep at all: IOCB_NOWAIT; with the former */
@@ -160,9 +221,12 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 void bpipe_channel_destroy(struct bpipe_channel *ch);
 void bpipe_channel_drain(void);
 
+int bpipe_channel_provide_config(struct bpipe_channel *ch, u32 class, bool storage);
 struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode);
 void bpipe_channel_release(struct bpipe_file *bf);
 
+bool bpipe_channel_at_end_locked(const struct bpipe_file *bf);
+int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int how);
 ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int how);
 ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how);
 __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table *wait);
@@ -175,6 +239,7 @@ extern struct class bpipe_class;
 extern const struct file_operations bpipe_fops;
 extern const struct attribute_group *bpipe_channel_groups[];
 extern const struct attribute_group *bpipe_class_groups[];
+void bpipe_sysfs_init(void);
 
 long bpipe_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 bool bpipe_file_may_configure(const struct file *file);

@@ -56,49 +56,317 @@ int bpipe_config_parse(const char *text, u64 *value)
 	return 0;
 }
 
-/* What @set would make of the flow's settings; the state stays. */
-static void bpipe_plan_locked(const struct bpipe_channel *ch, const struct bpipe_config *set,
-			      struct bpipe_flow *plan, bool *burst_follows)
-{
-	const struct bpipe_flow *old = &ch->flow;
+/**
+ * struct bpipe_plan - a configuration that is to be
+ * @flow: the flow's settings; its state is not looked at
+ * @mode: as in struct bpipe_channel, as is all that follows
+ * @order: likewise
+ * @policy: likewise
+ * @hold: likewise
+ * @epipe: likewise
+ * @timeout_ns: likewise
+ * @burst_follows: likewise
+ */
+struct bpipe_plan {
+	struct bpipe_flow flow;
+	u32 mode;
+	u32 order;
+	u32 policy;
+	bool hold;
+	bool epipe;
+	u64 timeout_ns;
+	u64 burst_follows;
+};
 
-	*plan = *old;
-	*burst_follows = ch->burst_follows;
+/* The least that a burst is which follows its rate: two atomic writes, or a record. */
+#define BPIPE_BURST_BYTES	(2 * PIPE_BUF)
+#define BPIPE_BURST_RECORDS	1
+
+static void bpipe_plan_rate(struct bpipe_plan *plan, struct bpipe_bucket *bucket, u64 least,
+			    const struct bpipe_config *set, u64 rate_bit, u64 rate,
+			    u64 burst_bit, u64 burst)
+{
+	if (set->mask & rate_bit)
+		bucket->rate = rate;
+	if (set->mask & burst_bit) {
+		bucket->burst = burst;
+		plan->burst_follows &= ~burst_bit;
+		if (!burst)
+			plan->burst_follows |= burst_bit;
+	}
+	if (plan->burst_follows & burst_bit)
+		bucket->burst = bpipe_flow_default_burst(bucket->rate, least);
+}
+
+static void bpipe_plan_rates(struct bpipe_plan *plan, const struct bpipe_config *set)
+{
+	bpipe_plan_rate(plan, &plan->flow.write.bytes, BPIPE_BURST_BYTES, set,
+			BPIPE_CFG_RATE, set->rate, BPIPE_CFG_BURST, set->burst);
+	bpipe_plan_rate(plan, &plan->flow.write.records, BPIPE_BURST_RECORDS, set,
+			BPIPE_CFG_RATE_RECORDS, set->rate_records,
+			BPIPE_CFG_BURST_RECORDS, set->burst_records);
+	bpipe_plan_rate(plan, &plan->flow.read.bytes, BPIPE_BURST_BYTES, set,
+			BPIPE_CFG_READ_RATE, set->read_rate,
+			BPIPE_CFG_READ_BURST, set->read_burst);
+	bpipe_plan_rate(plan, &plan->flow.read.records, BPIPE_BURST_RECORDS, set,
+			BPIPE_CFG_READ_RATE_RECORDS, set->read_rate_records,
+			BPIPE_CFG_READ_BURST_RECORDS, set->read_burst_records);
+}
+
+/* Marks and limits move along with the size, in proportion, unless they are set. */
+static void bpipe_plan_levels(struct bpipe_plan *plan, const struct bpipe_config *set)
+{
+	struct bpipe_flow *flow = &plan->flow;
+	u64 old = flow->size;
+	u32 class;
+
+	/* Sizes are below 2^30, so that the products fit. */
 	if (set->mask & BPIPE_CFG_SIZE) {
-		/* Sizes are below 2^30, so that the products fit. */
-		plan->size = set->size;
-		if (set->size <= BPIPE_SIZE_MAX) {
-			plan->low = div64_u64(old->low * plan->size, old->size);
-			plan->high = max(div64_u64(old->high * plan->size, old->size),
-					 plan->low + 1);
+		flow->size = set->size;
+		if (flow->size <= BPIPE_SIZE_MAX) {
+			flow->low = div64_u64(flow->low * flow->size, old);
+			flow->high = max(div64_u64(flow->high * flow->size, old), flow->low + 1);
+			for (class = 0; class < BPIPE_CLASSES; class++)
+				if (flow->limit[class])
+					flow->limit[class] = max(BPIPE_SIZE_MIN,
+						div64_u64(flow->limit[class] * flow->size, old));
 		}
 	}
 	if (set->mask & BPIPE_CFG_HIGH)
-		plan->high = set->high;
+		flow->high = set->high;
 	if (set->mask & BPIPE_CFG_LOW)
-		plan->low = set->low;
-	if (set->mask & BPIPE_CFG_RATE)
-		plan->bucket.rate = set->rate;
-	if (set->mask & BPIPE_CFG_BURST) {
-		plan->bucket.burst = set->burst;
-		*burst_follows = !set->burst;
+		flow->low = set->low;
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (set->mask & BPIPE_CFG_LIMIT(class))
+			flow->limit[class] = set->limit[class];
+}
+
+/* What @set would make of the channel. Its configuration does not change meanwhile. */
+static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
+		       struct bpipe_plan *plan)
+{
+	spin_lock_bh(&ch->lock);
+	*plan = (struct bpipe_plan) {
+		.flow = ch->flow,
+		.mode = ch->mode,
+		.order = ch->order,
+		.policy = ch->policy,
+		.hold = ch->hold,
+		.epipe = ch->epipe,
+		.timeout_ns = ch->timeout_ns,
+		.burst_follows = ch->burst_follows,
+	};
+	spin_unlock_bh(&ch->lock);
+
+	bpipe_plan_levels(plan, set);
+	bpipe_plan_rates(plan, set);
+	if (set->mask & BPIPE_CFG_MODE)
+		plan->mode = set->mode;
+	if (set->mask & BPIPE_CFG_ORDER)
+		plan->order = set->order;
+	if (set->mask & BPIPE_CFG_POLICY)
+		plan->policy = set->policy;
+	if (set->mask & BPIPE_CFG_CREDIT)
+		plan->flow.credit_unit = set->credit;
+	if (set->mask & BPIPE_CFG_TIMEOUT)
+		plan->timeout_ns = set->timeout;
+	if (set->mask & BPIPE_CFG_HOLD)
+		plan->hold = set->hold;
+	if (set->mask & BPIPE_CFG_EPIPE)
+		plan->epipe = set->epipe;
+	plan->flow.overhead = plan->mode == BPIPE_MODE_RECORD ? BPIPE_RECORD_OVERHEAD : 0;
+}
+
+/* Fields that are wrong whatever the rest is. */
+static int bpipe_config_check(const struct bpipe_config *set)
+{
+	if (set->mask & ~BPIPE_CFG_KNOWN ||
+	    (set->mask & BPIPE_CFG_MODE && set->mode > BPIPE_MODE_RECORD) ||
+	    (set->mask & BPIPE_CFG_ORDER && set->order > BPIPE_ORDER_PRIORITY) ||
+	    (set->mask & BPIPE_CFG_POLICY && set->policy > BPIPE_POLICY_DROP_OLDEST) ||
+	    (set->mask & BPIPE_CFG_CREDIT && set->credit > BPIPE_CREDIT_RECORDS))
+		return -EOPNOTSUPP;
+	if (set->pad || set->pad2 ||
+	    (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
+	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1) ||
+	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX))
+		return -EINVAL;
+	return 0;
+}
+
+/* Can it all be had together? */
+static int bpipe_plan_check(const struct bpipe_plan *plan)
+{
+	const struct bpipe_flow *flow = &plan->flow;
+
+	if (!bpipe_flow_valid(flow))
+		return -EINVAL;
+	if (plan->mode == BPIPE_MODE_STREAM &&
+	    (plan->order != BPIPE_ORDER_FIFO || plan->policy == BPIPE_POLICY_DROP_OLDEST ||
+	     flow->credit_unit == BPIPE_CREDIT_RECORDS ||
+	     flow->write.records.rate || flow->read.records.rate))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static void bpipe_storage_free(void **data, size_t size)
+{
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (data[class])
+			bpipe_buffer_free(data[class], size);
+}
+
+/* Does something of a class have to be stored, or may have to? */
+static bool bpipe_storage_needed(struct bpipe_channel *ch, const struct bpipe_plan *plan,
+				 u32 class)
+{
+	const struct bpipe_band *band = ch->band[class];
+	bool needed = false;
+
+	spin_lock_bh(&ch->lock);
+	if (plan->mode == BPIPE_MODE_RECORD)
+		needed = band && (band->writers || band->held);
+	if (class == 0 && !bpipe_is_record(ch))
+		needed |= bpipe_level_now(&ch->level);
+	if (class == 0 && plan->mode == BPIPE_MODE_STREAM)
+		needed |= ch->wr.open;
+	spin_unlock_bh(&ch->lock);
+	return needed;
+}
+
+/*
+ * New storage for the bands that need it, where they have none or the size changes.
+ * No others come to need it meanwhile: for that, writers take the config lock.
+ */
+static int bpipe_storage_alloc(struct bpipe_channel *ch, const struct bpipe_plan *plan,
+			       void **data)
+{
+	bool resize = plan->flow.size != ch->flow.size;
+	u32 class;
+
+	if (resize && plan->flow.size > bpipe_buffer_max())
+		return -ENOSPC;
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		const struct bpipe_band *band = ch->band[class];
+
+		if (!bpipe_storage_needed(ch, plan, class) || (band->ring.data && !resize))
+			continue;
+		data[class] = bpipe_buffer_alloc(plan->flow.size);
+		if (IS_ERR(data[class])) {
+			int ret = PTR_ERR(data[class]);
+
+			data[class] = NULL;
+			bpipe_storage_free(data, plan->flow.size);
+			return ret;
+		}
 	}
-	if (*burst_follows)
-		plan->bucket.burst = bpipe_flow_default_burst(plan->bucket.rate);
+	return 0;
+}
+
+/*
+ * What is queued moves to the new storage, and @data becomes the old one. A band that
+ * has no use for its storage loses it when the size changes.
+ */
+static void bpipe_storage_move(struct bpipe_channel *ch, size_t size, void **data)
+{
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		struct bpipe_band *band = ch->band[class];
+		size_t queued;
+
+		if (!band || (!data[class] && (!band->ring.data || size == ch->flow.size)))
+			continue;
+		queued = band->held;
+		if (class == 0 && !bpipe_is_record(ch))
+			queued = bpipe_level_now(&ch->level);
+		data[class] = bpipe_ring_move(&band->ring, queued, data[class], size);
+	}
+}
+
+/* Is there something in the way of it now? Called with both sides' locks held. */
+static int bpipe_plan_busy_locked(struct bpipe_channel *ch, const struct bpipe_plan *plan)
+{
+	size_t level = bpipe_level_now(&ch->level);
+
+	if (level > plan->flow.size)
+		return -EBUSY;
+	if (plan->mode == ch->mode)
+		return 0;
+	if (level || ch->wr.waiting || !list_empty(&ch->wr.apart))
+		return -EBUSY;
+	return plan->mode == BPIPE_MODE_STREAM && ch->record_files ? -EBUSY : 0;
+}
+
+static bool bpipe_flow_uneven(const struct bpipe_flow *flow)
+{
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (flow->mark[class].limit != flow->size)
+			return true;
+	return false;
+}
+
+static void bpipe_apply_rate(struct bpipe_bucket *bucket, const struct bpipe_bucket *plan, u64 now)
+{
+	bpipe_bucket_set(bucket, plan->rate, plan->burst, now);
 }
 
 /* The new settings are in force from here on: all look again. */
-static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_flow *plan)
+static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan *plan)
 {
 	struct bpipe_flow *flow = &ch->flow;
+	u64 now = ktime_get_ns();
 
-	flow->size = plan->size;
-	flow->high = plan->high;
-	flow->low = plan->low;
-	bpipe_bucket_set(&flow->bucket, plan->bucket.rate, plan->bucket.burst, ktime_get_ns());
+	ch->wr.uneven -= bpipe_flow_uneven(flow);
+	flow->size = plan->flow.size;
+	flow->high = plan->flow.high;
+	flow->low = plan->flow.low;
+	memcpy(flow->limit, plan->flow.limit, sizeof(flow->limit));
+	flow->overhead = plan->flow.overhead;
+	if (flow->credit_unit != plan->flow.credit_unit)
+		flow->credit = 0;
+	flow->credit_unit = plan->flow.credit_unit;
+	bpipe_apply_rate(&flow->write.bytes, &plan->flow.write.bytes, now);
+	bpipe_apply_rate(&flow->write.records, &plan->flow.write.records, now);
+	bpipe_apply_rate(&flow->read.bytes, &plan->flow.read.bytes, now);
+	bpipe_apply_rate(&flow->read.records, &plan->flow.read.records, now);
+	bpipe_flow_plan(flow);
+	ch->wr.uneven += bpipe_flow_uneven(flow);
+
+	WRITE_ONCE(ch->mode, plan->mode);
+	ch->order = plan->order;
+	ch->policy = plan->policy;
+	ch->hold = plan->hold;
+	ch->epipe = plan->epipe;
+	ch->timeout_ns = plan->timeout_ns;
+	ch->burst_follows = plan->burst_follows;
+
 	bpipe_wait_settle_locked(ch);
 	bpipe_wait_wake_all_locked(&ch->wr, POLL_OUT);
 	bpipe_wait_wake_all_locked(&ch->rd, POLL_IN);
+}
+
+/**
+ * bpipe_config_init() - the configuration that a channel begins with
+ * @ch: the channel, not yet used
+ * @size: capacity in bytes
+ */
+void bpipe_config_init(struct bpipe_channel *ch, u64 size)
+{
+	struct bpipe_flow *flow = &ch->flow;
+
+	flow->size = size;
+	flow->high = size - size / 4;
+	flow->low = size / 4;
+	flow->write.bytes.burst = bpipe_flow_default_burst(0, BPIPE_BURST_BYTES);
+	flow->write.records.burst = bpipe_flow_default_burst(0, BPIPE_BURST_RECORDS);
+	flow->read = flow->write;
+	ch->burst_follows = BPIPE_CFG_BURST | BPIPE_CFG_BURST_RECORDS |
+			    BPIPE_CFG_READ_BURST | BPIPE_CFG_READ_BURST_RECORDS;
 }
 
 /**
@@ -112,60 +380,40 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_flow
  */
 int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 {
-	struct bpipe_flow plan;
-	bool burst_follows;
-	void *data = NULL;
+	void *data[BPIPE_CLASSES] = { };
+	struct bpipe_plan plan;
 	size_t old_size;
-	int ret = 0;
+	int ret;
 
-	if (set->mask & ~BPIPE_CFG_KNOWN)
-		return -EOPNOTSUPP;
-	if (set->mask & BPIPE_CFG_MODE && set->mode != BPIPE_MODE_STREAM)
-		return -EOPNOTSUPP;
-	if (set->pad || (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
-	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1))
-		return -EINVAL;
+	ret = bpipe_config_check(set);
+	if (ret)
+		return ret;
 
 	mutex_lock(&ch->config);
-	spin_lock_bh(&ch->lock);
-	bpipe_plan_locked(ch, set, &plan, &burst_follows);
-	spin_unlock_bh(&ch->lock);
-	old_size = ch->ring.size;
-	if (!bpipe_flow_valid(&plan)) {
-		ret = -EINVAL;
+	bpipe_plan(ch, set, &plan);
+	old_size = ch->flow.size;
+	ret = bpipe_plan_check(&plan);
+	if (!ret)
+		ret = bpipe_storage_alloc(ch, &plan, data);
+	if (ret)
 		goto out;
-	}
-	if (plan.size != old_size) {
-		data = bpipe_buffer_alloc(plan.size);
-		if (IS_ERR(data)) {
-			ret = PTR_ERR(data);
-			data = NULL;
-			goto out;
-		}
-	}
 
 	mutex_lock(&ch->wr.lock);
 	mutex_lock(&ch->rd.lock);
-	if (bpipe_ring_level(&ch->ring) > plan.size) {
-		ret = -EBUSY;
-	} else {
+	spin_lock_bh(&ch->lock);
+	ret = bpipe_plan_busy_locked(ch, &plan);
+	spin_unlock_bh(&ch->lock);
+	if (!ret) {
 		/* A long copy, and nobody else looks at the storage without these. */
-		if (data)
-			data = bpipe_ring_move(&ch->ring, data, plan.size);
+		bpipe_storage_move(ch, plan.flow.size, data);
 		spin_lock_bh(&ch->lock);
-		ch->burst_follows = burst_follows;
-		if (set->mask & BPIPE_CFG_HOLD)
-			ch->hold = set->hold;
-		if (set->mask & BPIPE_CFG_EPIPE)
-			ch->epipe = set->epipe;
 		bpipe_apply_locked(ch, &plan);
 		spin_unlock_bh(&ch->lock);
 		trace_bpipe_config(ch, &ch->flow);
 	}
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
-	if (data)
-		bpipe_buffer_free(data, ret ? plan.size : old_size);
+	bpipe_storage_free(data, ret ? plan.flow.size : old_size);
 out:
 	mutex_unlock(&ch->config);
 	return ret;
@@ -180,20 +428,53 @@ out:
  */
 void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 {
+	const struct bpipe_flow *flow = &ch->flow;
+	u32 class;
+
 	spin_lock_bh(&ch->lock);
 	*config = (struct bpipe_config) {
 		.mask = BPIPE_CFG_KNOWN,
-		.size = ch->flow.size,
-		.high = ch->flow.high,
-		.low = ch->flow.low,
-		.rate = ch->flow.bucket.rate,
-		.burst = ch->flow.bucket.burst,
+		.size = flow->size,
+		.high = flow->high,
+		.low = flow->low,
+		.rate = flow->write.bytes.rate,
+		.burst = flow->write.bytes.burst,
 		.mode = ch->mode,
 		.hold = ch->hold,
 		.epipe = ch->epipe,
+		.order = ch->order,
+		.policy = ch->policy,
+		.credit = flow->credit_unit,
+		.timeout = ch->timeout_ns,
+		.rate_records = flow->write.records.rate,
+		.burst_records = flow->write.records.burst,
+		.read_rate = flow->read.bytes.rate,
+		.read_burst = flow->read.bytes.burst,
+		.read_rate_records = flow->read.records.rate,
+		.read_burst_records = flow->read.records.burst,
 	};
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		config->limit[class] = flow->mark[class].limit;
 	spin_unlock_bh(&ch->lock);
 	strscpy(config->name, dev_name(&ch->dev), sizeof(config->name));
+}
+
+/* Does the file have a setting that a stream does not have? */
+static bool bpipe_file_for_records(const struct bpipe_file *bf)
+{
+	return bf->framed || bf->policy == BPIPE_POLICY_DROP_OLDEST;
+}
+
+/**
+ * bpipe_config_forget_locked() - an open file goes, and its settings with it
+ * @bf: the open file
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_config_forget_locked(struct bpipe_file *bf)
+{
+	bf->ch->record_files -= bpipe_file_for_records(bf);
+	bf->ch->wr.uneven -= !!bf->rate.rate;
 }
 
 /**
@@ -201,7 +482,7 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
  * @bf: the open file
  * @set: which fields to set, and to what
  *
- * Context: does not sleep.
+ * Context: may sleep.
  * Return: 0, -EBADF, -EINVAL or -EOPNOTSUPP.
  */
 int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *set)
@@ -213,21 +494,131 @@ int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *se
 		return -EBADF;
 	if (set->mask & ~BPIPE_READER_KNOWN)
 		return -EOPNOTSUPP;
+	if (set->pad || (set->mask & BPIPE_READER_FRAMED && set->framed > 1) ||
+	    (set->mask & BPIPE_READER_DELAY && set->delay_us > BPIPE_DELAY_MAX))
+		return -EINVAL;
 
+	mutex_lock(&ch->rd.lock);
 	spin_lock_bh(&ch->lock);
-	if ((set->mask & BPIPE_READER_THRESHOLD &&
-	     (!set->threshold || set->threshold > ch->flow.size)) ||
-	    (set->mask & BPIPE_READER_DELAY && set->delay_us > BPIPE_DELAY_MAX)) {
+	if (set->mask & BPIPE_READER_THRESHOLD &&
+	    (!set->threshold || set->threshold > ch->flow.size)) {
 		ret = -EINVAL;
+		goto out;
+	}
+	if (set->mask & BPIPE_READER_FRAMED && set->framed && !bpipe_is_record(ch)) {
+		ret = -EOPNOTSUPP;
 		goto out;
 	}
 	if (set->mask & BPIPE_READER_THRESHOLD)
 		bf->threshold = set->threshold;
 	if (set->mask & BPIPE_READER_DELAY)
 		bf->delay_ns = set->delay_us * NSEC_PER_USEC;
+	ch->record_files -= bpipe_file_for_records(bf);
+	if (set->mask & BPIPE_READER_FRAMED)
+		bf->framed = set->framed;
+	ch->record_files += bpipe_file_for_records(bf);
 	bpipe_wait_settle_locked(ch);
 out:
 	spin_unlock_bh(&ch->lock);
+	mutex_unlock(&ch->rd.lock);
 	return ret;
 }
 
+static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_writer *set)
+{
+	struct bpipe_channel *ch = bf->ch;
+	u64 rate = set->mask & BPIPE_WRITER_RATE ? set->rate : bf->rate.rate;
+	u64 burst = bf->rate.burst;
+
+	ch->record_files -= bpipe_file_for_records(bf);
+	ch->wr.uneven -= !!bf->rate.rate;
+	if (set->mask & BPIPE_WRITER_CLASS) {
+		ch->band[bf->class]->writers--;
+		bf->class = set->class;
+		ch->band[bf->class]->writers++;
+	}
+	if (set->mask & BPIPE_WRITER_POLICY)
+		bf->policy = set->policy;
+	if (set->mask & BPIPE_WRITER_TIMEOUT)
+		bf->timeout_ns = set->timeout;
+	if (set->mask & BPIPE_WRITER_BURST) {
+		burst = set->burst;
+		bf->burst_follows = !burst;
+	}
+	if (bf->burst_follows)
+		burst = bpipe_flow_default_burst(rate, BPIPE_BURST_BYTES);
+	bpipe_bucket_set(&bf->rate, rate, burst, ktime_get_ns());
+	ch->record_files += bpipe_file_for_records(bf);
+	ch->wr.uneven += !!bf->rate.rate;
+	bpipe_wait_wake_file_locked(bf);
+	bpipe_wait_settle_locked(ch);
+}
+
+/**
+ * bpipe_config_set_writer() - SET_WRITER
+ * @bf: the open file
+ * @set: which fields to set, and to what
+ *
+ * Context: may sleep.
+ * Return: 0, -EBADF, -EINVAL, -ENOMEM, -ENOSPC or -EOPNOTSUPP.
+ */
+int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *set)
+{
+	struct bpipe_channel *ch = bf->ch;
+	int ret = 0;
+
+	if (!bpipe_is_writer(bf))
+		return -EBADF;
+	if (set->mask & ~BPIPE_WRITER_KNOWN ||
+	    (set->mask & BPIPE_WRITER_POLICY && set->policy > BPIPE_POLICY_CHANNEL))
+		return -EOPNOTSUPP;
+	if ((set->mask & BPIPE_WRITER_CLASS && set->class >= BPIPE_CLASSES) ||
+	    (set->mask & BPIPE_WRITER_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX) ||
+	    (set->mask & BPIPE_WRITER_RATE && set->rate > BPIPE_RATE_MAX) ||
+	    (set->mask & BPIPE_WRITER_BURST && set->burst > BPIPE_BURST_MAX))
+		return -EINVAL;
+
+	mutex_lock(&ch->config);
+	if (set->mask & BPIPE_WRITER_POLICY && set->policy == BPIPE_POLICY_DROP_OLDEST &&
+	    !bpipe_is_record(ch))
+		ret = -EOPNOTSUPP;
+	else if (set->mask & BPIPE_WRITER_CLASS)
+		ret = bpipe_channel_provide_config(ch, set->class, bpipe_is_record(ch));
+	if (!ret) {
+		mutex_lock(&ch->wr.lock);
+		spin_lock_bh(&ch->lock);
+		bpipe_writer_apply_locked(bf, set);
+		spin_unlock_bh(&ch->lock);
+		mutex_unlock(&ch->wr.lock);
+	}
+	mutex_unlock(&ch->config);
+	return ret;
+}
+
+/**
+ * bpipe_config_grant() - GRANT: writers may write more
+ * @bf: the open file
+ * @amount: how much, in the unit of the channel's credit
+ *
+ * Context: may sleep.
+ * Return: 0, -EBADF, -EINVAL or -EOPNOTSUPP.
+ */
+int bpipe_config_grant(struct bpipe_file *bf, u64 amount)
+{
+	struct bpipe_channel *ch = bf->ch;
+	int ret = 0;
+
+	if (!bpipe_is_reader(bf))
+		return -EBADF;
+	mutex_lock(&ch->wr.lock);
+	spin_lock_bh(&ch->lock);
+	if (!ch->flow.credit_unit)
+		ret = -EOPNOTSUPP;
+	else if (!amount || !bpipe_flow_grant(&ch->flow, amount))
+		ret = -EINVAL;
+	else
+		bpipe_wait_granted_locked(ch);
+	spin_unlock_bh(&ch->lock);
+	mutex_unlock(&ch->wr.lock);
+	return ret;
+}

@@ -17,20 +17,20 @@
 #include "uapi/linux/bpipe.h"
 
 /* What the bucket holds at @now, in its own unit. */
-static s64 bpipe_bucket_credit(const struct bpipe_bucket *bucket, u64 now)
+static s64 bpipe_bucket_fill(const struct bpipe_bucket *bucket, u64 now)
 {
 	s64 full = bucket->burst * NSEC_PER_SEC;
-	u64 missing = full - bucket->credit;
+	u64 missing = full - bucket->fill;
 	u64 passed = now > bucket->stamp ? now - bucket->stamp : 0;
 
 	/* Divide before multiplying: an idle day must not overflow. */
 	if (passed > div64_u64(missing, bucket->rate))
 		return full;
-	return bucket->credit + passed * bucket->rate;
+	return bucket->fill + passed * bucket->rate;
 }
 
 /**
- * bpipe_bucket_tokens() - bytes that the rate limit lets through now
+ * bpipe_bucket_tokens() - what the rate limit lets through now
  * @bucket: the bucket
  * @now: the time, nanoseconds
  *
@@ -38,12 +38,12 @@ static s64 bpipe_bucket_credit(const struct bpipe_bucket *bucket, u64 now)
  */
 u64 bpipe_bucket_tokens(const struct bpipe_bucket *bucket, u64 now)
 {
-	s64 credit;
+	s64 fill;
 
 	if (!bucket->rate)
 		return U64_MAX;
-	credit = bpipe_bucket_credit(bucket, now);
-	return credit > 0 ? div_u64(credit, NSEC_PER_SEC) : 0;
+	fill = bpipe_bucket_fill(bucket, now);
+	return fill > 0 ? div_u64(fill, NSEC_PER_SEC) : 0;
 }
 
 /**
@@ -60,21 +60,21 @@ u64 bpipe_bucket_wait(const struct bpipe_bucket *bucket, u64 tokens, u64 now)
 
 	if (!bucket->rate)
 		return 0;
-	missing = tokens * NSEC_PER_SEC - bpipe_bucket_credit(bucket, now);
+	missing = tokens * NSEC_PER_SEC - bpipe_bucket_fill(bucket, now);
 	return missing > 0 ? div64_u64(missing + bucket->rate - 1, bucket->rate) : 0;
 }
 
 /**
- * bpipe_bucket_take() - pay for bytes
+ * bpipe_bucket_take() - pay
  * @bucket: the bucket
- * @bytes: how many; more than there are tokens leaves a debt
+ * @tokens: how many; more than there are tokens leaves a debt
  * @now: the time, nanoseconds
  */
-void bpipe_bucket_take(struct bpipe_bucket *bucket, u64 bytes, u64 now)
+void bpipe_bucket_take(struct bpipe_bucket *bucket, u64 tokens, u64 now)
 {
 	if (!bucket->rate)
 		return;
-	bucket->credit = bpipe_bucket_credit(bucket, now) - bytes * NSEC_PER_SEC;
+	bucket->fill = bpipe_bucket_fill(bucket, now) - tokens * NSEC_PER_SEC;
 	bucket->stamp = now;
 }
 
@@ -92,34 +92,105 @@ void bpipe_bucket_set(struct bpipe_bucket *bucket, u64 rate, u64 burst, u64 now)
 {
 	s64 full = burst * NSEC_PER_SEC;
 
-	bucket->credit = bucket->rate ? min(bpipe_bucket_credit(bucket, now), full) : full;
+	bucket->fill = bucket->rate ? min(bpipe_bucket_fill(bucket, now), full) : full;
 	bucket->rate = rate;
 	bucket->burst = burst;
 	bucket->stamp = now;
 }
 
+/* Pays for something: one record, unless it is a stream. */
+static void bpipe_meter_take(struct bpipe_meter *meter, u64 bytes, u64 now)
+{
+	bpipe_bucket_take(&meter->bytes, bytes, now);
+	bpipe_bucket_take(&meter->records, 1, now);
+}
+
 /**
  * bpipe_flow_default_burst() - the burst that goes with a rate
- * @rate: bytes a second
+ * @rate: tokens a second
+ * @least: the least it has to be
  *
  * A tenth of a second's worth, so that a writer woken late by the scheduler
- * loses nothing, and never less than two atomic writes.
+ * loses nothing.
  */
-u64 bpipe_flow_default_burst(u64 rate)
+u64 bpipe_flow_default_burst(u64 rate, u64 least)
 {
-	return clamp_t(u64, div_u64(rate, 10), 2 * PIPE_BUF, BPIPE_BURST_MAX);
+	return clamp_t(u64, div_u64(rate, 10), least, BPIPE_BURST_MAX);
+}
+
+static bool bpipe_bucket_valid(const struct bpipe_bucket *bucket)
+{
+	return bucket->rate <= BPIPE_RATE_MAX &&
+	       bucket->burst >= 1 && bucket->burst <= BPIPE_BURST_MAX;
 }
 
 /**
  * bpipe_flow_valid() - do the settings make sense?
- * @flow: the settings: @size, the marks, and the bucket's rate and burst
+ * @flow: the settings: @size, the marks, the limits, the rates and bursts
  */
 bool bpipe_flow_valid(const struct bpipe_flow *flow)
 {
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (flow->limit[class] &&
+		    (flow->limit[class] < BPIPE_SIZE_MIN || flow->limit[class] > flow->size))
+			return false;
 	return flow->size >= BPIPE_SIZE_MIN && flow->size <= BPIPE_SIZE_MAX &&
 	       flow->low < flow->high && flow->high <= flow->size &&
-	       flow->bucket.rate <= BPIPE_RATE_MAX &&
-	       flow->bucket.burst >= 1 && flow->bucket.burst <= BPIPE_BURST_MAX;
+	       bpipe_bucket_valid(&flow->write.bytes) &&
+	       bpipe_bucket_valid(&flow->write.records) &&
+	       bpipe_bucket_valid(&flow->read.bytes) &&
+	       bpipe_bucket_valid(&flow->read.records);
+}
+
+/**
+ * bpipe_flow_plan() - work out what follows from the settings
+ * @flow: valid settings
+ *
+ * To a class with a limit of its own the channel is as large as that, so its
+ * marks are where they are in the whole, in proportion.
+ */
+void bpipe_flow_plan(struct bpipe_flow *flow)
+{
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		struct bpipe_mark *mark = &flow->mark[class];
+
+		/* Sizes are at most 2^30, so that the products fit. */
+		mark->limit = flow->limit[class] ?: flow->size;
+		mark->low = div64_u64(flow->low * mark->limit, flow->size);
+		mark->high = max(div64_u64(flow->high * mark->limit, flow->size), mark->low + 1);
+	}
+	flow->limited = flow->write.bytes.rate || flow->write.records.rate || flow->credit_unit;
+}
+
+/**
+ * bpipe_flow_largest() - the longest write that can ever be stored at once
+ * @flow: the state
+ * @class: its class
+ *
+ * Return: bytes, without the overhead.
+ */
+u64 bpipe_flow_largest(const struct bpipe_flow *flow, u32 class)
+{
+	return flow->mark[class].limit - flow->overhead;
+}
+
+/* What of the promise a request has to leave alone: nothing, if it is its own. */
+static struct bpipe_promise bpipe_flow_kept(const struct bpipe_flow *flow, u32 class, bool turn)
+{
+	const struct bpipe_promise *promised = &flow->promised;
+
+	if (turn || READ_ONCE(promised->class) > class)
+		return (struct bpipe_promise) { };
+	return (struct bpipe_promise) {
+		.room = READ_ONCE(promised->room),
+		.bytes = READ_ONCE(promised->bytes),
+		.records = READ_ONCE(promised->records),
+		.credit = READ_ONCE(promised->credit),
+	};
 }
 
 /*
@@ -129,13 +200,80 @@ bool bpipe_flow_valid(const struct bpipe_flow *flow)
  * hold the rate below what was set. More than a burst is never there: such a
  * write goes when the bucket is full, and into debt.
  */
-static u64 bpipe_flow_want(const struct bpipe_flow *flow, const struct bpipe_request *req)
+static u64 bpipe_bucket_want(const struct bpipe_bucket *bucket, const struct bpipe_request *req)
 {
 	if (req->atomic)
-		return min(req->len, flow->bucket.burst);
+		return min(req->len, bucket->burst);
 	if (req->nonblock)
 		return 1;
-	return min(req->len, max(flow->bucket.burst / 2, 1ULL));
+	return min(req->len, max(bucket->burst / 2, 1ULL));
+}
+
+/* Are there @want tokens beside those kept? If not, how long it takes is noted. */
+static bool bpipe_bucket_has(const struct bpipe_bucket *bucket, u64 want, u64 kept, u64 now,
+			     u64 *wait_ns)
+{
+	if (bpipe_bucket_tokens(bucket, now) >= kept + want)
+		return true;
+	*wait_ns = max(*wait_ns, bpipe_bucket_wait(bucket, want, now));
+	return false;
+}
+
+/* Room is there; do rates and credit allow it, and how much of it? */
+static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
+					    const struct bpipe_request *req,
+					    const struct bpipe_promise *kept,
+					    u64 now, struct bpipe_grant *grant)
+{
+	const struct bpipe_meter *meter = &flow->write;
+	u64 credit = flow->credit - min(flow->credit, kept->credit);
+	bool bytes, records;
+
+	if (flow->credit_unit == BPIPE_CREDIT_BYTES) {
+		if (credit < (req->atomic ? req->len : 1))
+			return BPIPE_WAIT_CREDIT;
+		grant->bytes = min(grant->bytes, credit);
+	} else if (flow->credit_unit == BPIPE_CREDIT_RECORDS && !credit) {
+		return BPIPE_WAIT_CREDIT;
+	}
+
+	/* Of two waits, the longer one. */
+	bytes = !meter->bytes.rate ||
+		bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req),
+				 kept->bytes, now, &grant->wait_ns);
+	records = !meter->records.rate ||
+		  bpipe_bucket_has(&meter->records, 1, kept->records, now, &grant->wait_ns);
+	if (!bytes || !records)
+		return BPIPE_WAIT_TOKENS;
+	if (meter->bytes.rate && !req->atomic)
+		grant->bytes = min(grant->bytes,
+				   bpipe_bucket_tokens(&meter->bytes, now) - kept->bytes);
+	return BPIPE_GO;
+}
+
+/* Is it admitted, with @room to have; or what stands in the way? */
+static enum bpipe_verdict bpipe_flow_lack(const struct bpipe_flow *flow,
+					  const struct bpipe_request *req, u64 room,
+					  u64 now, struct bpipe_grant *grant)
+{
+	struct bpipe_promise kept;
+
+	if (unlikely(req->own && req->own->rate) &&
+	    !bpipe_bucket_has(req->own, bpipe_bucket_want(req->own, req), 0, now,
+			      &grant->wait_ns))
+		return BPIPE_WAIT_OWN;
+	if (req->behind && (!req->nonblock || bpipe_flow_shut(flow, req->class)))
+		return BPIPE_WAIT_TURN;
+
+	kept = bpipe_flow_kept(flow, req->class, req->turn);
+	room -= min(room, kept.room);
+	if (room < (req->atomic ? req->len + flow->overhead : 1))
+		return BPIPE_WAIT_SPACE;
+	grant->bytes = min(req->len, room);
+	if (unlikely(req->own && req->own->rate && !req->atomic))
+		grant->bytes = min(grant->bytes, bpipe_bucket_tokens(req->own, now));
+	return unlikely(flow->limited) ? bpipe_flow_afford(flow, req, &kept, now, grant) :
+					 BPIPE_GO;
 }
 
 /**
@@ -144,39 +282,70 @@ static u64 bpipe_flow_want(const struct bpipe_flow *flow, const struct bpipe_req
  * @req: the write
  * @level: bytes held now, at most the size
  * @now: the time, nanoseconds; only looked at if there is a rate limit
- * @grant: what goes with the verdict
+ * @grant: what goes with the verdict; zeros before
  *
- * Return: BPIPE_GO or what the write has to wait for. The caller waits, or
- * gives EAGAIN to one that does not.
+ * Return: BPIPE_GO; what the write has to wait for; or what else becomes of it,
+ * by its policy.
  */
 enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 				    const struct bpipe_request *req, u64 level,
 				    u64 now, struct bpipe_grant *grant)
 {
-	u64 room = flow->size - level;
-	u64 tokens, want, kept = 0;
+	u64 limit = flow->mark[req->class].limit;
+	u64 room = level < limit ? limit - level : 0;
+	enum bpipe_verdict verdict = bpipe_flow_lack(flow, req, room, now, grant);
+	u64 kept, need;
 
-	if (req->behind && (!req->nonblock || bpipe_flow_shut(flow)))
-		return BPIPE_WAIT_TURN;
-
-	if (!req->turn) {
-		kept = READ_ONCE(flow->promised.tokens);
-		room -= min(room, READ_ONCE(flow->promised.room));
-	}
-	if (room < (req->atomic ? req->len : 1))
-		return BPIPE_WAIT_SPACE;
-	grant->bytes = min(req->len, room);
-	if (likely(!flow->bucket.rate))
+	if (likely(verdict == BPIPE_GO))
 		return BPIPE_GO;
+	grant->lack = verdict;
+	if (req->policy == BPIPE_POLICY_BLOCK)
+		return req->nonblock ? BPIPE_AGAIN : verdict;
+	if (req->policy == BPIPE_POLICY_ERROR)
+		return BPIPE_AGAIN;
+	if (verdict != BPIPE_WAIT_SPACE)
+		return BPIPE_DROP;
 
-	tokens = bpipe_bucket_tokens(&flow->bucket, now);
-	want = bpipe_flow_want(flow, req);
-	if (tokens < kept + want) {
-		grant->wait_ns = bpipe_bucket_wait(&flow->bucket, want, now);
-		return BPIPE_WAIT_TOKENS;
+	kept = bpipe_flow_kept(flow, req->class, req->turn).room;
+	need = kept + req->len + flow->overhead;
+	/* If nothing else stands in the way, older ones can make room. */
+	if (req->policy == BPIPE_POLICY_DROP_OLDEST &&
+	    level + need - limit <= req->evictable &&
+	    bpipe_flow_lack(flow, req, need, now, grant) == BPIPE_GO) {
+		grant->evict = level + need - limit;
+		return BPIPE_EVICT;
 	}
-	if (!req->atomic)
-		grant->bytes = min(grant->bytes, tokens - kept);
+	grant->shed = level + need <= flow->size;
+	return BPIPE_DROP;
+}
+
+/**
+ * bpipe_flow_deliver() - decide on a read
+ * @flow: the state
+ * @req: what there is for it
+ * @now: the time, nanoseconds; only looked at if there is a rate limit
+ * @grant: what goes with the verdict; zeros before
+ *
+ * Return: BPIPE_GO, or BPIPE_WAIT_TOKENS. The caller waits, or gives EAGAIN to
+ * one that does not.
+ */
+enum bpipe_verdict bpipe_flow_deliver(const struct bpipe_flow *flow,
+				      const struct bpipe_request *req, u64 now,
+				      struct bpipe_grant *grant)
+{
+	const struct bpipe_meter *meter = &flow->read;
+	bool bytes, records;
+
+	grant->bytes = req->len;
+	bytes = !meter->bytes.rate ||
+		bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req), 0, now,
+				 &grant->wait_ns);
+	records = !meter->records.rate ||
+		  bpipe_bucket_has(&meter->records, 1, 0, now, &grant->wait_ns);
+	if (!bytes || !records)
+		return BPIPE_WAIT_TOKENS;
+	if (meter->bytes.rate && !req->atomic)
+		grant->bytes = min(grant->bytes, bpipe_bucket_tokens(&meter->bytes, now));
 	return BPIPE_GO;
 }
 
@@ -191,8 +360,12 @@ struct bpipe_promise bpipe_flow_promise(const struct bpipe_flow *flow,
 					const struct bpipe_request *req)
 {
 	return (struct bpipe_promise) {
-		.room = req->atomic ? req->len : min_t(u64, req->len, PIPE_BUF),
-		.tokens = bpipe_flow_want(flow, req),
+		.class = req->class,
+		.room = req->atomic ? req->len + flow->overhead :
+				      min_t(u64, req->len, PIPE_BUF),
+		.bytes = bpipe_bucket_want(&flow->write.bytes, req),
+		.records = 1,
+		.credit = flow->credit_unit == BPIPE_CREDIT_RECORDS || !req->atomic ? 1 : req->len,
 	};
 }
 
@@ -203,21 +376,66 @@ struct bpipe_promise bpipe_flow_promise(const struct bpipe_flow *flow,
  */
 void bpipe_flow_keep(struct bpipe_flow *flow, struct bpipe_promise promise)
 {
+	WRITE_ONCE(flow->promised.class, promise.class);
 	WRITE_ONCE(flow->promised.room, promise.room);
-	WRITE_ONCE(flow->promised.tokens, promise.tokens);
+	WRITE_ONCE(flow->promised.bytes, promise.bytes);
+	WRITE_ONCE(flow->promised.records, promise.records);
+	WRITE_ONCE(flow->promised.credit, promise.credit);
 }
 
 /**
- * bpipe_flow_refuse() - a write found no room: shut the gate
+ * bpipe_flow_refuse() - a write found no room: shut its gate
  * @flow: the state
+ * @class: its class
  */
-void bpipe_flow_refuse(struct bpipe_flow *flow)
+void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class)
 {
-	WRITE_ONCE(flow->refused, true);
+	WRITE_ONCE(flow->shut, flow->shut | 1U << class);
 }
 
 /**
- * bpipe_flow_update() - bring the gate in line with the level
+ * bpipe_flow_take() - a write of @bytes went in: pay for it
+ * @flow: the state
+ * @bytes: how many
+ * @now: the time, nanoseconds
+ */
+void bpipe_flow_take(struct bpipe_flow *flow, u64 bytes, u64 now)
+{
+	bpipe_meter_take(&flow->write, bytes, now);
+	if (flow->credit_unit == BPIPE_CREDIT_BYTES)
+		flow->credit -= bytes;
+	else if (flow->credit_unit == BPIPE_CREDIT_RECORDS)
+		flow->credit--;
+}
+
+/**
+ * bpipe_flow_take_read() - a read of @bytes came out: pay for it
+ * @flow: the state
+ * @bytes: how many
+ * @now: the time, nanoseconds
+ */
+void bpipe_flow_take_read(struct bpipe_flow *flow, u64 bytes, u64 now)
+{
+	bpipe_meter_take(&flow->read, bytes, now);
+}
+
+/**
+ * bpipe_flow_grant() - a reader grants more
+ * @flow: the state
+ * @credit: how much, in the unit of the flow's credit
+ *
+ * Return: whether it can be: all together, at most BPIPE_CREDIT_MAX.
+ */
+bool bpipe_flow_grant(struct bpipe_flow *flow, u64 credit)
+{
+	if (credit > BPIPE_CREDIT_MAX - flow->credit)
+		return false;
+	flow->credit += credit;
+	return true;
+}
+
+/**
+ * bpipe_flow_update() - bring the gates in line with the level
  * @flow: the state
  * @level: bytes held now
  *
@@ -228,56 +446,139 @@ void bpipe_flow_refuse(struct bpipe_flow *flow)
 unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level)
 {
 	unsigned int changed = 0;
+	u32 class, shut = flow->shut;
 
 	if (level >= flow->high && !flow->pressured) {
-		WRITE_ONCE(flow->pressured, true);
-		return BPIPE_FLOW_ROSE;
-	}
-	if (level > flow->low || !bpipe_flow_shut(flow))
-		return 0;
-	if (flow->pressured)
+		flow->pressured = true;
+		changed = BPIPE_FLOW_ROSE;
+	} else if (level <= flow->low && flow->pressured) {
+		flow->pressured = false;
 		changed = BPIPE_FLOW_FELL;
-	WRITE_ONCE(flow->pressured, false);
-	WRITE_ONCE(flow->refused, false);
-	return changed | BPIPE_FLOW_OPENED;
+	}
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		if (level >= flow->mark[class].high)
+			shut |= 1U << class;
+		else if (level <= flow->mark[class].low)
+			shut &= ~(1U << class);
+	}
+	if (flow->shut & ~shut)
+		changed |= BPIPE_FLOW_OPENED;
+	WRITE_ONCE(flow->shut, shut);
+	return changed;
+}
+
+/**
+ * bpipe_flow_next_up() - the level, or above, that changes something on its way up
+ * @flow: the state
+ *
+ * Return: bytes; U64_MAX for none.
+ */
+u64 bpipe_flow_next_up(const struct bpipe_flow *flow)
+{
+	u64 up = flow->pressured ? U64_MAX : flow->high;
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (!bpipe_flow_shut(flow, class))
+			up = min(up, flow->mark[class].high);
+	return up;
+}
+
+/**
+ * bpipe_flow_next_down() - the level, or below, that changes something on its way
+ *	down
+ * @flow: the state
+ *
+ * Return: bytes; -1 for none.
+ */
+s64 bpipe_flow_next_down(const struct bpipe_flow *flow)
+{
+	s64 down = flow->pressured ? (s64)flow->low : -1;
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (bpipe_flow_shut(flow, class))
+			down = max_t(s64, down, flow->mark[class].low);
+	return down;
+}
+
+/**
+ * bpipe_flow_victim() - whose oldest record goes to make room
+ * @held: bytes held of each class
+ * @class: the newcomer's class
+ *
+ * Return: the least important class that is not above the newcomer and has
+ * something; BPIPE_CLASSES for none.
+ */
+u32 bpipe_flow_victim(const u64 *held, u32 class)
+{
+	u32 victim = BPIPE_CLASSES;
+
+	while (victim-- > class)
+		if (held[victim])
+			return victim;
+	return BPIPE_CLASSES;
 }
 
 /**
  * bpipe_flow_window() - how much a writer that comes by may send now
  * @flow: the state
+ * @who: its class and its file's rate limit
  * @level: bytes held now, at most the size
  * @now: the time, nanoseconds
  *
- * Return: bytes, the least of free space and tokens.
+ * Return: bytes, the least of free space, credit and tokens: what a write that
+ * takes what it can get would get; of records, the longest.
  */
-u64 bpipe_flow_window(const struct bpipe_flow *flow, u64 level, u64 now)
+u64 bpipe_flow_window(const struct bpipe_flow *flow, const struct bpipe_request *who,
+		      u64 level, u64 now)
 {
-	u64 tokens = bpipe_bucket_tokens(&flow->bucket, now);
-	u64 room = flow->size - level;
+	u64 limit = flow->mark[who->class].limit;
+	u64 room = level < limit ? limit - level : 0;
+	struct bpipe_promise kept = bpipe_flow_kept(flow, who->class, false);
+	struct bpipe_request req = {
+		.len = BPIPE_SIZE_MAX,
+		.own = who->own,
+		.class = who->class,
+		.nonblock = true,
+		/* Somebody waits, and is not to be overtaken. */
+		.behind = kept.room,
+	};
+	struct bpipe_grant grant = { };
 
-	/* Somebody waits, and is not to be overtaken. */
-	if (flow->promised.room && bpipe_flow_shut(flow))
+	room -= min_t(u64, room, flow->overhead);
+	return bpipe_flow_lack(flow, &req, room, now, &grant) == BPIPE_GO ? grant.bytes : 0;
+}
+
+/* How long until there is enough beside what is kept; U64_MAX: not while it is. */
+static u64 bpipe_bucket_until(const struct bpipe_bucket *bucket, u64 kept, u64 want, u64 now)
+{
+	if (!bucket->rate)
 		return 0;
-	room -= min(room, flow->promised.room);
-	tokens -= min(tokens, flow->promised.tokens);
-	return min(room, tokens);
+	want = kept + min(want, bucket->burst);
+	return want > bucket->burst ? U64_MAX : bpipe_bucket_wait(bucket, want, now);
 }
 
 /**
  * bpipe_flow_writable() - what poll says to a writer
  * @flow: the state
+ * @who: its class and its file's rate limit
  * @now: the time, nanoseconds
- * @wait_ns: how long until the rate limit lets a write through; 0 if it does
+ * @wait_ns: how long until the rate limits let a write through; 0 if they do
  *	now, U64_MAX if somebody else has to go first
  *
  * poll cannot know how much will be written; as to tokens, it speaks for an
  * atomic write, or for a burst if that is less.
  */
-bool bpipe_flow_writable(const struct bpipe_flow *flow, u64 now, u64 *wait_ns)
+bool bpipe_flow_writable(const struct bpipe_flow *flow, const struct bpipe_request *who,
+			 u64 now, u64 *wait_ns)
 {
-	u64 tokens = flow->promised.tokens + min_t(u64, PIPE_BUF, flow->bucket.burst);
+	struct bpipe_promise kept = bpipe_flow_kept(flow, who->class, false);
 
-	*wait_ns = !flow->bucket.rate ? 0 : tokens > flow->bucket.burst ? U64_MAX :
-		   bpipe_bucket_wait(&flow->bucket, tokens, now);
-	return !bpipe_flow_shut(flow) && !*wait_ns;
+	*wait_ns = max(bpipe_bucket_until(&flow->write.bytes, kept.bytes, PIPE_BUF, now),
+		       bpipe_bucket_until(&flow->write.records, kept.records, 1, now));
+	if (who->own)
+		*wait_ns = max(*wait_ns, bpipe_bucket_until(who->own, 0, PIPE_BUF, now));
+	return !bpipe_flow_shut(flow, who->class) && !*wait_ns &&
+	       (!flow->credit_unit || flow->credit > kept.credit);
 }

@@ -5,11 +5,13 @@
 #include <linux/compiler.h>
 #include <linux/types.h>
 
+#include "uapi/linux/bpipe.h"
+
 /**
  * struct bpipe_bucket - a token bucket
- * @rate: tokens (bytes) a second; 0 lets everything through
+ * @rate: tokens a second; 0 lets everything through
  * @burst: most tokens it holds
- * @credit: what it held at @stamp, in units of a byte times a nanosecond, so
+ * @fill: what it held at @stamp, in units of a token times a nanosecond, so
  *	that nothing is lost to rounding; negative while in debt
  * @stamp: time of the last change, nanoseconds
  *
@@ -19,18 +21,46 @@
 struct bpipe_bucket {
 	u64 rate;
 	u64 burst;
-	s64 credit;
+	s64 fill;
 	u64 stamp;
 };
 
 /**
- * struct bpipe_promise - what is kept for a writer that waits
+ * struct bpipe_meter - a rate limit
+ * @bytes: in bytes
+ * @records: in records; without limit for a stream
+ */
+struct bpipe_meter {
+	struct bpipe_bucket bytes;
+	struct bpipe_bucket records;
+};
+
+/**
+ * struct bpipe_mark - levels that matter to a class
+ * @limit: a write is admitted up to here
+ * @high: from here on its gate is shut
+ * @low: down to here it stays so
+ */
+struct bpipe_mark {
+	u64 limit;
+	u64 high;
+	u64 low;
+};
+
+/**
+ * struct bpipe_promise - what is kept for the first of the writers that wait
+ * @class: its class; those above do not care
  * @room: bytes of free space
- * @tokens: bytes that the rate limit lets through
+ * @bytes: bytes that the rate limit lets through
+ * @records: records, likewise
+ * @credit: in its unit
  */
 struct bpipe_promise {
+	u32 class;
 	u64 room;
-	u64 tokens;
+	u64 bytes;
+	u64 records;
+	u64 credit;
 };
 
 /**
@@ -38,53 +68,86 @@ struct bpipe_promise {
  * @size: capacity in bytes
  * @high: level that asserts pressure
  * @low: level that releases it
+ * @limit: of each class, in bytes; 0 for @size
+ * @overhead: what a record takes beside its bytes; 0 in a stream
+ * @credit_unit: enum bpipe_credit: what the readers grant
+ * @mark: what follows from these for each class
+ * @limited: a rate or credit is in force
  * @pressured: the level reached @high and has not been back at @low since
- * @refused: a write found no room and the level has not been at @low since
+ * @shut: a bit for each class: its level reached its high mark, or a write found
+ *	no room, and the level has not been at its low mark since
+ * @credit: granted and not used, in @credit_unit
  * @promised: what belongs to the first of the writers that wait, and not to
  *	those who come by
- * @bucket: the rate limit
+ * @write: the writers' rate limit
+ * @read: the readers'
  *
- * While @pressured or @refused, the gate is shut: poll does not report the
- * channel as writable, sleeping writers are left asleep, and as long as there
- * are any, nobody overtakes them. It opens at @low.
+ * While a class's gate is shut, poll does not report the channel as writable to
+ * it, sleeping writers of it are left asleep, and as long as there are any,
+ * nobody of it overtakes them. It opens at its low mark.
  *
- * Of these, @pressured, @refused and @promised may change while a writer asks:
- * an old value costs it a second look, or a place in the order.
+ * Of these, @shut and @promised may change while a writer asks: an old value
+ * costs it a second look, or a place in the order.
  */
 struct bpipe_flow {
 	u64 size;
 	u64 high;
 	u64 low;
+	u64 limit[BPIPE_CLASSES];
+	u32 overhead;
+	u32 credit_unit;
+	struct bpipe_mark mark[BPIPE_CLASSES];
+	bool limited;
 	bool pressured;
-	bool refused;
+	u32 shut;
+	u64 credit;
 	struct bpipe_promise promised;
-	struct bpipe_bucket bucket;
+	struct bpipe_meter write;
+	struct bpipe_meter read;
 };
 
 /**
- * enum bpipe_verdict - what becomes of a write
- * @BPIPE_GO: it may store bytes now
+ * enum bpipe_verdict - what becomes of a write, or a read
+ * @BPIPE_GO: it may move bytes now
  * @BPIPE_WAIT_SPACE: it has to wait for room
+ * @BPIPE_WAIT_CREDIT: it has to wait until a reader grants more
  * @BPIPE_WAIT_TOKENS: it has to wait for the rate limit
  * @BPIPE_WAIT_TURN: others wait already and it has to queue behind them
+ * @BPIPE_WAIT_OWN: it has to wait for its own file's rate limit, on its own
+ * @BPIPE_AGAIN: it has to be turned away
+ * @BPIPE_DROP: it has to be dropped
+ * @BPIPE_EVICT: it may be stored once older records have made room
  */
 enum bpipe_verdict {
 	BPIPE_GO,
 	BPIPE_WAIT_SPACE,
+	BPIPE_WAIT_CREDIT,
 	BPIPE_WAIT_TOKENS,
 	BPIPE_WAIT_TURN,
+	BPIPE_WAIT_OWN,
+	BPIPE_AGAIN,
+	BPIPE_DROP,
+	BPIPE_EVICT,
 };
 
 /**
- * struct bpipe_request - a write, or what is left of it
- * @len: bytes, at least 1
+ * struct bpipe_request - a write, or what is left of it; or a read
+ * @len: bytes, at least 1, without the overhead
+ * @evictable: bytes that could be made free for it
+ * @own: the rate limit of its own file, or NULL
+ * @class: its class
+ * @policy: enum bpipe_policy: what becomes of it if it is not admitted
  * @atomic: all of it at once, or nothing
  * @nonblock: it takes what it can get and does not wait
  * @turn: it has waited, and is the first of those that wait
- * @behind: others wait, and before it
+ * @behind: others of its class or a more important one wait, and before it
  */
 struct bpipe_request {
 	u64 len;
+	u64 evictable;
+	const struct bpipe_bucket *own;
+	u32 class;
+	u32 policy;
 	bool atomic;
 	bool nonblock;
 	bool turn;
@@ -93,45 +156,68 @@ struct bpipe_request {
 
 /**
  * struct bpipe_grant - the answer to a request
- * @bytes: BPIPE_GO: how many bytes it may store
- * @wait_ns: BPIPE_WAIT_TOKENS: how long until enough tokens are there
+ * @bytes: BPIPE_GO and BPIPE_EVICT: how many bytes it may store
+ * @wait_ns: where tokens lack: how long until enough of them are there
+ * @evict: BPIPE_EVICT: bytes to be made free
+ * @lack: if not BPIPE_GO: which BPIPE_WAIT_* stood in the way
+ * @shed: BPIPE_DROP: only its class's limit did
  */
 struct bpipe_grant {
 	u64 bytes;
 	u64 wait_ns;
+	u64 evict;
+	enum bpipe_verdict lack;
+	bool shed;
 };
 
 /* What bpipe_flow_update() did: */
 #define BPIPE_FLOW_ROSE		0x1	/* pressure was asserted */
 #define BPIPE_FLOW_FELL		0x2	/* pressure was released */
-#define BPIPE_FLOW_OPENED	0x4	/* the gate was shut and is open */
+#define BPIPE_FLOW_OPENED	0x4	/* a gate was shut and is open */
+
+/* The gates of all classes. */
+#define BPIPE_SHUT_ALL		((1U << BPIPE_CLASSES) - 1)
 
 /**
- * bpipe_flow_shut() - is the gate shut?
+ * bpipe_flow_shut() - is a class's gate shut?
  * @flow: the state
+ * @class: the class
  */
-static inline bool bpipe_flow_shut(const struct bpipe_flow *flow)
+static inline bool bpipe_flow_shut(const struct bpipe_flow *flow, u32 class)
 {
-	return READ_ONCE(flow->pressured) || READ_ONCE(flow->refused);
+	return READ_ONCE(flow->shut) & (1U << class);
 }
 
 bool bpipe_flow_valid(const struct bpipe_flow *flow);
-u64 bpipe_flow_default_burst(u64 rate);
+void bpipe_flow_plan(struct bpipe_flow *flow);
+u64 bpipe_flow_default_burst(u64 rate, u64 least);
 
 enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 				    const struct bpipe_request *req, u64 level,
 				    u64 now, struct bpipe_grant *grant);
+enum bpipe_verdict bpipe_flow_deliver(const struct bpipe_flow *flow,
+				      const struct bpipe_request *req, u64 now,
+				      struct bpipe_grant *grant);
 struct bpipe_promise bpipe_flow_promise(const struct bpipe_flow *flow,
 					const struct bpipe_request *req);
 void bpipe_flow_keep(struct bpipe_flow *flow, struct bpipe_promise promise);
-void bpipe_flow_refuse(struct bpipe_flow *flow);
+void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class);
+void bpipe_flow_take(struct bpipe_flow *flow, u64 bytes, u64 now);
+void bpipe_flow_take_read(struct bpipe_flow *flow, u64 bytes, u64 now);
+bool bpipe_flow_grant(struct bpipe_flow *flow, u64 credit);
 unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level);
-u64 bpipe_flow_window(const struct bpipe_flow *flow, u64 level, u64 now);
-bool bpipe_flow_writable(const struct bpipe_flow *flow, u64 now, u64 *wait_ns);
+u64 bpipe_flow_next_up(const struct bpipe_flow *flow);
+s64 bpipe_flow_next_down(const struct bpipe_flow *flow);
+u64 bpipe_flow_largest(const struct bpipe_flow *flow, u32 class);
+u32 bpipe_flow_victim(const u64 *held, u32 class);
+u64 bpipe_flow_window(const struct bpipe_flow *flow, const struct bpipe_request *who,
+		      u64 level, u64 now);
+bool bpipe_flow_writable(const struct bpipe_flow *flow, const struct bpipe_request *who,
+			 u64 now, u64 *wait_ns);
 
 u64 bpipe_bucket_tokens(const struct bpipe_bucket *bucket, u64 now);
 u64 bpipe_bucket_wait(const struct bpipe_bucket *bucket, u64 tokens, u64 now);
-void bpipe_bucket_take(struct bpipe_bucket *bucket, u64 bytes, u64 now);
+void bpipe_bucket_take(struct bpipe_bucket *bucket, u64 tokens, u64 now);
 void bpipe_bucket_set(struct bpipe_bucket *bucket, u64 rate, u64 burst, u64 now);
 
 #endif /* BPIPE_FLOW_H */

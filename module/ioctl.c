@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include <asm/ioctls.h>
@@ -51,9 +52,13 @@ static int bpipe_ioctl_get_features(void __user *arg, size_t size)
 {
 	const struct bpipe_features features = {
 		.features = BPIPE_FEATURE_STREAM | BPIPE_FEATURE_RATE |
-			    BPIPE_FEATURE_READER | BPIPE_FEATURE_EVENTS,
+			    BPIPE_FEATURE_READER | BPIPE_FEATURE_EVENTS |
+			    BPIPE_FEATURE_RECORD | BPIPE_FEATURE_CLASSES |
+			    BPIPE_FEATURE_POLICY | BPIPE_FEATURE_RATES |
+			    BPIPE_FEATURE_CREDIT,
 		.config_mask = BPIPE_CFG_KNOWN,
 		.reader_mask = BPIPE_READER_KNOWN,
+		.writer_mask = BPIPE_WRITER_KNOWN,
 	};
 
 	return bpipe_put_struct(arg, size, BPIPE_FEATURES_SIZE_VER0, &features, sizeof(features));
@@ -81,17 +86,22 @@ static int bpipe_ioctl_get_config(struct bpipe_file *bf, void __user *arg, size_
 
 static int bpipe_ioctl_get_stats(struct bpipe_file *bf, void __user *arg, size_t size)
 {
-	struct bpipe_stats stats;
+	struct bpipe_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
+	int ret;
 
-	bpipe_stats_snapshot(bf->ch, &stats);
-	return bpipe_put_struct(arg, size, BPIPE_STATS_SIZE_VER0, &stats, sizeof(stats));
+	if (!stats)
+		return -ENOMEM;
+	bpipe_stats_snapshot(bf->ch, stats);
+	ret = bpipe_put_struct(arg, size, BPIPE_STATS_SIZE_VER0, stats, sizeof(*stats));
+	kfree(stats);
+	return ret;
 }
 
 static int bpipe_ioctl_get_window(struct bpipe_file *bf, void __user *arg, size_t size)
 {
 	struct bpipe_window window;
 
-	bpipe_stats_window(bf->ch, &window);
+	bpipe_stats_window(bf, &window);
 	return bpipe_put_struct(arg, size, BPIPE_WINDOW_SIZE_VER0, &window, sizeof(window));
 }
 
@@ -129,6 +139,24 @@ static int bpipe_ioctl_get_events(struct bpipe_file *bf, void __user *arg, size_
 	return ret;
 }
 
+static int bpipe_ioctl_set_writer(struct bpipe_file *bf, const void __user *arg, size_t size)
+{
+	struct bpipe_writer writer;
+	int ret;
+
+	ret = bpipe_get_struct(&writer, sizeof(writer), BPIPE_WRITER_SIZE_VER0, arg, size);
+	return ret ?: bpipe_config_set_writer(bf, &writer);
+}
+
+static int bpipe_ioctl_grant(struct bpipe_file *bf, const void __user *arg, size_t size)
+{
+	struct bpipe_grant_credit grant;
+	int ret;
+
+	ret = bpipe_get_struct(&grant, sizeof(grant), BPIPE_GRANT_SIZE_VER0, arg, size);
+	return ret ?: bpipe_config_grant(bf, grant.amount);
+}
+
 /* The command number without the size, which may differ; see the uapi header. */
 #define BPIPE_IOC_BARE(cmd)	((cmd) & ~IOCSIZE_MASK)
 
@@ -148,7 +176,7 @@ long bpipe_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	size_t size = _IOC_SIZE(cmd);
 
 	if (cmd == FIONREAD)
-		return put_user((int)bpipe_ring_level(&bf->ch->ring), (int __user *)p);
+		return put_user((int)bpipe_stats_readable(bf->ch), (int __user *)p);
 
 	switch (BPIPE_IOC_BARE(cmd)) {
 	case BPIPE_IOC_BARE(BPIPE_GET_FEATURES):
@@ -167,6 +195,10 @@ long bpipe_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return bpipe_ioctl_set_reader(bf, p, size);
 	case BPIPE_IOC_BARE(BPIPE_GET_EVENTS):
 		return bpipe_ioctl_get_events(bf, p, size);
+	case BPIPE_IOC_BARE(BPIPE_SET_WRITER):
+		return bpipe_ioctl_set_writer(bf, p, size);
+	case BPIPE_IOC_BARE(BPIPE_GRANT):
+		return bpipe_ioctl_grant(bf, p, size);
 	default:
 		return -ENOTTY;
 	}

@@ -60,6 +60,7 @@ static int __init bpipe_init(void)
 	/* All buffers together: an eighth of the memory, until told otherwise. */
 	bpipe_buffer_set_max((u64)totalram_pages() * PAGE_SIZE / 8);
 
+	bpipe_sysfs_init();
 	ret = class_register(&bpipe_class);
 	if (ret)
 		return ret;
@@ -90,6 +91,6 @@ static void __exit bpipe_exit(void)
 module_init(bpipe_init);
 module_exit(bpipe_exit);
 
-MODULE_DESCRIPTION("A pipe with a fixed size, watermarks and a rate limit");
+MODULE_DESCRIPTION("A pipe with a fixed size, watermarks, classes and rate limits");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(BPIPE_VERSION);

@@ -5,9 +5,40 @@
 
 #include <linux/ktime.h>
 #include <linux/seq_file.h>
+#include <linux/string.h>
 
 #include "channel.h"
 #include "wait.h"
+
+/* What became of a class's bytes and records, and what it adds to the sums. */
+static void bpipe_stats_class(const struct bpipe_band *band, struct bpipe_class_stats *class,
+			      struct bpipe_stats *sum)
+{
+	u64 dropped_bytes = 0, dropped_records = 0;
+	int i;
+
+	for (i = 0; i < BPIPE_DROP_REASONS; i++) {
+		class->dropped_bytes[i] = band->dropped[i].bytes;
+		class->dropped_records[i] = band->dropped[i].records;
+		dropped_bytes += band->dropped[i].bytes;
+		dropped_records += band->dropped[i].records;
+	}
+	class->written_bytes = band->written.bytes;
+	class->written_records = band->written.records;
+	class->read_bytes = band->read.bytes;
+	class->read_records = band->read.records;
+	class->queued_bytes = class->written_bytes - class->read_bytes - dropped_bytes;
+	class->queued_records = class->written_records - class->read_records - dropped_records;
+
+	sum->written_bytes += class->written_bytes;
+	sum->written_records += class->written_records;
+	sum->read_bytes += class->read_bytes;
+	sum->read_records += class->read_records;
+	sum->queued_bytes += class->queued_bytes;
+	sum->queued_records += class->queued_records;
+	sum->dropped_bytes += dropped_bytes;
+	sum->dropped_records += dropped_records;
+}
 
 /**
  * bpipe_stats_snapshot() - GET_STATS: all counters, as of one moment
@@ -20,43 +51,48 @@
  */
 void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 {
+	const struct bpipe_request who = { };
 	u64 level, now;
+	u32 class;
 
+	memset(stats, 0, sizeof(*stats));
 	mutex_lock(&ch->wr.lock);
 	mutex_lock(&ch->rd.lock);
 	spin_lock_bh(&ch->lock);
-	level = bpipe_ring_level(&ch->ring);
+	level = bpipe_level_now(&ch->level);
 	now = ktime_get_ns();
-	*stats = (struct bpipe_stats) {
-		.time_ns = now,
-		.level = level,
-		.window = bpipe_flow_window(&ch->flow, level, now),
-		.queued_bytes = level,
-		.peak_level = ch->peak,
-		.written_bytes = ch->wr.traffic.bytes,
-		.read_bytes = ch->rd.traffic.bytes,
-		.writes = ch->wr.traffic.calls,
-		.reads = ch->rd.traffic.calls,
-		.again = ch->again,
-		.blocked = ch->blocked.times,
-		.blocked_ns = bpipe_delay_ns(&ch->blocked, now),
-		.starved = ch->starved.times,
-		.starved_ns = bpipe_delay_ns(&ch->starved, now),
-		.high_events = ch->high_events,
-		.low_events = ch->low_events,
-		.wakeups_read = ch->rd.wakeups,
-		.wakeups_write = ch->wr.wakeups,
-		.throttled = ch->throttled.times,
-		.throttled_ns = bpipe_delay_ns(&ch->throttled, now),
-		.state_since_ns = ch->state_since,
-		.write_wait_ns = bpipe_wait_longest_locked(&ch->wr, now),
-		.read_wait_ns = bpipe_wait_longest_locked(&ch->rd, now),
-		.state = ch->flow.pressured ? BPIPE_STATE_PRESSURED : BPIPE_STATE_NORMAL,
-		.readers = ch->rd.open,
-		.writers = ch->wr.open,
-		.readers_waiting = ch->starved.sleeping,
-		.writers_waiting = ch->blocked.sleeping + ch->throttled.sleeping,
-	};
+	stats->time_ns = now;
+	stats->level = level;
+	stats->window = bpipe_flow_window(&ch->flow, &who, level, now);
+	stats->peak_level = ch->peak;
+	stats->writes = ch->wr.calls;
+	stats->reads = ch->rd.calls;
+	stats->again = ch->again;
+	stats->blocked = ch->blocked.times;
+	stats->blocked_ns = bpipe_delay_ns(&ch->blocked, now);
+	stats->starved = ch->starved.times;
+	stats->starved_ns = bpipe_delay_ns(&ch->starved, now);
+	stats->high_events = ch->high_events;
+	stats->low_events = ch->low_events;
+	stats->wakeups_read = ch->rd.wakeups;
+	stats->wakeups_write = ch->wr.wakeups;
+	stats->throttled = ch->throttled.times;
+	stats->throttled_ns = bpipe_delay_ns(&ch->throttled, now);
+	stats->state_since_ns = ch->state_since;
+	stats->write_wait_ns = bpipe_wait_longest_locked(&ch->wr, now);
+	stats->read_wait_ns = bpipe_wait_longest_locked(&ch->rd, now);
+	stats->state = ch->flow.pressured ? BPIPE_STATE_PRESSURED : BPIPE_STATE_NORMAL;
+	stats->readers = ch->rd.open;
+	stats->writers = ch->wr.open;
+	stats->readers_waiting = ch->starved.sleeping + ch->read_throttled.sleeping;
+	stats->writers_waiting = ch->blocked.sleeping + ch->throttled.sleeping;
+	stats->timeouts = ch->timeouts;
+	stats->read_throttled = ch->read_throttled.times;
+	stats->read_throttled_ns = bpipe_delay_ns(&ch->read_throttled, now);
+	stats->credit = ch->flow.credit;
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (ch->band[class])
+			bpipe_stats_class(ch->band[class], &stats->classes[class], stats);
 	spin_unlock_bh(&ch->lock);
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
@@ -64,26 +100,54 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 
 /**
  * bpipe_stats_window() - GET_WINDOW
- * @ch: the channel
+ * @bf: the open file that asks: its class counts, and its own rate
  * @window: filled in
  *
  * Context: does not sleep.
  */
-void bpipe_stats_window(struct bpipe_channel *ch, struct bpipe_window *window)
+void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window)
 {
-	u64 level, now, wait_ns;
+	struct bpipe_channel *ch = bf->ch;
+	const struct bpipe_flow *flow = &ch->flow;
+	struct bpipe_request who = { .own = &bf->rate };
+	u64 level, limit, now, wait_ns;
 
 	spin_lock_bh(&ch->lock);
-	level = bpipe_ring_level(&ch->ring);
+	who.class = bf->class;
+	level = bpipe_level_now(&ch->level);
+	limit = flow->mark[bf->class].limit;
 	now = ktime_get_ns();
-	bpipe_flow_writable(&ch->flow, now, &wait_ns);
+	bpipe_flow_writable(flow, &who, now, &wait_ns);
 	*window = (struct bpipe_window) {
-		.window = bpipe_flow_window(&ch->flow, level, now),
-		.space = ch->flow.size - level,
-		.tokens = bpipe_bucket_tokens(&ch->flow.bucket, now),
+		.window = bpipe_flow_window(flow, &who, level, now),
+		.space = level < limit ? limit - level : 0,
+		.tokens = bpipe_bucket_tokens(&flow->write.bytes, now),
 		.wait_ns = wait_ns,
+		.credit = flow->credit_unit ? flow->credit : U64_MAX,
 	};
 	spin_unlock_bh(&ch->lock);
+}
+
+/**
+ * bpipe_stats_readable() - FIONREAD
+ * @ch: the channel
+ *
+ * Context: may sleep.
+ * Return: bytes of a stream that can be read; of records, those of the next one.
+ */
+u64 bpipe_stats_readable(struct bpipe_channel *ch)
+{
+	struct bpipe_frame frame = { };
+	u64 n;
+
+	mutex_lock(&ch->rd.lock);
+	n = bpipe_level_queued(&ch->level);
+	if (n && bpipe_is_record(ch)) {
+		bpipe_band_next_rd(ch, &frame);
+		n = frame.len;
+	}
+	mutex_unlock(&ch->rd.lock);
+	return n;
 }
 
 /**
@@ -95,7 +159,7 @@ void bpipe_stats_window(struct bpipe_channel *ch, struct bpipe_window *window)
 void bpipe_stats_reset_peaks(struct bpipe_channel *ch)
 {
 	mutex_lock(&ch->wr.lock);
-	ch->peak = bpipe_ring_level(&ch->ring);
+	ch->peak = bpipe_level_now(&ch->level);
 	mutex_unlock(&ch->wr.lock);
 }
 
@@ -124,18 +188,28 @@ void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf)
 	seq_printf(m, "bpipe-channel:\t%s\n", dev_name(&ch->dev));
 	if (copy.mode & FMODE_WRITE) {
 		seq_printf(m, "written_bytes:\t%llu\n", copy.written.bytes);
-		seq_printf(m, "writes:\t%llu\n", copy.written.calls);
+		seq_printf(m, "writes:\t%llu\n", copy.writes);
 		seq_printf(m, "again:\t%llu\n", copy.again);
 		seq_printf(m, "blocked:\t%llu\n", copy.blocked.times);
 		seq_printf(m, "blocked_ns:\t%llu\n", bpipe_delay_ns(&copy.blocked, now));
 		seq_printf(m, "throttled:\t%llu\n", copy.throttled.times);
 		seq_printf(m, "throttled_ns:\t%llu\n", bpipe_delay_ns(&copy.throttled, now));
+		seq_printf(m, "timeouts:\t%llu\n", copy.timeouts);
+		seq_printf(m, "written_records:\t%llu\n", copy.written.records);
+		seq_printf(m, "dropped_bytes:\t%llu\n", copy.dropped.bytes);
+		seq_printf(m, "dropped_records:\t%llu\n", copy.dropped.records);
+		seq_printf(m, "class:\t%u\n", copy.class);
+		seq_printf(m, "rate:\t%llu\n", copy.rate.rate);
 	}
 	if (copy.mode & FMODE_READ) {
 		seq_printf(m, "read_bytes:\t%llu\n", copy.read.bytes);
-		seq_printf(m, "reads:\t%llu\n", copy.read.calls);
+		seq_printf(m, "reads:\t%llu\n", copy.reads);
 		seq_printf(m, "starved:\t%llu\n", copy.starved.times);
 		seq_printf(m, "starved_ns:\t%llu\n", bpipe_delay_ns(&copy.starved, now));
+		seq_printf(m, "read_throttled:\t%llu\n", copy.read_throttled.times);
+		seq_printf(m, "read_throttled_ns:\t%llu\n",
+			   bpipe_delay_ns(&copy.read_throttled, now));
+		seq_printf(m, "read_records:\t%llu\n", copy.read.records);
 		seq_printf(m, "threshold:\t%llu\n", copy.threshold);
 		seq_printf(m, "delay_us:\t%llu\n", div_u64(copy.delay_ns, NSEC_PER_USEC));
 	}

@@ -11,14 +11,20 @@ struct bpipe_window;
 struct seq_file;
 
 /**
- * struct bpipe_traffic - what went through one end, guarded by that side's lock
- * @bytes: bytes
- * @calls: calls that moved at least one byte
+ * struct bpipe_count - how much
+ * @bytes: bytes, without the overhead of records
+ * @records: records; 0 in a stream
  */
-struct bpipe_traffic {
+struct bpipe_count {
 	u64 bytes;
-	u64 calls;
+	u64 records;
 };
+
+static inline void bpipe_count_add(struct bpipe_count *count, u64 bytes, u64 records)
+{
+	count->bytes += bytes;
+	count->records += records;
+}
 
 /**
  * struct bpipe_delay - how often and how long somebody slept, guarded by the
@@ -58,7 +64,8 @@ static inline u64 bpipe_delay_ns(const struct bpipe_delay *delay, u64 now)
 }
 
 void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats);
-void bpipe_stats_window(struct bpipe_channel *ch, struct bpipe_window *window);
+void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window);
+u64 bpipe_stats_readable(struct bpipe_channel *ch);
 void bpipe_stats_reset_peaks(struct bpipe_channel *ch);
 void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf);
 

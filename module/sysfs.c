@@ -6,7 +6,9 @@
 
 #include <linux/capability.h>
 #include <linux/device.h>
+#include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/slab.h>
 #include <linux/sysfs.h>
 
 #include "buffer.h"
@@ -19,149 +21,189 @@ static struct bpipe_channel *to_channel(struct device *dev)
 	return container_of(dev, struct bpipe_channel, dev);
 }
 
-static ssize_t bpipe_store(struct device *dev, const char *buf, size_t count,
-			   struct bpipe_config *set, u64 value)
+/**
+ * struct bpipe_attribute - a field of struct bpipe_config or struct bpipe_stats
+ * @attr: the attribute, under the field's name
+ * @offset: where the field is in its structure
+ * @width: its size in bytes
+ * @bit: BPIPE_CFG_* that sets it
+ * @words: what its values are called; NULL for numbers
+ */
+struct bpipe_attribute {
+	struct device_attribute attr;
+	size_t offset;
+	size_t width;
+	u64 bit;
+	const char *const *words;
+};
+
+static const struct bpipe_attribute *to_attribute(const struct device_attribute *attr)
 {
+	return container_of(attr, struct bpipe_attribute, attr);
+}
+
+static ssize_t bpipe_emit(const struct bpipe_attribute *at, const void *from, char *buf)
+{
+	const void *field = from + at->offset;
+	u64 value = at->width == sizeof(u32) ? *(const u32 *)field : *(const u64 *)field;
+
+	if (at->words)
+		return sysfs_emit(buf, "%s\n", at->words[value]);
+	return sysfs_emit(buf, "%llu\n", value);
+}
+
+static ssize_t bpipe_config_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct bpipe_config config;
+
+	bpipe_config_get(to_channel(dev), &config);
+	return bpipe_emit(to_attribute(attr), &config, buf);
+}
+
+static int bpipe_parse_word(const char *text, const char *const *words, u64 *value)
+{
+	for (*value = 0; words[*value]; ++*value)
+		if (sysfs_streq(text, words[*value]))
+			return 0;
+	return -EINVAL;
+}
+
+static ssize_t bpipe_config_store(struct device *dev, struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	const struct bpipe_attribute *at = to_attribute(attr);
+	struct bpipe_config set = { .mask = at->bit };
+	void *field = (void *)&set + at->offset;
+	u64 value;
 	int ret;
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	set->size = value;
-	set->high = value;
-	set->low = value;
-	set->rate = value;
-	set->burst = value;
-	set->hold = min_t(u64, value, U32_MAX);
-	set->epipe = min_t(u64, value, U32_MAX);
-	ret = bpipe_config_set(to_channel(dev), set);
+	ret = at->words ? bpipe_parse_word(buf, at->words, &value) :
+			  bpipe_config_parse(buf, &value);
+	if (ret)
+		return ret;
+	if (at->width == sizeof(u32))
+		*(u32 *)field = min_t(u64, value, U32_MAX);
+	else
+		*(u64 *)field = value;
+	ret = bpipe_config_set(to_channel(dev), &set);
 	return ret ?: count;
 }
 
-#define BPIPE_CONFIG_SHOW(_name)						\
-static ssize_t _name##_show(struct device *dev, struct device_attribute *attr,	\
-			    char *buf)						\
-{										\
-	struct bpipe_config config;						\
-										\
-	bpipe_config_get(to_channel(dev), &config);				\
-	return sysfs_emit(buf, "%llu\n", (u64)config._name);			\
-}
-
-/* A setting: reads and writes struct bpipe_config's field of that name. */
-#define BPIPE_CONFIG_ATTR(_name, _bit)						\
-BPIPE_CONFIG_SHOW(_name)							\
-static ssize_t _name##_store(struct device *dev, struct device_attribute *attr,	\
-			     const char *buf, size_t count)			\
-{										\
-	struct bpipe_config set = { .mask = (_bit) };				\
-	u64 value;								\
-	int ret = bpipe_config_parse(buf, &value);					\
-										\
-	return ret ?: bpipe_store(dev, buf, count, &set, value);		\
-}										\
-static DEVICE_ATTR_RW(_name)
-
-BPIPE_CONFIG_ATTR(size, BPIPE_CFG_SIZE);
-BPIPE_CONFIG_ATTR(high, BPIPE_CFG_HIGH);
-BPIPE_CONFIG_ATTR(low, BPIPE_CFG_LOW);
-BPIPE_CONFIG_ATTR(rate, BPIPE_CFG_RATE);
-BPIPE_CONFIG_ATTR(burst, BPIPE_CFG_BURST);
-BPIPE_CONFIG_ATTR(hold, BPIPE_CFG_HOLD);
-BPIPE_CONFIG_ATTR(epipe, BPIPE_CFG_EPIPE);
-
-static ssize_t mode_show(struct device *dev, struct device_attribute *attr, char *buf)
+static ssize_t bpipe_stats_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "stream\n");
-}
-static DEVICE_ATTR_RO(mode);
+	struct bpipe_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
+	ssize_t ret;
 
-static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	struct bpipe_stats stats;
-
-	bpipe_stats_snapshot(to_channel(dev), &stats);
-	return sysfs_emit(buf, "%s\n",
-			  stats.state == BPIPE_STATE_PRESSURED ? "pressured" : "normal");
+	if (!stats)
+		return -ENOMEM;
+	bpipe_stats_snapshot(to_channel(dev), stats);
+	ret = bpipe_emit(to_attribute(attr), stats, buf);
+	kfree(stats);
+	return ret;
 }
-static DEVICE_ATTR_RO(state);
+
+/* By enum bpipe_mode, and so on. */
+static const char *const bpipe_mode_words[] = { "stream", "record", NULL };
+static const char *const bpipe_order_words[] = { "fifo", "priority", NULL };
+static const char *const bpipe_policy_words[] = { "block", "error", "drop-newest", "drop-oldest",
+						  NULL };
+static const char *const bpipe_credit_words[] = { "off", "bytes", "records", NULL };
+static const char *const bpipe_state_words[] = { "normal", "pressured", NULL };
+
+#define BPIPE_ATTR(_name, _mode, _show, _store, _struct, _field, ...) {		\
+	.attr = { { .name = _name, .mode = _mode }, _show, _store },		\
+	.offset = offsetof(struct _struct, _field),				\
+	.width = sizeof_field(struct _struct, _field),				\
+	__VA_ARGS__								\
+}
+
+/* A setting: reads and writes struct bpipe_config's field. */
+#define BPIPE_CONFIG_AS(_name, _field, _bit, ...)				\
+	BPIPE_ATTR(_name, 0644, bpipe_config_show, bpipe_config_store,		\
+		   bpipe_config, _field, .bit = (_bit), __VA_ARGS__)
+#define BPIPE_CONFIG(_field, _bit, ...)						\
+	BPIPE_CONFIG_AS(#_field, _field, _bit, __VA_ARGS__)
+#define BPIPE_LIMIT(_class)							\
+	BPIPE_CONFIG_AS("limit." #_class, limit[_class], BPIPE_CFG_LIMIT(_class))
 
 /* A counter: reads struct bpipe_stats' field of that name. */
-#define BPIPE_STATS_ATTR(_name)							\
-static ssize_t _name##_show(struct device *dev, struct device_attribute *attr,	\
-			    char *buf)						\
-{										\
-	struct bpipe_stats stats;						\
-										\
-	bpipe_stats_snapshot(to_channel(dev), &stats);				\
-	return sysfs_emit(buf, "%llu\n", (u64)stats._name);			\
-}										\
-static DEVICE_ATTR_RO(_name)
+#define BPIPE_STATS(_field, ...)						\
+	BPIPE_ATTR(#_field, 0444, bpipe_stats_show, NULL, bpipe_stats, _field, __VA_ARGS__)
 
-BPIPE_STATS_ATTR(level);
-BPIPE_STATS_ATTR(window);
-BPIPE_STATS_ATTR(readers);
-BPIPE_STATS_ATTR(writers);
-BPIPE_STATS_ATTR(queued_bytes);
-BPIPE_STATS_ATTR(peak_level);
-BPIPE_STATS_ATTR(written_bytes);
-BPIPE_STATS_ATTR(read_bytes);
-BPIPE_STATS_ATTR(writes);
-BPIPE_STATS_ATTR(reads);
-BPIPE_STATS_ATTR(again);
-BPIPE_STATS_ATTR(blocked);
-BPIPE_STATS_ATTR(blocked_ns);
-BPIPE_STATS_ATTR(starved);
-BPIPE_STATS_ATTR(starved_ns);
-BPIPE_STATS_ATTR(high_events);
-BPIPE_STATS_ATTR(low_events);
-BPIPE_STATS_ATTR(wakeups_read);
-BPIPE_STATS_ATTR(wakeups_write);
-BPIPE_STATS_ATTR(throttled);
-BPIPE_STATS_ATTR(throttled_ns);
-BPIPE_STATS_ATTR(state_since_ns);
-BPIPE_STATS_ATTR(write_wait_ns);
-BPIPE_STATS_ATTR(read_wait_ns);
-BPIPE_STATS_ATTR(readers_waiting);
-BPIPE_STATS_ATTR(writers_waiting);
+static const struct bpipe_attribute bpipe_attributes[] = {
+	BPIPE_CONFIG(size, BPIPE_CFG_SIZE),
+	BPIPE_CONFIG(high, BPIPE_CFG_HIGH),
+	BPIPE_CONFIG(low, BPIPE_CFG_LOW),
+	BPIPE_CONFIG(mode, BPIPE_CFG_MODE, .words = bpipe_mode_words),
+	BPIPE_CONFIG(order, BPIPE_CFG_ORDER, .words = bpipe_order_words),
+	BPIPE_CONFIG(policy, BPIPE_CFG_POLICY, .words = bpipe_policy_words),
+	BPIPE_CONFIG(timeout, BPIPE_CFG_TIMEOUT),
+	BPIPE_LIMIT(0), BPIPE_LIMIT(1), BPIPE_LIMIT(2), BPIPE_LIMIT(3),
+	BPIPE_LIMIT(4), BPIPE_LIMIT(5), BPIPE_LIMIT(6), BPIPE_LIMIT(7),
+	BPIPE_CONFIG(rate, BPIPE_CFG_RATE),
+	BPIPE_CONFIG(burst, BPIPE_CFG_BURST),
+	BPIPE_CONFIG(rate_records, BPIPE_CFG_RATE_RECORDS),
+	BPIPE_CONFIG(burst_records, BPIPE_CFG_BURST_RECORDS),
+	BPIPE_CONFIG(read_rate, BPIPE_CFG_READ_RATE),
+	BPIPE_CONFIG(read_burst, BPIPE_CFG_READ_BURST),
+	BPIPE_CONFIG(read_rate_records, BPIPE_CFG_READ_RATE_RECORDS),
+	BPIPE_CONFIG(read_burst_records, BPIPE_CFG_READ_BURST_RECORDS),
+	BPIPE_CONFIG_AS("credit", credit, BPIPE_CFG_CREDIT, .words = bpipe_credit_words),
+	BPIPE_CONFIG(hold, BPIPE_CFG_HOLD),
+	BPIPE_CONFIG(epipe, BPIPE_CFG_EPIPE),
 
-static struct attribute *bpipe_channel_attrs[] = {
-	&dev_attr_size.attr,
-	&dev_attr_high.attr,
-	&dev_attr_low.attr,
-	&dev_attr_rate.attr,
-	&dev_attr_burst.attr,
-	&dev_attr_hold.attr,
-	&dev_attr_epipe.attr,
-	&dev_attr_mode.attr,
-	&dev_attr_state.attr,
-	&dev_attr_level.attr,
-	&dev_attr_window.attr,
-	&dev_attr_readers.attr,
-	&dev_attr_writers.attr,
-	&dev_attr_queued_bytes.attr,
-	&dev_attr_peak_level.attr,
-	&dev_attr_written_bytes.attr,
-	&dev_attr_read_bytes.attr,
-	&dev_attr_writes.attr,
-	&dev_attr_reads.attr,
-	&dev_attr_again.attr,
-	&dev_attr_blocked.attr,
-	&dev_attr_blocked_ns.attr,
-	&dev_attr_starved.attr,
-	&dev_attr_starved_ns.attr,
-	&dev_attr_high_events.attr,
-	&dev_attr_low_events.attr,
-	&dev_attr_wakeups_read.attr,
-	&dev_attr_wakeups_write.attr,
-	&dev_attr_throttled.attr,
-	&dev_attr_throttled_ns.attr,
-	&dev_attr_state_since_ns.attr,
-	&dev_attr_write_wait_ns.attr,
-	&dev_attr_read_wait_ns.attr,
-	&dev_attr_readers_waiting.attr,
-	&dev_attr_writers_waiting.attr,
-	NULL
+	BPIPE_STATS(state, .words = bpipe_state_words),
+	BPIPE_STATS(level),
+	BPIPE_STATS(window),
+	BPIPE_STATS(readers),
+	BPIPE_STATS(writers),
+	BPIPE_STATS(queued_bytes),
+	BPIPE_STATS(queued_records),
+	BPIPE_STATS(peak_level),
+	BPIPE_STATS(written_bytes),
+	BPIPE_STATS(written_records),
+	BPIPE_STATS(read_bytes),
+	BPIPE_STATS(read_records),
+	BPIPE_STATS(dropped_bytes),
+	BPIPE_STATS(dropped_records),
+	BPIPE_STATS(writes),
+	BPIPE_STATS(reads),
+	BPIPE_STATS(again),
+	BPIPE_STATS(timeouts),
+	BPIPE_STATS(blocked),
+	BPIPE_STATS(blocked_ns),
+	BPIPE_STATS(starved),
+	BPIPE_STATS(starved_ns),
+	BPIPE_STATS(high_events),
+	BPIPE_STATS(low_events),
+	BPIPE_STATS(wakeups_read),
+	BPIPE_STATS(wakeups_write),
+	BPIPE_STATS(throttled),
+	BPIPE_STATS(throttled_ns),
+	BPIPE_STATS(read_throttled),
+	BPIPE_STATS(read_throttled_ns),
+	BPIPE_STATS(state_since_ns),
+	BPIPE_STATS(write_wait_ns),
+	BPIPE_STATS(read_wait_ns),
+	BPIPE_STATS(readers_waiting),
+	BPIPE_STATS(writers_waiting),
 };
+
+/* Filled in by bpipe_sysfs_init(). */
+static struct attribute *bpipe_channel_attrs[ARRAY_SIZE(bpipe_attributes) + 1];
+
+/**
+ * bpipe_sysfs_init() - make the list of attributes that channels have
+ */
+void __init bpipe_sysfs_init(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bpipe_attributes); i++)
+		bpipe_channel_attrs[i] = (struct attribute *)&bpipe_attributes[i].attr.attr;
+}
 
 static const struct attribute_group bpipe_channel_group = {
 	.attrs = bpipe_channel_attrs,

@@ -79,9 +79,35 @@ TRACE_EVENT(bpipe_refuse,
 		  MAJOR(__entry->dev), MINOR(__entry->dev),
 		  __print_symbolic(__entry->verdict,
 				   { BPIPE_WAIT_SPACE, "space" },
+				   { BPIPE_WAIT_CREDIT, "credit" },
+				   { BPIPE_WAIT_OWN, "own" },
 				   { BPIPE_WAIT_TOKENS, "tokens" },
 				   { BPIPE_WAIT_TURN, "turn" }),
 		  __entry->bytes, __entry->again ? " again" : "")
+);
+
+TRACE_EVENT(bpipe_drop,
+	TP_PROTO(const struct bpipe_channel *ch, u32 class, u32 reason, u64 bytes),
+	TP_ARGS(ch, class, reason, bytes),
+	TP_STRUCT__entry(
+		__field(dev_t, dev)
+		__field(u32, class)
+		__field(u32, reason)
+		__field(u64, bytes)
+	),
+	TP_fast_assign(
+		__entry->dev = ch->dev.devt;
+		__entry->class = class;
+		__entry->reason = reason;
+		__entry->bytes = bytes;
+	),
+	TP_printk("dev=%d:%d class=%u reason=%s bytes=%llu",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->class,
+		  __print_symbolic(__entry->reason,
+				   { BPIPE_DROP_FULL, "full" },
+				   { BPIPE_DROP_SHED, "shed" },
+				   { BPIPE_DROP_EVICTED, "evicted" }),
+		  __entry->bytes)
 );
 
 TRACE_EVENT(bpipe_config,
@@ -100,8 +126,8 @@ TRACE_EVENT(bpipe_config,
 		__entry->size = flow->size;
 		__entry->high = flow->high;
 		__entry->low = flow->low;
-		__entry->rate = flow->bucket.rate;
-		__entry->burst = flow->bucket.burst;
+		__entry->rate = flow->write.bytes.rate;
+		__entry->burst = flow->write.bytes.burst;
 	),
 	TP_printk("dev=%d:%d size=%llu high=%llu low=%llu rate=%llu burst=%llu",
 		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->size, __entry->high,

@@ -4,12 +4,12 @@
  *
  * Who wants to sleep queues a struct bpipe_waiter, sets a trip wire (a level at
  * which the other side has to look at the sleepers), and then looks at the
- * level once more. The other side moves its end of the ring and then looks at
- * the trip wire. Each has a full barrier between its two steps, so at least one
+ * level once more. The other side changes the level and then looks at the trip
+ * wire. Each has a full barrier between its two steps, so at least one
  * of them sees the other:
  *
  *	sleeper				other side
- *	  trip wire = ...		  push() or pop()
+ *	  trip wire = ...		  bytes in, or out
  *	  smp_mb()   [A]		  smp_mb()   [B]
  *	  look at the level		  look at the trip wire
  *
@@ -17,7 +17,8 @@
  * bpipe_wait_settle_write() and bpipe_wait_settle_read().
  *
  * A waiter stays in its place in the queue until it is done or gives up;
- * whoever leaves the queue hands on to the next.
+ * whoever leaves the queue hands on to the next. Writers queue by class, and the
+ * first is that of the most important class; readers are all of class 0.
  */
 
 #include <linux/ktime.h>
@@ -65,9 +66,16 @@ void bpipe_wait_tell_all_locked(struct bpipe_side *side)
 		wake_up_interruptible_all(&side->poll);
 }
 
+/*
+ * Writers whose classes or files differ do not stand for each other: one who
+ * polls exclusively may have been told and be shut out.
+ */
 static void bpipe_wake_pollers_locked(struct bpipe_side *side, __poll_t events, int band)
 {
-	bpipe_tell_locked(side, events);
+	if (side->uneven)
+		bpipe_wait_tell_all_locked(side);
+	else
+		bpipe_tell_locked(side, events);
 	kill_fasync(&side->fasync, SIGIO, band);
 }
 
@@ -81,9 +89,17 @@ static void bpipe_wake_pollers_locked(struct bpipe_side *side, __poll_t events, 
  */
 u64 bpipe_wait_longest_locked(struct bpipe_side *side, u64 now)
 {
-	struct bpipe_waiter *w = bpipe_wait_first(side);
+	struct bpipe_waiter *w;
+	u64 since = now;
+	u32 class;
 
-	return w ? now - w->queued_at : 0;
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		w = list_first_entry_or_null(&side->waiters[class], struct bpipe_waiter, node);
+		if (w)
+			since = min(since, w->queued_at);
+	}
+	w = list_first_entry_or_null(&side->apart, struct bpipe_waiter, node);
+	return now - (w ? min(since, w->queued_at) : since);
 }
 
 /**
@@ -96,8 +112,12 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, u64 now)
 void bpipe_wait_wake_all_locked(struct bpipe_side *side, int band)
 {
 	struct bpipe_waiter *w;
+	u32 class;
 
-	list_for_each_entry(w, &side->waiters, node)
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		list_for_each_entry(w, &side->waiters[class], node)
+			bpipe_wake_locked(side, w);
+	list_for_each_entry(w, &side->apart, node)
 		bpipe_wake_locked(side, w);
 	bpipe_wait_tell_all_locked(side);
 	kill_fasync(&side->fasync, SIGIO, band);
@@ -120,21 +140,57 @@ void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns)
 }
 
 /*
- * It is the turn of the first of the writers' queue, once the gate is open;
+ * It is the turn of the first of the writers' queue, once its gate is open;
  * unless the timer will tell it.
  */
 static void bpipe_wake_writer_locked(struct bpipe_channel *ch)
 {
 	struct bpipe_waiter *w = bpipe_wait_first(&ch->wr);
 
-	if (w && !w->timed && !bpipe_flow_shut(&ch->flow))
+	if (w && !w->timed && !bpipe_flow_shut(&ch->flow, w->class))
 		bpipe_wake_locked(&ch->wr, w);
+}
+
+/**
+ * bpipe_wait_wake_file_locked() - an open file's settings as a writer have changed
+ * @bf: the open file, whose own sleepers and all pollers look again
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_wake_file_locked(struct bpipe_file *bf)
+{
+	struct bpipe_side *side = &bf->ch->wr;
+	struct bpipe_waiter *w;
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		list_for_each_entry(w, &side->waiters[class], node)
+			if (w->file == bf)
+				bpipe_wake_locked(side, w);
+	list_for_each_entry(w, &side->apart, node)
+		if (w->file == bf)
+			bpipe_wake_locked(side, w);
+	bpipe_wait_tell_all_locked(side);
+}
+
+/**
+ * bpipe_wait_granted_locked() - a reader granted more
+ * @ch: the channel
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_granted_locked(struct bpipe_channel *ch)
+{
+	bpipe_wake_writer_locked(ch);
+	if (ch->flow.shut != BPIPE_SHUT_ALL)
+		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
 }
 
 /*
  * The writers' queue has changed: what is kept is for whoever is first now. If
  * that is another one than @before, no timer was started for it, so it has to
- * look whether there is enough for it; and pollers may find less kept from them.
+ * look whether there is enough for it, unless that is what the caller has just
+ * done; and pollers may find less kept from them.
  */
 static void bpipe_writer_first_locked(struct bpipe_channel *ch, const struct bpipe_waiter *before)
 {
@@ -145,10 +201,10 @@ static void bpipe_writer_first_locked(struct bpipe_channel *ch, const struct bpi
 		return;
 	if (w)
 		w->timed = false;
-	if (!before || bpipe_flow_shut(&ch->flow))
+	if (!before || ch->flow.shut == BPIPE_SHUT_ALL)
 		return;
-	if (w)
-		bpipe_wake_locked(&ch->wr, w);
+	if (w && w->task != current)
+		bpipe_wake_writer_locked(ch);
 	bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
 }
 
@@ -158,9 +214,8 @@ static u64 bpipe_files_threshold_locked(struct bpipe_channel *ch)
 	struct bpipe_file *bf;
 	u64 least = ch->flow.size;
 
-	list_for_each_entry(bf, &ch->files, node)
-		if (bpipe_is_reader(bf))
-			least = min(least, bf->threshold);
+	list_for_each_entry(bf, &ch->rd.files, rd_node)
+		least = min(least, bf->threshold);
 	return least;
 }
 
@@ -169,8 +224,8 @@ static u64 bpipe_files_delay_locked(struct bpipe_channel *ch)
 	struct bpipe_file *bf;
 	u64 least = U64_MAX;
 
-	list_for_each_entry(bf, &ch->files, node)
-		if (bpipe_is_reader(bf) && bf->delay_ns)
+	list_for_each_entry(bf, &ch->rd.files, rd_node)
+		if (bf->delay_ns)
 			least = min(least, bf->delay_ns);
 	return least;
 }
@@ -190,20 +245,20 @@ static bool bpipe_polled_locked(struct bpipe_side *side)
  *
  * That is pollers, and the first sleeper whose threshold the level has
  * reached; it wakes the next when it leaves. If writers are held up or gone,
- * the threshold does not matter.
+ * the threshold does not matter. Who waits for tokens is told by the timer.
  *
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due)
 {
-	bool now = bpipe_flow_shut(&ch->flow) || !ch->wr.open;
+	bool now = ch->flow.shut || !ch->wr.open;
 	u64 delay_ns = U64_MAX;
 	struct bpipe_waiter *w;
 
 	if (!level)
 		return;
-	list_for_each_entry(w, &ch->rd.waiters, node) {
-		if (w->woken)
+	list_for_each_entry(w, &ch->rd.waiters[0], node) {
+		if (w->woken || w->timed)
 			break;
 		if (now || level >= w->file->threshold || (due && w->file->delay_ns)) {
 			bpipe_wake_locked(&ch->rd, w);
@@ -219,7 +274,7 @@ void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool du
 			delay_ns = min(delay_ns, bpipe_files_delay_locked(ch));
 	}
 	if (delay_ns != U64_MAX)
-		bpipe_wait_timer_by(&ch->rd.timer, ktime_get_ns(), delay_ns);
+		bpipe_wait_timer_by(&ch->delay, ktime_get_ns(), delay_ns);
 }
 
 /**
@@ -233,12 +288,12 @@ void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool du
 void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 {
 	/* A delay runs from the next byte on; the timer may be left from old ones. */
-	bool timed = !hrtimer_is_queued(&ch->rd.timer) || !bpipe_ring_level(&ch->ring);
-	unsigned long up = ch->flow.pressured ? ULONG_MAX : ch->flow.high;
+	bool timed = !hrtimer_is_queued(&ch->delay) || !bpipe_level_now(&ch->level);
+	unsigned long up = min_t(u64, bpipe_flow_next_up(&ch->flow), ULONG_MAX);
 	struct bpipe_waiter *w;
 
-	list_for_each_entry(w, &ch->rd.waiters, node) {
-		if (w->woken)
+	list_for_each_entry(w, &ch->rd.waiters[0], node) {
+		if (w->woken || w->timed)
 			break;
 		up = min_t(unsigned long, up,
 			   timed && w->file->delay_ns ? 1 : w->file->threshold);
@@ -249,12 +304,12 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 			   1 : bpipe_files_threshold_locked(ch));
 
 	WRITE_ONCE(ch->trip_up, up);
-	WRITE_ONCE(ch->trip_down, bpipe_flow_shut(&ch->flow) ? (long)ch->flow.low : -1);
+	WRITE_ONCE(ch->trip_down, bpipe_flow_next_down(&ch->flow));
 	smp_mb();	/* barrier [A] */
 }
 
-/* Brings the gate in line with the level. */
-static void bpipe_update_gate_locked(struct bpipe_channel *ch, u64 level)
+/* Brings the gates in line with the level. */
+static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 {
 	unsigned int changed = bpipe_flow_update(&ch->flow, level);
 
@@ -279,15 +334,15 @@ static void bpipe_update_gate_locked(struct bpipe_channel *ch, u64 level)
  */
 static void bpipe_settle_due_locked(struct bpipe_channel *ch, bool due)
 {
-	u64 seen, level = bpipe_ring_level(&ch->ring);
+	u64 seen, level = bpipe_level_now(&ch->level);
 
 	do {
 		seen = level;
-		bpipe_update_gate_locked(ch, seen);
+		bpipe_update_gates_locked(ch, seen);
 		bpipe_wake_writer_locked(ch);
 		bpipe_wait_wake_readers_locked(ch, seen, due);
 		bpipe_wait_set_trips_locked(ch);
-		level = bpipe_ring_level(&ch->ring);
+		level = bpipe_level_now(&ch->level);
 	} while ((seen < ch->trip_up && level >= ch->trip_up) ||
 		 ((long)seen > ch->trip_down && (long)level <= ch->trip_down));
 }
@@ -317,17 +372,32 @@ void bpipe_wait_settle(struct bpipe_channel *ch)
 }
 
 /* Tokens are there for whoever waits for them; they see for themselves. */
-static enum hrtimer_restart bpipe_tokens_due(struct hrtimer *timer)
+static enum hrtimer_restart bpipe_write_tokens_due(struct hrtimer *timer)
 {
-	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, wr.timer);
+	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, wr.tokens);
 	struct bpipe_waiter *w;
 
 	spin_lock_bh(&ch->lock);
 	w = bpipe_wait_first(&ch->wr);
 	if (w)
 		bpipe_wake_locked(&ch->wr, w);
-	if (!bpipe_flow_shut(&ch->flow))
+	if (ch->flow.shut != BPIPE_SHUT_ALL)
 		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+	spin_unlock_bh(&ch->lock);
+	return HRTIMER_NORESTART;
+}
+
+/* Likewise for readers, whatever their thresholds: they have seen something. */
+static enum hrtimer_restart bpipe_read_tokens_due(struct hrtimer *timer)
+{
+	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, rd.tokens);
+	struct bpipe_waiter *w;
+
+	spin_lock_bh(&ch->lock);
+	list_for_each_entry(w, &ch->rd.waiters[0], node)
+		if (w->timed)
+			bpipe_wake_locked(&ch->rd, w);
+	bpipe_wake_pollers_locked(&ch->rd, EPOLLIN | EPOLLRDNORM, POLL_IN);
 	spin_unlock_bh(&ch->lock);
 	return HRTIMER_NORESTART;
 }
@@ -335,7 +405,7 @@ static enum hrtimer_restart bpipe_tokens_due(struct hrtimer *timer)
 /* Data has waited as long as the readers let it. */
 static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
 {
-	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, rd.timer);
+	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, delay);
 
 	spin_lock_bh(&ch->lock);
 	bpipe_settle_due_locked(ch, true);
@@ -343,10 +413,33 @@ static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
+/* Into its queue, at the end. */
+static void bpipe_join_locked(struct bpipe_waiter *w)
+{
+	struct bpipe_side *side = w->side;
+
+	list_add_tail(&w->node, w->apart ? &side->apart : &side->waiters[w->class]);
+	if (!w->apart)
+		WRITE_ONCE(side->waiting, side->waiting | BIT(w->class));
+	w->queued = true;
+}
+
+static void bpipe_part_locked(struct bpipe_waiter *w)
+{
+	struct bpipe_side *side = w->side;
+
+	list_del(&w->node);
+	if (!w->apart && list_empty(&side->waiters[w->class]))
+		WRITE_ONCE(side->waiting, side->waiting & ~BIT(w->class));
+	w->queued = false;
+}
+
 /**
  * bpipe_wait_queue_locked() - put a caller into its side's queue
  * @ch: the channel
- * @w: the caller, who then sleeps; its @side and @file are set
+ * @w: the caller, who then sleeps; its @side, @file, @until and @deadline are set
+ * @class: in whose queue
+ * @apart: not in the queue, but apart
  * @delay: the channel's account for that
  * @file_delay: the open file's
  *
@@ -355,19 +448,21 @@ static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
  *
  * Context: called with the channel's lock held.
  */
-void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
-			     struct bpipe_delay *delay, struct bpipe_delay *file_delay)
+void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u32 class,
+			     bool apart, struct bpipe_delay *delay,
+			     struct bpipe_delay *file_delay)
 {
 	const struct bpipe_waiter *before = bpipe_wait_first(&ch->wr);
 	u64 now = ktime_get_ns();
 
-	if (w->queued && w->progress)
-		list_del(&w->node);
-	if (!w->queued || w->progress) {
-		list_add_tail(&w->node, &w->side->waiters);
+	if (w->queued && (w->progress || w->apart != apart))
+		bpipe_part_locked(w);
+	if (!w->queued) {
+		w->class = class;
+		w->apart = apart;
+		bpipe_join_locked(w);
 		w->queued_at = now;
 	}
-	w->queued = true;
 	w->progress = false;
 	w->woken = false;
 	w->task = current;
@@ -380,15 +475,17 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 }
 
 /**
- * bpipe_wait_sleep() - sleep until woken
+ * bpipe_wait_sleep() - sleep until woken, or it is time
  * @ch: the channel
  * @w: the caller, in a queue of it
  *
  * Context: sleeps.
- * Return: 0, or -ERESTARTSYS if a signal came first.
+ * Return: 0 to look again, -ERESTARTSYS if a signal came first, -ETIMEDOUT if its
+ * deadline did.
  */
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
+	ktime_t until = min(w->until, w->deadline);
 	int ret = 0;
 	u64 now;
 
@@ -400,7 +497,12 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 			ret = -ERESTARTSYS;
 			break;
 		}
-		schedule();
+		if (until == KTIME_MAX) {
+			schedule();
+		} else if (!schedule_hrtimeout(&until, HRTIMER_MODE_ABS)) {
+			ret = until == w->deadline ? -ETIMEDOUT : 0;
+			break;
+		}
 	}
 	__set_current_state(TASK_RUNNING);
 
@@ -427,8 +529,7 @@ void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w)
 		return;
 	spin_lock_bh(&ch->lock);
 	before = bpipe_wait_first(&ch->wr);
-	list_del(&w->node);
-	w->queued = false;
+	bpipe_part_locked(w);
 	bpipe_writer_first_locked(ch, before);
 	bpipe_wait_settle_locked(ch);
 	spin_unlock_bh(&ch->lock);
@@ -437,9 +538,14 @@ void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w)
 static void bpipe_side_init(struct bpipe_side *side,
 			    enum hrtimer_restart (*due)(struct hrtimer *timer))
 {
-	INIT_LIST_HEAD(&side->waiters);
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		INIT_LIST_HEAD(&side->waiters[class]);
+	INIT_LIST_HEAD(&side->apart);
+	INIT_LIST_HEAD(&side->files);
 	init_waitqueue_head(&side->poll);
-	bpipe_hrtimer_setup(&side->timer, due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
+	bpipe_hrtimer_setup(&side->tokens, due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 }
 
 /**
@@ -448,8 +554,9 @@ static void bpipe_side_init(struct bpipe_side *side,
  */
 void bpipe_wait_init(struct bpipe_channel *ch)
 {
-	bpipe_side_init(&ch->wr, bpipe_tokens_due);
-	bpipe_side_init(&ch->rd, bpipe_data_due);
+	bpipe_side_init(&ch->wr, bpipe_write_tokens_due);
+	bpipe_side_init(&ch->rd, bpipe_read_tokens_due);
+	bpipe_hrtimer_setup(&ch->delay, bpipe_data_due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 	ch->trip_up = ch->flow.high;
 	ch->trip_down = -1;
 }
@@ -462,6 +569,7 @@ void bpipe_wait_init(struct bpipe_channel *ch)
  */
 void bpipe_wait_uninit(struct bpipe_channel *ch)
 {
-	hrtimer_cancel(&ch->wr.timer);
-	hrtimer_cancel(&ch->rd.timer);
+	hrtimer_cancel(&ch->wr.tokens);
+	hrtimer_cancel(&ch->rd.tokens);
+	hrtimer_cancel(&ch->delay);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * bpipe: a pipe with a fixed size, watermarks and a rate limit.
+ * bpipe: a pipe with a fixed size, watermarks, classes and rate limits.
  *
  * This header is the contract between the module and its users. It only
  * grows: structures get new fields at the end, the mask fields get new bits,
@@ -34,21 +34,88 @@
 /* Longest name of a channel, with the terminating zero. */
 #define BPIPE_NAME_MAX		32
 
-/* Bounds of a channel's size and of the burst of its rate limit, in bytes. */
+/* Bounds of a channel's size and of a class's limit, in bytes. */
 #define BPIPE_SIZE_MIN		4096ULL
 #define BPIPE_SIZE_MAX		(1ULL << 30)
-#define BPIPE_BURST_MAX		(1ULL << 32)
-/* Largest rate, in bytes a second (1 TB/s). */
+/* Largest rate and burst: bytes or records, a second (1 TB/s) or at once. */
 #define BPIPE_RATE_MAX		1000000000000ULL
+#define BPIPE_BURST_MAX		(1ULL << 32)
 /* Largest reader delay, in microseconds (an hour). */
 #define BPIPE_DELAY_MAX		3600000000ULL
+/* Longest timeout, in nanoseconds (a day). */
+#define BPIPE_TIMEOUT_MAX	86400000000000ULL
+/* Most credit that can be granted and not used, bytes or records. */
+#define BPIPE_CREDIT_MAX	(1ULL << 62)
+
+/* Classes of writers: 0, the most important, to 7. */
+#define BPIPE_CLASSES		8
+/* What a record takes from the channel's size, beside its bytes. */
+#define BPIPE_RECORD_OVERHEAD	32
 
 /**
  * enum bpipe_mode - what a write is
  * @BPIPE_MODE_STREAM: bytes, as in a pipe
+ * @BPIPE_MODE_RECORD: a record, never split and never joined with another
  */
 enum bpipe_mode {
 	BPIPE_MODE_STREAM	= 0,
+	BPIPE_MODE_RECORD	= 1,
+};
+
+/**
+ * enum bpipe_order - which of the records is read next
+ * @BPIPE_ORDER_FIFO: the oldest, whatever its class
+ * @BPIPE_ORDER_PRIORITY: the oldest of the most important class
+ */
+enum bpipe_order {
+	BPIPE_ORDER_FIFO	= 0,
+	BPIPE_ORDER_PRIORITY	= 1,
+};
+
+/**
+ * enum bpipe_policy - what becomes of a write that is not admitted
+ * @BPIPE_POLICY_BLOCK: it waits, for as long as the timeout lets it (ETIMEDOUT);
+ *	with O_NONBLOCK: EAGAIN
+ * @BPIPE_POLICY_ERROR: EAGAIN
+ * @BPIPE_POLICY_DROP_NEWEST: it is dropped, and counted; the write succeeds
+ * @BPIPE_POLICY_DROP_OLDEST: the oldest records of the least important class make
+ *	room for it, as long as that is no more important than its own; if that
+ *	does not help, it is dropped itself. Records only.
+ * @BPIPE_POLICY_CHANNEL: SET_WRITER: whatever the channel's policy is
+ */
+enum bpipe_policy {
+	BPIPE_POLICY_BLOCK		= 0,
+	BPIPE_POLICY_ERROR		= 1,
+	BPIPE_POLICY_DROP_NEWEST	= 2,
+	BPIPE_POLICY_DROP_OLDEST	= 3,
+	BPIPE_POLICY_CHANNEL		= 4,
+};
+
+/**
+ * enum bpipe_credit - what writers need from readers before they may write
+ * @BPIPE_CREDIT_OFF: nothing
+ * @BPIPE_CREDIT_BYTES: a byte granted for each byte
+ * @BPIPE_CREDIT_RECORDS: a record granted for each record. Records only.
+ */
+enum bpipe_credit {
+	BPIPE_CREDIT_OFF	= 0,
+	BPIPE_CREDIT_BYTES	= 1,
+	BPIPE_CREDIT_RECORDS	= 2,
+};
+
+/**
+ * enum bpipe_drop - why something was dropped
+ * @BPIPE_DROP_FULL: drop-newest or drop-oldest, and there was no room, credit or
+ *	token for it
+ * @BPIPE_DROP_SHED: likewise, and only the limit of its class stood in the way
+ * @BPIPE_DROP_EVICTED: drop-oldest: it made room for another
+ * @BPIPE_DROP_REASONS: how many reasons there are; arrays have room for more
+ */
+enum bpipe_drop {
+	BPIPE_DROP_FULL		= 0,
+	BPIPE_DROP_SHED		= 1,
+	BPIPE_DROP_EVICTED	= 2,
+	BPIPE_DROP_REASONS	= 8,
 };
 
 /**
@@ -67,17 +134,24 @@ enum bpipe_state {
 #define BPIPE_FEATURE_RATE	(1ULL << 1)	/* rate and burst of writers */
 #define BPIPE_FEATURE_READER	(1ULL << 2)	/* SET_READER: threshold, delay */
 #define BPIPE_FEATURE_EVENTS	(1ULL << 3)	/* GET_EVENTS and EPOLLPRI */
+#define BPIPE_FEATURE_RECORD	(1ULL << 4)	/* record mode, framed reads */
+#define BPIPE_FEATURE_CLASSES	(1ULL << 5)	/* classes, limits, SET_WRITER */
+#define BPIPE_FEATURE_POLICY	(1ULL << 6)	/* policies, timeout */
+#define BPIPE_FEATURE_RATES	(1ULL << 7)	/* of records, readers, files */
+#define BPIPE_FEATURE_CREDIT	(1ULL << 8)	/* credit, GRANT */
 
 /**
  * struct bpipe_features - what this module can do
  * @features: BPIPE_FEATURE_* bits
  * @config_mask: the BPIPE_CFG_* bits that SET_CONFIG accepts
  * @reader_mask: the BPIPE_READER_* bits that SET_READER accepts
+ * @writer_mask: the BPIPE_WRITER_* bits that SET_WRITER accepts
  */
 struct bpipe_features {
 	__u64 features;
 	__u64 config_mask;
 	__u64 reader_mask;
+	__u64 writer_mask;
 };
 
 #define BPIPE_FEATURES_SIZE_VER0	24
@@ -91,6 +165,17 @@ struct bpipe_features {
 #define BPIPE_CFG_MODE		(1ULL << 5)
 #define BPIPE_CFG_HOLD		(1ULL << 6)
 #define BPIPE_CFG_EPIPE		(1ULL << 7)
+#define BPIPE_CFG_ORDER		(1ULL << 8)
+#define BPIPE_CFG_POLICY	(1ULL << 9)
+#define BPIPE_CFG_TIMEOUT	(1ULL << 10)
+#define BPIPE_CFG_CREDIT	(1ULL << 11)
+#define BPIPE_CFG_RATE_RECORDS	(1ULL << 12)
+#define BPIPE_CFG_BURST_RECORDS	(1ULL << 13)
+#define BPIPE_CFG_READ_RATE	(1ULL << 14)
+#define BPIPE_CFG_READ_BURST	(1ULL << 15)
+#define BPIPE_CFG_READ_RATE_RECORDS	(1ULL << 16)
+#define BPIPE_CFG_READ_BURST_RECORDS	(1ULL << 17)
+#define BPIPE_CFG_LIMIT(class)	(1ULL << (24 + (class)))
 
 /**
  * struct bpipe_config - how a channel is set up
@@ -99,18 +184,42 @@ struct bpipe_features {
  * @size: capacity in bytes, BPIPE_SIZE_MIN..BPIPE_SIZE_MAX. Changing it loses
  *	nothing; EBUSY while more is queued than the new size holds.
  * @high: high watermark in bytes, @low < @high <= @size
- * @low: low watermark in bytes. A change of @size alone moves both marks in
- *	proportion.
- * @rate: what writers may write, bytes a second; 0 is without limit
+ * @low: low watermark in bytes. A change of @size alone moves both marks and the
+ *	limits in proportion.
+ * @rate: what writers may write, bytes a second, without the overhead of records;
+ *	0 is without limit
  * @burst: how much may be written at once after an idle spell, in bytes,
  *	at most BPIPE_BURST_MAX; 0 chooses a tenth of a second's worth of @rate
- *	(8 KiB at least) and follows it. Read back, it is what is in force.
- * @mode: enum bpipe_mode
+ *	(8 KiB at least) and follows it. Read back, it is what is in force. A
+ *	record that is longer goes into debt, which is paid back.
+ * @mode: enum bpipe_mode; EBUSY while something is queued or somebody waits
  * @hold: 1: readers without a writer wait for the next one; 0: end-of-file
  * @epipe: 1: writers without a reader get EPIPE and SIGPIPE; 0: they go on
  *	until the buffer is full
  * @pad: zero
  * @name: the channel's name, read only
+ * @order: enum bpipe_order. Records only.
+ * @policy: enum bpipe_policy, for writers who did not choose one; as @timeout, of
+ *	writes that begin from then on
+ * @credit: enum bpipe_credit. Whenever it changes, and when the last reader
+ *	closes, what was granted is void.
+ * @pad2: zero
+ * @timeout: BPIPE_POLICY_BLOCK: how long a write waits at most, in nanoseconds, at
+ *	most BPIPE_TIMEOUT_MAX; 0: for ever
+ * @limit: of each class: a write is admitted up to this level, in bytes,
+ *	BPIPE_SIZE_MIN..@size; 0 for @size, also when that changes. Read back, it
+ *	is what is in force. A class's gate has its marks in proportion.
+ * @rate_records: what writers may write, records a second; 0 is without limit.
+ *	Records only.
+ * @burst_records: how many at once, as @burst; 0 chooses a tenth of a second's
+ *	worth, 1 at least
+ * @read_rate: what readers may read, bytes a second, as @rate
+ * @read_burst: as @burst
+ * @read_rate_records: likewise in records. Records only.
+ * @read_burst_records: as @burst_records
+ *
+ * "Records only": EOPNOTSUPP for anything but 0 while @mode is, or would become,
+ * a stream.
  */
 struct bpipe_config {
 	__u64 mask;
@@ -124,26 +233,64 @@ struct bpipe_config {
 	__u32 epipe;
 	__u32 pad;
 	char name[BPIPE_NAME_MAX];
+	__u32 order;
+	__u32 policy;
+	__u32 credit;
+	__u32 pad2;
+	__u64 timeout;
+	__u64 limit[BPIPE_CLASSES];
+	__u64 rate_records;
+	__u64 burst_records;
+	__u64 read_rate;
+	__u64 read_burst;
+	__u64 read_rate_records;
+	__u64 read_burst_records;
 };
 
 #define BPIPE_CONFIG_SIZE_VER0	96
 
 /**
+ * struct bpipe_class_stats - what became of one class's bytes and records
+ * @written_bytes: taken from writers of that class, without overhead, as all here
+ * @written_records: likewise; 0 in a stream, as all records here
+ * @read_bytes: given to readers
+ * @read_records: likewise
+ * @queued_bytes: waiting to be read
+ * @queued_records: likewise
+ * @dropped_bytes: dropped, by enum bpipe_drop
+ * @dropped_records: likewise
+ *
+ * At every snapshot, written = read + queued + dropped, in bytes and in records.
+ * What a stream holds counts as class 0's, whoever wrote it.
+ */
+struct bpipe_class_stats {
+	__u64 written_bytes;
+	__u64 written_records;
+	__u64 read_bytes;
+	__u64 read_records;
+	__u64 queued_bytes;
+	__u64 queued_records;
+	__u64 dropped_bytes[BPIPE_DROP_REASONS];
+	__u64 dropped_records[BPIPE_DROP_REASONS];
+};
+
+/**
  * struct bpipe_stats - one consistent snapshot of a channel
  * @time_ns: when it was taken, CLOCK_MONOTONIC
- * @level: bytes held now
- * @window: bytes that a writer who comes by may send now; see struct
+ * @level: bytes held now, with the overhead of records
+ * @window: bytes that a writer of class 0 who comes by may send now; see struct
  *	bpipe_window
- * @queued_bytes: bytes waiting to be read
+ * @queued_bytes: bytes waiting to be read, without overhead
  * @peak_level: highest level since load or RESET_PEAKS
  * @written_bytes: bytes taken from writers. At every snapshot
- *	written_bytes = read_bytes + queued_bytes.
+ *	written_bytes = read_bytes + queued_bytes + dropped_bytes, and likewise
+ *	for records.
  * @read_bytes: bytes given to readers
  * @writes: write calls that took at least one byte
  * @reads: read calls that gave at least one byte
  * @again: writes refused with EAGAIN
- * @blocked: times a writer went to sleep for want of space
- * @blocked_ns: time writers have slept for want of space, those who sleep now
+ * @blocked: times a writer went to sleep for want of space or credit
+ * @blocked_ns: time writers have slept for want of these, those who sleep now
  *	included; summed over writers, so it can grow faster than time
  * @starved: times a reader went to sleep for want of data
  * @starved_ns: time readers have slept for want of data, likewise
@@ -162,6 +309,16 @@ struct bpipe_config {
  * @readers_waiting: readers asleep now
  * @writers_waiting: writers asleep now
  * @pad: zero
+ * @written_records: records taken from writers
+ * @read_records: records given to readers
+ * @queued_records: records waiting to be read
+ * @dropped_bytes: bytes dropped, for whatever reason
+ * @dropped_records: records dropped
+ * @timeouts: writes that ended with ETIMEDOUT
+ * @read_throttled: times a reader slept, or was refused, for want of tokens
+ * @read_throttled_ns: time readers have slept for want of tokens
+ * @credit: granted and not used
+ * @classes: the same by class
  *
  * The byte and event counts start at zero when the channel is made and never
  * go back.
@@ -196,25 +353,38 @@ struct bpipe_stats {
 	__u32 readers_waiting;
 	__u32 writers_waiting;
 	__u32 pad;
+	__u64 written_records;
+	__u64 read_records;
+	__u64 queued_records;
+	__u64 dropped_bytes;
+	__u64 dropped_records;
+	__u64 timeouts;
+	__u64 read_throttled;
+	__u64 read_throttled_ns;
+	__u64 credit;
+	struct bpipe_class_stats classes[BPIPE_CLASSES];
 };
 
 #define BPIPE_STATS_SIZE_VER0	208
 
 /**
  * struct bpipe_window - how much a writer may send now, and why
- * @window: the least of @space and @tokens, without what is kept for writers
- *	that wait, in bytes
- * @space: free bytes in the buffer
- * @tokens: bytes the rate limit lets through now; U64_MAX without a limit
- * @wait_ns: nanoseconds until the rate limit lets through the next PIPE_BUF
- *	bytes (or one burst, if that is less); 0 if it does so now, U64_MAX if a
+ * @window: the least of @space, @credit and @tokens, without what is kept for
+ *	writers that wait, in bytes; of a record, the longest that would go
+ * @space: bytes below the limit of this open file's class
+ * @tokens: bytes the channel's rate lets through now; U64_MAX without a limit
+ * @wait_ns: nanoseconds until the rate limits let through the next PIPE_BUF
+ *	bytes (or one burst, if that is less); 0 if they do so now, U64_MAX if a
  *	writer that waits has to go first
+ * @credit: granted and not used, in the unit of the channel's credit; U64_MAX
+ *	without credit
  */
 struct bpipe_window {
 	__u64 window;
 	__u64 space;
 	__u64 tokens;
 	__u64 wait_ns;
+	__u64 credit;
 };
 
 #define BPIPE_WINDOW_SIZE_VER0	32
@@ -222,6 +392,7 @@ struct bpipe_window {
 /* Bits of struct bpipe_reader.mask: the fields that a SET_READER sets */
 #define BPIPE_READER_THRESHOLD	(1ULL << 0)
 #define BPIPE_READER_DELAY	(1ULL << 1)
+#define BPIPE_READER_FRAMED	(1ULL << 2)
 
 /**
  * struct bpipe_reader - when to wake this open file's sleeping reader
@@ -231,17 +402,82 @@ struct bpipe_window {
  *	woken when writers are held up or gone.
  * @delay_us: or when data has waited this long, in microseconds, at most
  *	BPIPE_DELAY_MAX; 0 (at open) waits for the threshold however long
+ * @framed: 1: a read gives as many whole records as fit, each behind a struct
+ *	bpipe_frame; 0 (at open): one record, bare; of reads that begin from then on.
+ *	EOPNOTSUPP in a stream.
+ * @pad: zero
  *
- * It governs waking only: a read that finds data returns it, and poll reports
- * it. The idea is that of interrupt coalescing in network drivers.
+ * Threshold and delay govern waking only: a read that finds data returns it, and
+ * poll reports it. The idea is that of interrupt coalescing in network drivers.
  */
 struct bpipe_reader {
 	__u64 mask;
 	__u64 threshold;
 	__u64 delay_us;
+	__u32 framed;
+	__u32 pad;
 };
 
 #define BPIPE_READER_SIZE_VER0	24
+
+/**
+ * struct bpipe_frame - what stands before each record in a framed read
+ * @seq: number of the record among all that were written to the channel, dropped
+ *	ones included; the first is 0
+ * @time_ns: when it was written, CLOCK_MONOTONIC
+ * @lost: records of its class that were dropped since the one before it
+ * @len: bytes of the record, which follow
+ * @class: its class
+ * @flags: zero
+ */
+struct bpipe_frame {
+	__u64 seq;
+	__u64 time_ns;
+	__u64 lost;
+	__u32 len;
+	__u16 class;
+	__u16 flags;
+};
+
+/* Bits of struct bpipe_writer.mask: the fields that a SET_WRITER sets */
+#define BPIPE_WRITER_CLASS	(1ULL << 0)
+#define BPIPE_WRITER_POLICY	(1ULL << 1)
+#define BPIPE_WRITER_TIMEOUT	(1ULL << 2)
+#define BPIPE_WRITER_RATE	(1ULL << 3)
+#define BPIPE_WRITER_BURST	(1ULL << 4)
+
+/**
+ * struct bpipe_writer - how this open file's writes are treated
+ * @mask: which fields to set, BPIPE_WRITER_* bits; the others are ignored
+ * @class: 0, the most important, at open, to BPIPE_CLASSES - 1; as @policy and
+ *	@timeout, of writes that begin from then on
+ * @policy: enum bpipe_policy; BPIPE_POLICY_CHANNEL at open
+ * @timeout: as in struct bpipe_config; goes with @policy, so it has no effect
+ *	while that is BPIPE_POLICY_CHANNEL
+ * @rate: what may be written here, bytes a second, beside what the channel's rate
+ *	lets through; 0 (at open) is without limit
+ * @burst: as in struct bpipe_config
+ */
+struct bpipe_writer {
+	__u64 mask;
+	__u32 class;
+	__u32 policy;
+	__u64 timeout;
+	__u64 rate;
+	__u64 burst;
+};
+
+#define BPIPE_WRITER_SIZE_VER0	40
+
+/**
+ * struct bpipe_grant_credit - what a reader grants to the writers
+ * @amount: bytes or records, as the channel's credit is; 1 at least
+ */
+struct bpipe_grant_credit {
+	__u64 amount;
+};
+
+#define BPIPE_GRANT_SIZE_VER0	8
 
 /* Bits of struct bpipe_events.events */
 #define BPIPE_EVENT_HIGH	(1U << 0)	/* the level rose to high */
@@ -285,8 +521,10 @@ struct bpipe_events {
  *
  * BPIPE_SET_CONFIG: set all the fields in @mask or none. For the node's owner
  * and CAP_SYS_ADMIN (EPERM). EINVAL: the result would not keep
- * low < high <= size, or a field is out of range; EOPNOTSUPP: a mask bit or a
- * mode that is not known; EBUSY: more is queued than the new size holds;
+ * low < high <= size, or a field is out of range; EOPNOTSUPP: a mask bit, a mode
+ * or another choice that is not known, or one for records only in a stream;
+ * EBUSY: more is queued than the new size holds; or the mode changes while
+ * something is queued, somebody waits, or a file has a setting for records;
  * ENOMEM: no memory for the new buffer, in all or in the caller's memory
  * cgroup; ENOSPC: the module-wide cap on memory is reached. Sleepers and
  * pollers look again at once.
@@ -299,11 +537,20 @@ struct bpipe_events {
  *
  * BPIPE_RESET_PEAKS: peak_level becomes the level. Same right as SET_CONFIG.
  *
- * BPIPE_SET_READER: wake threshold and delay. EBADF: not open for reading.
+ * BPIPE_SET_READER: wake threshold and delay, framed reads. EBADF: not open for
+ * reading.
+ *
+ * BPIPE_SET_WRITER: class, policy, timeout and rate. EBADF: not open for writing;
+ * EOPNOTSUPP: a policy that is not known, or for records only in a stream;
+ * ENOMEM, ENOSPC: no memory for records of that class, as in SET_CONFIG.
+ *
+ * BPIPE_GRANT: writers may write so much more. EBADF: not open for reading;
+ * EOPNOTSUPP: the channel has no credit; EINVAL: 0, or more than there may be.
  *
  * BPIPE_GET_EVENTS: fetch and clear this open file's events.
  *
- * FIONREAD gives the bytes that can be read, as an int.
+ * FIONREAD gives the bytes that can be read, as an int: those of the next record,
+ * if they are records.
  */
 #define BPIPE_GET_FEATURES	_IOR(BPIPE_IOC_MAGIC, 0x00, struct bpipe_features)
 #define BPIPE_SET_CONFIG	_IOW(BPIPE_IOC_MAGIC, 0x01, struct bpipe_config)
@@ -313,5 +560,7 @@ struct bpipe_events {
 #define BPIPE_RESET_PEAKS	_IO(BPIPE_IOC_MAGIC, 0x05)
 #define BPIPE_SET_READER	_IOW(BPIPE_IOC_MAGIC, 0x06, struct bpipe_reader)
 #define BPIPE_GET_EVENTS	_IOR(BPIPE_IOC_MAGIC, 0x07, struct bpipe_events)
+#define BPIPE_SET_WRITER	_IOW(BPIPE_IOC_MAGIC, 0x08, struct bpipe_writer)
+#define BPIPE_GRANT		_IOW(BPIPE_IOC_MAGIC, 0x09, struct bpipe_grant_credit)
 
 #endif /* _UAPI_LINUX_BPIPE_H */

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Records, stored by class: each band is a ring of its own, in which every record
+ * stands behind its struct bpipe_frame. They share the channel's size, so that
+ * all of it can be of any class.
+ *
+ * A record is there, and gone, for both sides at once: what moves it is done under
+ * the channel's lock. The bytes are copied under one side's lock only.
+ */
+
+#include <linux/err.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include "band.h"
+#include "buffer.h"
+#include "channel.h"
+#include "trace.h"
+
+static_assert(sizeof(struct bpipe_frame) == BPIPE_RECORD_OVERHEAD);
+
+/**
+ * bpipe_band_create() - make a band, without storage
+ *
+ * Context: may sleep.
+ * Return: the band, or NULL if there is no memory.
+ */
+struct bpipe_band *bpipe_band_create(void)
+{
+	return kzalloc(sizeof(struct bpipe_band), GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * bpipe_band_provide() - get storage for a band that has none
+ * @band: the band, which nobody uses yet
+ * @size: bytes
+ *
+ * Context: may sleep.
+ * Return: 0, -ENOMEM or -ENOSPC.
+ */
+int bpipe_band_provide(struct bpipe_band *band, size_t size)
+{
+	void *data = bpipe_buffer_alloc(size);
+
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	bpipe_ring_init(&band->ring, data, size);
+	return 0;
+}
+
+/**
+ * bpipe_band_free() - give a band and its storage back
+ * @band: the band, or NULL
+ *
+ * Context: may sleep.
+ */
+void bpipe_band_free(struct bpipe_band *band)
+{
+	if (band && band->ring.data)
+		bpipe_buffer_free(band->ring.data, band->ring.size);
+	kfree(band);
+}
+
+/**
+ * bpipe_band_fill_wr() - copy a record in, where it will stand
+ * @band: its band
+ * @from: where to copy from; advanced by what was copied
+ * @len: its length
+ *
+ * In pieces, between which others may run: it may be as long as the channel.
+ *
+ * Context: called with the writers' lock held; user pages are not faulted in.
+ * Return: bytes copied, fewer than @len if a page is not there.
+ */
+size_t bpipe_band_fill_wr(struct bpipe_band *band, struct iov_iter *from, size_t len)
+{
+	size_t n, part, done = 0;
+
+	do {
+		part = min_t(size_t, len - done, BPIPE_CHUNK);
+		pagefault_disable();
+		n = bpipe_ring_fill(&band->ring, sizeof(struct bpipe_frame) + done, from, part);
+		pagefault_enable();
+		done += n;
+		cond_resched();
+	} while (n == part && done < len);
+	return done;
+}
+
+/**
+ * bpipe_band_push_wr() - a record that was copied in is there from now on
+ * @ch: the channel
+ * @frame: what stands before it: its class, length and time; the rest is filled in
+ *
+ * Context: called with the writers' lock and the channel's lock held.
+ */
+void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
+{
+	struct bpipe_band *band = ch->band[frame->class];
+	size_t n = sizeof(*frame) + frame->len;
+
+	frame->seq = ch->seq++;
+	frame->lost = band->lost_before;
+	band->lost_before = 0;
+	bpipe_ring_put(&band->ring, 0, frame, sizeof(*frame));
+	bpipe_ring_push(&band->ring, n);
+	bpipe_count_add(&band->written, frame->len, 1);
+	band->held += n;
+	bpipe_level_add(&ch->level, n);
+}
+
+/**
+ * bpipe_band_next_rd() - which record is read next
+ * @ch: the channel
+ * @frame: what stands before it
+ *
+ * Context: called with the readers' lock held; does not sleep.
+ * Return: its band; NULL if there is none.
+ */
+struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame)
+{
+	struct bpipe_band *next = NULL;
+	struct bpipe_frame head;
+	u32 class;
+
+	spin_lock_bh(&ch->lock);
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		struct bpipe_band *band = ch->band[class];
+
+		if (!band || !band->held)
+			continue;
+		bpipe_ring_peek(&band->ring, 0, &head, sizeof(head));
+		if (next && head.seq > frame->seq)
+			continue;
+		next = band;
+		*frame = head;
+		if (ch->order == BPIPE_ORDER_PRIORITY)
+			break;
+	}
+	spin_unlock_bh(&ch->lock);
+	if (next)
+		frame->lost += next->lost;
+	return next;
+}
+
+/**
+ * bpipe_band_drain_rd() - copy a record out
+ * @band: its band, of which it is the oldest
+ * @frame: what stands before it
+ * @framed: copy that, too
+ * @to: where to copy to, with room for it; advanced by what was copied
+ *
+ * Context: called with the readers' lock held; user pages are not faulted in.
+ * Return: bytes copied; fewer than there are if a page is not there.
+ */
+size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *frame, bool framed,
+			   struct iov_iter *to)
+{
+	size_t n, part, done = 0, head = 0;
+
+	if (framed) {
+		pagefault_disable();
+		head = copy_to_iter(frame, sizeof(*frame), to);
+		pagefault_enable();
+		if (head < sizeof(*frame))
+			return head;
+	}
+	do {
+		part = min_t(size_t, frame->len - done, BPIPE_CHUNK);
+		pagefault_disable();
+		n = bpipe_ring_drain(&band->ring, sizeof(*frame) + done, to, part);
+		pagefault_enable();
+		done += n;
+		cond_resched();
+	} while (n == part && done < frame->len);
+	return head + done;
+}
+
+/* The oldest record of a band goes. */
+static void bpipe_remove_rd(struct bpipe_channel *ch, struct bpipe_band *band, u32 len)
+{
+	size_t n = sizeof(struct bpipe_frame) + len;
+
+	bpipe_ring_pop(&band->ring, n);
+	band->held -= n;
+	bpipe_level_sub(&ch->level, n);
+}
+
+/**
+ * bpipe_band_pop_rd() - a record that was copied out is gone from now on
+ * @ch: the channel
+ * @frame: what stood before it
+ *
+ * Context: called with the readers' lock and the channel's lock held.
+ */
+void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame)
+{
+	struct bpipe_band *band = ch->band[frame->class];
+
+	bpipe_remove_rd(ch, band, frame->len);
+	bpipe_count_add(&band->read, frame->len, 1);
+	band->lost = 0;
+}
+
+/* What is held of a class and those below it, by class. */
+static u64 bpipe_held_locked(const struct bpipe_channel *ch, u32 class, u64 *held)
+{
+	u64 sum = 0;
+
+	for (; class < BPIPE_CLASSES; class++) {
+		held[class] = ch->band[class] ? ch->band[class]->held : 0;
+		sum += held[class];
+	}
+	return sum;
+}
+
+/**
+ * bpipe_band_evictable() - what could be made free for a record
+ * @ch: the channel
+ * @class: its class
+ *
+ * Context: does not sleep.
+ * Return: bytes, with overhead.
+ */
+u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class)
+{
+	u64 held[BPIPE_CLASSES], sum;
+
+	spin_lock_bh(&ch->lock);
+	sum = bpipe_held_locked(ch, class, held);
+	spin_unlock_bh(&ch->lock);
+	return sum;
+}
+
+/**
+ * bpipe_band_evict_rd() - make room for a record
+ * @ch: the channel
+ * @class: its class
+ * @bytes: how much is to be made free, at most what can be
+ *
+ * Context: called with both sides' locks held; does not sleep.
+ */
+void bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
+{
+	u64 held[BPIPE_CLASSES], freed = 0;
+	struct bpipe_frame frame;
+	struct bpipe_band *band;
+
+	while (freed < bytes) {
+		spin_lock_bh(&ch->lock);
+		bpipe_held_locked(ch, class, held);
+		band = ch->band[bpipe_flow_victim(held, class)];
+		bpipe_ring_peek(&band->ring, 0, &frame, sizeof(frame));
+		bpipe_remove_rd(ch, band, frame.len);
+		bpipe_count_add(&band->dropped[BPIPE_DROP_EVICTED], frame.len, 1);
+		band->lost += frame.lost + 1;
+		spin_unlock_bh(&ch->lock);
+		freed += sizeof(frame) + frame.len;
+		trace_bpipe_drop(ch, frame.class, BPIPE_DROP_EVICTED, frame.len);
+	}
+}

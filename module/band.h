@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef BPIPE_BAND_H
+#define BPIPE_BAND_H
+
+#include <linux/types.h>
+
+#include "ring.h"
+#include "stats.h"
+#include "uapi/linux/bpipe.h"
+
+struct bpipe_channel;
+struct iov_iter;
+
+/**
+ * struct bpipe_band - what a channel holds of one class
+ * @ring: the bytes; of records, each behind its struct bpipe_frame. Without
+ *	storage while there is no use for it.
+ * @writers: open files of that class; grows under the channel's config lock, and
+ *	is guarded by the channel's lock, as is @held
+ * @held: bytes in it, with overhead; 0 in a stream
+ * @written: bytes and records that came from writers, guarded by the writers' lock
+ * @dropped: what of it was dropped, by enum bpipe_drop: guarded by the writers'
+ *	lock if it never came in, else by the readers'
+ * @lost_before: records dropped since the last one that was stored, guarded by the
+ *	writers' lock
+ * @read: bytes and records that went to readers, guarded by the readers' lock
+ * @lost: records dropped since the last one that was read, likewise
+ */
+struct bpipe_band {
+	struct bpipe_ring ring;
+	unsigned int writers;
+	u64 held;
+	struct bpipe_count written;
+	struct bpipe_count dropped[BPIPE_DROP_REASONS];
+	u64 lost_before;
+	struct bpipe_count read;
+	u64 lost;
+};
+
+struct bpipe_band *bpipe_band_create(void);
+int bpipe_band_provide(struct bpipe_band *band, size_t size);
+void bpipe_band_free(struct bpipe_band *band);
+
+size_t bpipe_band_fill_wr(struct bpipe_band *band, struct iov_iter *from, size_t len);
+void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame);
+
+struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame);
+size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *frame, bool framed,
+			   struct iov_iter *to);
+void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame);
+
+u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class);
+void bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes);
+
+#endif /* BPIPE_BAND_H */

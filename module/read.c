@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reading: from a channel into a caller's memory.
+ */
+
+#include <linux/ktime.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include "channel.h"
+#include "trace.h"
+#include "wait.h"
+
+/**
+ * struct bpipe_reading - a read, and how far it has come
+ * @self: its place among those that wait
+ * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT
+ * @pos: where in the stream it goes on, if it has taken something
+ * @begun: the settings that it began with are known
+ * @framed: it gives frames
+ * @first: it has taken nothing yet
+ * @partly: a page of the caller's cannot be had, so take what goes before it
+ * @missing: bytes of the caller's memory that were needed and not there
+ */
+struct bpipe_reading {
+	struct bpipe_waiter self;
+	unsigned int how;
+	unsigned long pos;
+	bool begun;
+	bool framed;
+	bool first;
+	bool partly;
+	size_t missing;
+};
+
+/*
+ * Nothing to read: end-of-file, EAGAIN, or a place in the queue.
+ *
+ * Return: 0 for end-of-file, -EAGAIN, -EBPIPE_QUEUED, or 1 if there is
+ * something by now.
+ */
+static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
+{
+	struct bpipe_channel *ch = bf->ch;
+	int ret;
+
+	spin_lock_bh(&ch->lock);
+	if (bpipe_channel_at_end_locked(bf)) {
+		/* The last writer wrote before it closed. */
+		ret = bpipe_level_queued(&ch->level) ? 1 : 0;
+	} else if (rd->how & BPIPE_NONBLOCK) {
+		ret = bpipe_level_queued(&ch->level) ? 1 : -EAGAIN;
+	} else {
+		/* A delay runs from the first byte that comes now. */
+		hrtimer_try_to_cancel(&ch->delay);
+		rd->self.timed = false;
+		bpipe_wait_queue_locked(ch, &rd->self, 0, false, &ch->starved, &bf->starved);
+		bpipe_wait_set_trips_locked(ch);
+		if (bpipe_level_queued(&ch->level))
+			rd->self.woken = true;
+		ret = -EBPIPE_QUEUED;
+	}
+	spin_unlock_bh(&ch->lock);
+	return ret;
+}
+
+/* Too few tokens: EAGAIN, or a place in the queue until the timer goes off. */
+static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u64 now,
+			     u64 wait_ns)
+{
+	struct bpipe_channel *ch = bf->ch;
+	int ret;
+
+	spin_lock_bh(&ch->lock);
+	bpipe_wait_timer_by(&ch->rd.tokens, now, wait_ns);
+	if (rd->how & BPIPE_NONBLOCK) {
+		ch->read_throttled.times++;
+		bf->read_throttled.times++;
+		ret = -EAGAIN;
+	} else {
+		rd->self.timed = true;
+		bpipe_wait_queue_locked(ch, &rd->self, 0, false, &ch->read_throttled,
+					&bf->read_throttled);
+		ret = -EBPIPE_QUEUED;
+	}
+	spin_unlock_bh(&ch->lock);
+	return ret;
+}
+
+/* May @len bytes be read now, all at once or as many as possible? */
+static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size_t *len,
+			   bool atomic)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_request req = {
+		.len = *len,
+		.atomic = atomic,
+		.nonblock = rd->how & BPIPE_NONBLOCK,
+	};
+	struct bpipe_grant grant = { };
+	u64 now;
+
+	if (likely(!ch->flow.read.bytes.rate && !ch->flow.read.records.rate))
+		return 0;
+	now = ktime_get_ns();
+	if (bpipe_flow_deliver(&ch->flow, &req, now, &grant) != BPIPE_GO)
+		return rd->first ? bpipe_throttle_rd(bf, rd, now, grant.wait_ns) : -EAGAIN;
+	*len = grant.bytes;
+	return 0;
+}
+
+/* What the rates ask for, and what of a record is to be gone, at one moment. */
+static void bpipe_settle_up_rd(struct bpipe_channel *ch, const struct bpipe_frame *record,
+			       size_t n)
+{
+	bool rated = ch->flow.read.bytes.rate || ch->flow.read.records.rate;
+
+	if (likely(!rated && !record))
+		return;
+	spin_lock_bh(&ch->lock);
+	if (record)
+		bpipe_band_pop_rd(ch, record);
+	if (rated)
+		bpipe_flow_take_read(&ch->flow, n, ktime_get_ns());
+	spin_unlock_bh(&ch->lock);
+}
+
+/* The first data of a file: now it can be at its end, and pollers are told. */
+static void bpipe_seen_rd(struct bpipe_file *bf)
+{
+	struct bpipe_channel *ch = bf->ch;
+
+	spin_lock_bh(&ch->lock);
+	bf->read_any = true;
+	if (bpipe_channel_at_end_locked(bf))
+		bpipe_wait_tell_all_locked(&ch->rd);
+	spin_unlock_bh(&ch->lock);
+}
+
+static void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size_t n,
+			   bool record)
+{
+	struct bpipe_channel *ch = bf->ch;
+
+	ch->rd.calls += rd->first;
+	bf->reads += rd->first;
+	bpipe_count_add(&bf->read, n, record);
+	rd->first = false;
+	if (unlikely(!bf->read_any))
+		bpipe_seen_rd(bf);
+	trace_bpipe_read(ch, n, bpipe_level_queued(&ch->level));
+}
+
+/*
+ * Takes what is there of a stream, once, and all for which there is room: if it
+ * were a part because of a missing page, another reader might take what comes
+ * next while the page is fetched.
+ *
+ * Return: as bpipe_read_rd().
+ */
+static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
+				    struct bpipe_reading *rd, size_t queued)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_band *band = ch->band[0];
+	size_t n = min3(queued, iov_iter_count(to), (size_t)BPIPE_CHUNK);
+	size_t done;
+	int ret;
+
+	if (!rd->first && rd->pos != ch->level.out)
+		return -EAGAIN;
+	ret = bpipe_afford_rd(bf, rd, &n, false);
+	if (ret)
+		return ret;
+	pagefault_disable();
+	done = bpipe_ring_drain(&band->ring, 0, to, n);
+	pagefault_enable();
+	if (unlikely(done < n) && !rd->partly) {
+		iov_iter_revert(to, done);
+		done = 0;
+	}
+	if (unlikely(!done)) {
+		rd->missing = n;
+		return -EFAULT;
+	}
+
+	bpipe_ring_pop(&band->ring, done);
+	bpipe_count_add(&band->read, done, 0);
+	bpipe_level_sub(&ch->level, done);
+	rd->pos = ch->level.out;
+	bpipe_settle_up_rd(ch, NULL, done);
+	bpipe_given_rd(bf, rd, done, false);
+	return done;
+}
+
+/*
+ * Takes the next record, if there is room for it.
+ *
+ * Return: as bpipe_read_rd(); -EMSGSIZE if the record is longer than what is left.
+ */
+static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
+				    struct bpipe_reading *rd)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_frame frame;
+	struct bpipe_band *band;
+	size_t need, done, len;
+	int ret;
+
+	if (!rd->first && !rd->framed)
+		return -EAGAIN;
+	band = bpipe_band_next_rd(ch, &frame);
+	len = frame.len;
+	need = len + (rd->framed ? sizeof(frame) : 0);
+	if (need > iov_iter_count(to))
+		return -EMSGSIZE;
+	ret = bpipe_afford_rd(bf, rd, &len, true);
+	if (ret)
+		return ret;
+	done = bpipe_band_drain_rd(band, &frame, rd->framed, to);
+	if (unlikely(done < need)) {
+		iov_iter_revert(to, done);
+		rd->missing = need;
+		return -EFAULT;
+	}
+	bpipe_settle_up_rd(ch, &frame, len);
+	bpipe_given_rd(bf, rd, len, true);
+	return done;
+}
+
+/*
+ * Takes something, once.
+ *
+ * Return: bytes given, 0 at end-of-file, -EFAULT if a page of the caller's is not
+ * there, -EBPIPE_QUEUED, -EMSGSIZE; or -EAGAIN, also if there is no more for it.
+ */
+static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
+			     struct bpipe_reading *rd)
+{
+	struct bpipe_channel *ch = bf->ch;
+	size_t queued;
+	int ret;
+
+	if (likely(!rd->begun)) {
+		rd->begun = true;
+		rd->framed = bf->framed;
+	}
+	while (unlikely(!(queued = bpipe_level_queued(&ch->level)))) {
+		if (!rd->first)
+			return -EAGAIN;
+		ret = bpipe_starve_rd(bf, rd);
+		if (ret <= 0)
+			return ret;
+	}
+	return bpipe_is_record(ch) ? bpipe_read_record_rd(bf, to, rd) :
+				     bpipe_read_stream_rd(bf, to, rd, queued);
+}
+
+/*
+ * Fetches the pages that the next bytes go to. Whether it is worth trying again.
+ */
+static bool bpipe_read_fault_in(const struct iov_iter *to, struct bpipe_reading *rd, bool record)
+{
+	size_t n = min(rd->missing, iov_iter_count(to));
+	size_t missing = fault_in_iov_iter_writeable(to, n);
+
+	/* A record is not given in part. */
+	if (record)
+		return !missing;
+	rd->partly = missing;
+	return missing < n;
+}
+
+/**
+ * bpipe_channel_read() - read from a channel
+ * @bf: the open file, open for reading
+ * @to: where to; advanced by what was given
+ * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT
+ *
+ * Gives what is there, up to the count; sleeps only if there is nothing. The
+ * bytes of a stream follow each other in it, also with other readers. Of records,
+ * it gives one; or, to a file that wants frames, as many as fit.
+ *
+ * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
+ * Return: bytes read, 0 at end-of-file, -EAGAIN, -EFAULT, -EMSGSIZE or
+ * -ERESTARTSYS.
+ */
+ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_reading rd;
+	ssize_t ret, done = 0;
+
+	if (!iov_iter_count(to))
+		return 0;
+	rd.how = how;
+	rd.begun = false;
+	rd.first = true;
+	/* What is no memory of a user's is as long as it is. */
+	rd.partly = !user_backed_iter(to);
+	rd.self.side = &ch->rd;
+	rd.self.file = bf;
+	rd.self.deadline = KTIME_MAX;
+	rd.self.until = KTIME_MAX;
+	rd.self.queued = false;
+	rd.self.progress = false;
+
+	for (;;) {
+		ret = bpipe_channel_lock_side(&ch->rd, how);
+		if (ret)
+			break;
+		ret = bpipe_read_rd(bf, to, &rd);
+		mutex_unlock(&ch->rd.lock);
+		if (likely(ret > 0)) {
+			bpipe_wait_settle_read(ch);
+			done += ret;
+			if (!iov_iter_count(to))
+				break;
+			/* Look for more only where more can be. */
+			if (!bpipe_level_now(&ch->level))
+				break;
+		} else if (ret == -EBPIPE_QUEUED) {
+			ret = bpipe_wait_sleep(ch, &rd.self);
+			if (ret)
+				break;
+		} else if (ret == -EFAULT) {
+			/* Nobody waits while a page of ours is fetched. */
+			bpipe_wait_leave(ch, &rd.self);
+			if (!user_backed_iter(to) ||
+			    !bpipe_read_fault_in(to, &rd, bpipe_is_record(ch)))
+				break;
+			if (fatal_signal_pending(current)) {
+				ret = -EINTR;
+				break;
+			}
+		} else {
+			break;
+		}
+	}
+	bpipe_wait_leave(ch, &rd.self);
+	return done ? done : ret;
+}

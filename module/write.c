@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writing: from a caller's memory into a channel, or what else becomes of it.
+ */
+
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+
+#include "channel.h"
+#include "trace.h"
+#include "wait.h"
+
+/**
+ * struct bpipe_writing - a write, and how far it has come
+ * @req: what is left of it, as the flow is asked
+ * @self: its place among those that wait
+ * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT
+ * @begun: the settings that it began with are known; others are not its own
+ * @record: it is a record
+ * @timeout_ns: how long it waits; 0 for ever
+ * @first: nothing of it has been taken yet
+ * @fetched: the caller's pages have been there a moment ago
+ */
+struct bpipe_writing {
+	struct bpipe_request req;
+	struct bpipe_waiter self;
+	unsigned int how;
+	bool begun;
+	bool record;
+	u64 timeout_ns;
+	bool first;
+	bool fetched;
+};
+
+/* What the write is, by the settings there are as it begins. */
+static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *wr)
+{
+	const struct bpipe_channel *ch = bf->ch;
+	bool own = bf->policy != BPIPE_POLICY_CHANNEL;
+	struct bpipe_request *req = &wr->req;
+
+	wr->begun = true;
+	wr->timeout_ns = own ? bf->timeout_ns : ch->timeout_ns;
+	wr->record = bpipe_is_record(ch);
+	req->class = bf->class;
+	req->policy = own ? bf->policy : ch->policy;
+	req->own = &bf->rate;
+	req->atomic = wr->record || req->len <= PIPE_BUF;
+	req->nonblock = wr->how & BPIPE_NONBLOCK || req->policy != BPIPE_POLICY_BLOCK;
+}
+
+/* Asks the flow about a write, with its place among those that wait. */
+static enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct bpipe_writing *wr,
+				       size_t held, u64 now, struct bpipe_grant *grant)
+{
+	struct bpipe_request *req = &wr->req;
+
+	req->turn = wr->self.queued && bpipe_wait_first(&ch->wr) == &wr->self;
+	req->behind = !req->turn && bpipe_wait_behind(&ch->wr, req->class);
+	*grant = (struct bpipe_grant) { };
+	return bpipe_flow_admit(&ch->flow, req, held, now, grant);
+}
+
+/* The write is dropped: it counts as written all the same, and as dropped. */
+static void bpipe_drop_wr(struct bpipe_file *bf, const struct bpipe_writing *wr, bool shed)
+{
+	enum bpipe_drop reason = shed ? BPIPE_DROP_SHED : BPIPE_DROP_FULL;
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_band *band = ch->band[wr->req.class];
+
+	bpipe_count_add(&band->written, wr->req.len, wr->record);
+	bpipe_count_add(&band->dropped[reason], wr->req.len, wr->record);
+	band->lost_before += wr->record;
+	ch->seq += wr->record;
+	bpipe_count_add(&bf->dropped, wr->req.len, wr->record);
+	trace_bpipe_drop(ch, wr->req.class, reason, wr->req.len);
+}
+
+/* The write is turned away; whoever polls on is told when there are tokens for it. */
+static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writing *wr,
+				  bool throttled, u64 now)
+{
+	struct bpipe_channel *ch = bf->ch;
+	u64 wait_ns;
+
+	bpipe_flow_writable(&ch->flow, &wr->req, now, &wait_ns);
+	if (wait_ns && wait_ns != U64_MAX)
+		bpipe_wait_timer_by(&ch->wr.tokens, now, wait_ns);
+	ch->again += wr->first;
+	bf->again += wr->first;
+	ch->throttled.times += wr->first && throttled;
+	bf->throttled.times += wr->first && throttled;
+}
+
+/* The write waits, in the queue or, for tokens of its own, apart. */
+static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *wr,
+				  const struct bpipe_grant *grant, bool throttled, u64 now)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_waiter *w = &wr->self;
+	bool apart = grant->lack == BPIPE_WAIT_OWN;
+
+	if (grant->lack == BPIPE_WAIT_TOKENS)
+		bpipe_wait_timer_by(&ch->wr.tokens, now, grant->wait_ns);
+	if (!w->deadline)
+		w->deadline = !wr->timeout_ns ? KTIME_MAX :
+			      ns_to_ktime(ktime_get_ns() + wr->timeout_ns);
+	w->until = apart ? ns_to_ktime(now + grant->wait_ns) : KTIME_MAX;
+	w->promise = bpipe_flow_promise(&ch->flow, &wr->req);
+	bpipe_wait_queue_locked(ch, w, wr->req.class, apart,
+				throttled ? &ch->throttled : &ch->blocked,
+				throttled ? &bf->throttled : &bf->blocked);
+	w->timed = grant->lack == BPIPE_WAIT_TOKENS;
+}
+
+/*
+ * Asks once more about a write that was not admitted; where room lacked, once the
+ * gate is shut and the readers know. By then, it may lack something else.
+ */
+static enum bpipe_verdict bpipe_ask_again_wr_locked(struct bpipe_channel *ch,
+						    struct bpipe_writing *wr,
+						    enum bpipe_verdict lack, u64 now,
+						    struct bpipe_grant *grant)
+{
+	enum bpipe_verdict verdict;
+	bool refused;
+
+	do {
+		refused = lack == BPIPE_WAIT_SPACE;
+		if (refused) {
+			bpipe_flow_refuse(&ch->flow, wr->req.class);
+			bpipe_wait_wake_readers_locked(ch, bpipe_level_now(&ch->level), false);
+			bpipe_wait_set_trips_locked(ch);
+		}
+		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, grant);
+		lack = grant->lack;
+	} while (lack == BPIPE_WAIT_SPACE && verdict != BPIPE_EVICT && !refused);
+	return verdict;
+}
+
+/*
+ * A write was not admitted, for a @lack: queue it, drop it or turn it away.
+ *
+ * Return: -EAGAIN, -EBPIPE_QUEUED; the bytes dropped; or 0 if things are otherwise
+ * by now.
+ */
+static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr,
+			       enum bpipe_verdict lack, u64 now)
+{
+	struct bpipe_channel *ch = bf->ch;
+	enum bpipe_verdict verdict;
+	struct bpipe_grant grant;
+	ssize_t ret = 0;
+	bool throttled;
+
+	spin_lock_bh(&ch->lock);
+	/* The last reader, as it left, woke only those in the queue. */
+	if (ch->epipe && !ch->rd.open)
+		goto out;
+	verdict = bpipe_ask_again_wr_locked(ch, wr, lack, now, &grant);
+	if (verdict == BPIPE_GO || verdict == BPIPE_EVICT) {
+		bpipe_wait_settle_locked(ch);
+		goto out;
+	}
+
+	lack = grant.lack;
+	throttled = lack == BPIPE_WAIT_TOKENS || lack == BPIPE_WAIT_OWN ||
+		    (lack == BPIPE_WAIT_TURN &&
+		     bpipe_wait_first(&ch->wr)->delay == &ch->throttled);
+	if (verdict == BPIPE_AGAIN) {
+		bpipe_again_wr_locked(bf, wr, throttled, now);
+		ret = -EAGAIN;
+	} else if (verdict == BPIPE_DROP) {
+		bpipe_drop_wr(bf, wr, grant.shed);
+		ret = wr->req.len;
+	} else {
+		bpipe_queue_wr_locked(bf, wr, &grant, throttled, now);
+		ret = -EBPIPE_QUEUED;
+	}
+out:
+	spin_unlock_bh(&ch->lock);
+	trace_bpipe_refuse(ch, lack, wr->req.len, ret);
+	return ret;
+}
+
+/*
+ * Older records make room, if they still have to: with both sides' locks held, the
+ * flow is asked once more.
+ */
+static int bpipe_evict_wr(struct bpipe_channel *ch, struct bpipe_writing *wr, u64 now)
+{
+	struct bpipe_grant grant;
+	int ret = bpipe_channel_lock_side(&ch->rd, wr->how);
+
+	if (ret)
+		return ret;
+	wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
+	if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) == BPIPE_EVICT)
+		bpipe_band_evict_rd(ch, wr->req.class, grant.evict);
+	mutex_unlock(&ch->rd.lock);
+	/* It may have been more than is stored now. */
+	bpipe_wait_settle(ch);
+	return 0;
+}
+
+/* Copies a part of a stream in. */
+static size_t bpipe_fill_stream_wr(struct bpipe_channel *ch, struct iov_iter *from,
+				   const struct bpipe_request *req, size_t n)
+{
+	struct bpipe_band *band = ch->band[0];
+	size_t done;
+
+	n = req->atomic ? n : min_t(size_t, n, BPIPE_CHUNK);
+	pagefault_disable();
+	done = bpipe_ring_fill(&band->ring, 0, from, n);
+	pagefault_enable();
+	if (unlikely(done < n) && req->atomic) {
+		iov_iter_revert(from, done);
+		done = 0;
+	}
+	return done;
+}
+
+/* What was copied in is there from now on, and paid for. */
+static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr, size_t n, u64 now)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_frame frame = {
+		.time_ns = now,
+		.len = n,
+		.class = wr->req.class,
+	};
+
+	if (!wr->record) {
+		bpipe_ring_push(&ch->band[0]->ring, n);
+		bpipe_level_add(&ch->level, n);
+		bpipe_count_add(&ch->band[0]->written, n, 0);
+	}
+	if (wr->record || ch->flow.limited || bf->rate.rate) {
+		spin_lock_bh(&ch->lock);
+		if (wr->record)
+			bpipe_band_push_wr(ch, &frame);
+		bpipe_flow_take(&ch->flow, n, now);
+		bpipe_bucket_take(&bf->rate, n, now);
+		spin_unlock_bh(&ch->lock);
+	}
+}
+
+/*
+ * Stores what the flow admits of a write, once.
+ *
+ * Return: bytes taken, stored or dropped; -EFAULT if a page of the caller's is not
+ * there, to be faulted in outside; -EMSGSIZE; -EPIPE; 0 to try again; or as
+ * bpipe_refuse_wr().
+ */
+static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
+			      struct bpipe_writing *wr)
+{
+	struct bpipe_channel *ch = bf->ch;
+	size_t held = bpipe_level_held(&ch->level);
+	struct bpipe_request *req = &wr->req;
+	enum bpipe_verdict verdict;
+	struct bpipe_grant grant;
+	size_t done;
+	ssize_t ret;
+	u64 now = 0;
+
+	if (unlikely(ch->epipe && !READ_ONCE(ch->rd.open)))
+		return -EPIPE;
+	if (likely(!wr->begun))
+		bpipe_begin_wr(bf, wr);
+	/* While it fetched a page, the mode may have changed: that ends it. */
+	if (unlikely(wr->record != bpipe_is_record(ch)))
+		return -EAGAIN;
+	if (wr->record && req->len > bpipe_flow_largest(&ch->flow, req->class))
+		return -EMSGSIZE;
+	if (wr->record || ch->flow.limited || bf->rate.rate)
+		now = ktime_get_ns();
+	if (req->policy == BPIPE_POLICY_DROP_OLDEST)
+		req->evictable = bpipe_band_evictable(ch, req->class);
+
+	verdict = bpipe_ask_wr(ch, wr, held, now, &grant);
+	if (unlikely(verdict == BPIPE_EVICT)) {
+		/* Nothing is evicted for a record that cannot be had. */
+		if (!wr->fetched)
+			return -EFAULT;
+		ret = bpipe_evict_wr(ch, wr, now);
+		if (ret)
+			return ret;
+		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant);
+		if (verdict == BPIPE_EVICT)
+			return 0;
+	}
+	if (unlikely(verdict != BPIPE_GO)) {
+		ret = bpipe_refuse_wr(bf, wr, grant.lack, now);
+		if (ret > 0)
+			iov_iter_advance(from, ret);
+		return ret;
+	}
+
+	if (wr->record) {
+		done = bpipe_band_fill_wr(ch->band[req->class], from, req->len);
+		if (unlikely(done < req->len)) {
+			iov_iter_revert(from, done);
+			done = 0;
+		}
+	} else {
+		done = bpipe_fill_stream_wr(ch, from, req, grant.bytes);
+	}
+	if (unlikely(!done))
+		return -EFAULT;
+
+	bpipe_push_wr(bf, wr, done, now);
+	held = bpipe_level_held(&ch->level);
+	ch->peak = max(ch->peak, held);
+	trace_bpipe_write(ch, done, held);
+	return done;
+}
+
+/* Bytes were taken from a write, stored or dropped. */
+static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *wr, size_t n)
+{
+	bf->ch->wr.calls += wr->first;
+	bf->writes += wr->first;
+	bpipe_count_add(&bf->written, n, wr->record);
+	wr->first = false;
+	wr->req.len -= n;
+}
+
+/* Fetches the pages that come next. Whether it is worth trying again. */
+static bool bpipe_write_fault_in(const struct iov_iter *from, struct bpipe_writing *wr)
+{
+	wr->fetched = true;
+	return !fault_in_iov_iter_readable(from, wr->req.atomic ? wr->req.len : 1);
+}
+
+static void bpipe_write_timed_out(struct bpipe_file *bf)
+{
+	spin_lock_bh(&bf->ch->lock);
+	bf->ch->timeouts++;
+	bf->timeouts++;
+	spin_unlock_bh(&bf->ch->lock);
+}
+
+/**
+ * bpipe_channel_write() - write to a channel
+ * @bf: the open file, open for writing
+ * @from: what to write; advanced by what was taken
+ * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT, BPIPE_NOSIGNAL
+ *
+ * A record, or up to PIPE_BUF bytes, are stored at once or not at all. What is
+ * dropped, by the policy, is taken as well.
+ *
+ * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
+ * Return: bytes taken, if any were; else -EAGAIN, -EFAULT, -EMSGSIZE, -EPIPE,
+ * -ERESTARTSYS or -ETIMEDOUT.
+ */
+ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int how)
+{
+	struct bpipe_channel *ch = bf->ch;
+	size_t count = iov_iter_count(from);
+	struct bpipe_writing wr;
+	ssize_t ret, done = 0;
+
+	if (!count)
+		return 0;
+	wr.req.len = count;
+	wr.req.evictable = 0;
+	wr.how = how;
+	wr.begun = false;
+	wr.first = true;
+	/* What is no memory of a user's is there as it is. */
+	wr.fetched = !user_backed_iter(from);
+	wr.self.side = &ch->wr;
+	wr.self.file = bf;
+	wr.self.deadline = 0;
+	wr.self.queued = false;
+	wr.self.progress = false;
+
+	for (;;) {
+		ret = bpipe_channel_lock_side(&ch->wr, how);
+		if (ret)
+			break;
+		ret = bpipe_write_wr(bf, from, &wr);
+		if (likely(ret > 0))
+			bpipe_taken_wr(bf, &wr, ret);
+		mutex_unlock(&ch->wr.lock);
+		if (likely(ret > 0)) {
+			bpipe_wait_settle_write(ch);
+			done += ret;
+			wr.self.progress = true;
+			if (likely(!wr.req.len))
+				break;
+		} else if (ret == -EBPIPE_QUEUED) {
+			ret = bpipe_wait_sleep(ch, &wr.self);
+			if (ret)
+				break;
+		} else if (ret == -EFAULT) {
+			/* Nobody waits while a page of ours is fetched. */
+			bpipe_wait_leave(ch, &wr.self);
+			if (!user_backed_iter(from) || !bpipe_write_fault_in(from, &wr))
+				break;
+			if (fatal_signal_pending(current)) {
+				ret = -EINTR;
+				break;
+			}
+		} else if (ret) {
+			break;
+		}
+	}
+	bpipe_wait_leave(ch, &wr.self);
+	if (unlikely(ret == -ETIMEDOUT))
+		bpipe_write_timed_out(bf);
+	if (unlikely(ret == -EPIPE) && !done && !(how & BPIPE_NOSIGNAL))
+		send_sig(SIGPIPE, current, 0);
+	return done ? done : ret;
+}
