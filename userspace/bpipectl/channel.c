@@ -115,8 +115,19 @@ int channel_open(struct channel *ch, const char *which)
 
 int channel_read(struct channel *ch)
 {
+	int class, reason;
+
 	if (bpipe_get_config(ch->fd, &ch->config) || bpipe_get_stats(ch->fd, &ch->stats))
 		return channel_failed(ch, "cannot be read");
+	memset(&ch->dropped, 0, sizeof(ch->dropped));
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		const struct bpipe_class_stats *stats = &ch->stats.classes[class];
+
+		for (reason = 0; reason < BPIPE_DROP_REASONS; reason++) {
+			ch->dropped.bytes[reason] += stats->dropped_bytes[reason];
+			ch->dropped.records[reason] += stats->dropped_records[reason];
+		}
+	}
 	return EXIT_OK;
 }
 

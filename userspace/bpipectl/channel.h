@@ -12,6 +12,11 @@ struct channel {
 	char *path;
 	struct bpipe_config config;
 	struct bpipe_stats stats;
+	/* What was dropped of all classes, by enum bpipe_drop. */
+	struct {
+		uint64_t bytes[BPIPE_DROP_REASONS];
+		uint64_t records[BPIPE_DROP_REASONS];
+	} dropped;
 };
 
 struct channels {

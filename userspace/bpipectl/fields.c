@@ -12,6 +12,28 @@
 
 static const char *const mode_words[] = {
 	[BPIPE_MODE_STREAM]	= "stream",
+	[BPIPE_MODE_RECORD]	= "record",
+	NULL
+};
+
+static const char *const order_words[] = {
+	[BPIPE_ORDER_FIFO]	= "fifo",
+	[BPIPE_ORDER_PRIORITY]	= "priority",
+	NULL
+};
+
+static const char *const policy_words[] = {
+	[BPIPE_POLICY_BLOCK]		= "block",
+	[BPIPE_POLICY_ERROR]		= "error",
+	[BPIPE_POLICY_DROP_NEWEST]	= "drop-newest",
+	[BPIPE_POLICY_DROP_OLDEST]	= "drop-oldest",
+	NULL
+};
+
+static const char *const credit_words[] = {
+	[BPIPE_CREDIT_OFF]	= "off",
+	[BPIPE_CREDIT_BYTES]	= "bytes",
+	[BPIPE_CREDIT_RECORDS]	= "records",
 	NULL
 };
 
@@ -21,16 +43,27 @@ static const char *const state_words[] = {
 	NULL
 };
 
-#define FIELD(where, member, what, ...) {					\
-	.name = #member,							\
+const char *const drop_words[] = {
+	[BPIPE_DROP_FULL]	= "full",
+	[BPIPE_DROP_SHED]	= "shed",
+	[BPIPE_DROP_EVICTED]	= "evicted",
+	NULL
+};
+
+#define FIELD_AS(text, where, member, what, ...) {				\
+	.name = text,								\
 	.kind = FIELD_##what,							\
 	.offset = offsetof(struct channel, where.member),			\
 	.width = sizeof(((struct channel *)NULL)->where.member),		\
 	__VA_ARGS__								\
 }
 
-#define CONFIG(member, ...)	FIELD(config, member, __VA_ARGS__)
-#define STATS(member, ...)	FIELD(stats, member, __VA_ARGS__)
+#define CONFIG(member, ...)	FIELD_AS(#member, config, member, __VA_ARGS__)
+#define STATS(member, ...)	FIELD_AS(#member, stats, member, __VA_ARGS__)
+#define LIMIT(class)		FIELD_AS("limit." #class, config, limit[class], LEVEL,	\
+					 .config_bit = BPIPE_CFG_LIMIT(class))
+#define DROPPED(what, reason, index, ...)					\
+	FIELD_AS("dropped_" #what "." #reason, dropped, what[index], __VA_ARGS__)
 
 /* In the order in which they are shown. */
 const struct field fields[] = {
@@ -39,18 +72,34 @@ const struct field fields[] = {
 	CONFIG(high, LEVEL, .config_bit = BPIPE_CFG_HIGH, .listed = true),
 	CONFIG(low, LEVEL, .config_bit = BPIPE_CFG_LOW, .listed = true),
 	CONFIG(mode, WORD, .config_bit = BPIPE_CFG_MODE, .words = mode_words),
+	CONFIG(order, WORD, .config_bit = BPIPE_CFG_ORDER, .words = order_words),
+	CONFIG(policy, WORD, .config_bit = BPIPE_CFG_POLICY, .words = policy_words),
+	CONFIG(timeout, TIME, .config_bit = BPIPE_CFG_TIMEOUT),
+	LIMIT(0), LIMIT(1), LIMIT(2), LIMIT(3), LIMIT(4), LIMIT(5), LIMIT(6), LIMIT(7),
 	STATS(state, WORD, .words = state_words, .listed = true),
 	STATS(level, LEVEL, .listed = true),
 	STATS(window, LEVEL),
 	STATS(readers, COUNT, .listed = true),
 	STATS(writers, COUNT, .listed = true),
 	STATS(queued_bytes, LEVEL),
+	STATS(queued_records, COUNT),
 	STATS(peak_level, LEVEL),
 	STATS(written_bytes, BYTES, .listed = true),
 	STATS(read_bytes, BYTES, .listed = true),
+	STATS(written_records, COUNT),
+	STATS(read_records, COUNT),
+	STATS(dropped_bytes, BYTES),
+	STATS(dropped_records, COUNT),
+	DROPPED(bytes, full, BPIPE_DROP_FULL, BYTES),
+	DROPPED(bytes, shed, BPIPE_DROP_SHED, BYTES),
+	DROPPED(bytes, evicted, BPIPE_DROP_EVICTED, BYTES),
+	DROPPED(records, full, BPIPE_DROP_FULL, COUNT),
+	DROPPED(records, shed, BPIPE_DROP_SHED, COUNT),
+	DROPPED(records, evicted, BPIPE_DROP_EVICTED, COUNT),
 	STATS(writes, COUNT),
 	STATS(reads, COUNT),
 	STATS(again, COUNT),
+	STATS(timeouts, COUNT),
 	STATS(blocked, COUNT),
 	STATS(blocked_ns, TIME),
 	STATS(starved, COUNT),
@@ -61,8 +110,18 @@ const struct field fields[] = {
 	STATS(wakeups_write, COUNT),
 	CONFIG(rate, RATE, .config_bit = BPIPE_CFG_RATE, .listed = true),
 	CONFIG(burst, BYTES, .config_bit = BPIPE_CFG_BURST),
+	CONFIG(rate_records, COUNT_RATE, .config_bit = BPIPE_CFG_RATE_RECORDS),
+	CONFIG(burst_records, COUNT, .config_bit = BPIPE_CFG_BURST_RECORDS),
 	STATS(throttled, COUNT),
 	STATS(throttled_ns, TIME),
+	CONFIG(read_rate, RATE, .config_bit = BPIPE_CFG_READ_RATE),
+	CONFIG(read_burst, BYTES, .config_bit = BPIPE_CFG_READ_BURST),
+	CONFIG(read_rate_records, COUNT_RATE, .config_bit = BPIPE_CFG_READ_RATE_RECORDS),
+	CONFIG(read_burst_records, COUNT, .config_bit = BPIPE_CFG_READ_BURST_RECORDS),
+	STATS(read_throttled, COUNT),
+	STATS(read_throttled_ns, TIME),
+	CONFIG(credit, WORD, .config_bit = BPIPE_CFG_CREDIT, .words = credit_words),
+	FIELD_AS("credit_left", stats, credit, COUNT),
 	CONFIG(hold, BOOL, .config_bit = BPIPE_CFG_HOLD),
 	CONFIG(epipe, BOOL, .config_bit = BPIPE_CFG_EPIPE),
 	STATS(readers_waiting, COUNT),
@@ -141,6 +200,19 @@ static int parse_count(const char *text, uint64_t *value)
 	return errno || *end ? -1 : 0;
 }
 
+/* A number, of which it can be said that it is one a second. */
+static int parse_count_rate(const char *text, uint64_t *value)
+{
+	size_t len = strcspn(text, "/");
+	char number[32];
+
+	if (len >= sizeof(number) || (text[len] && strcmp(text + len, "/s")))
+		return -1;
+	memcpy(number, text, len);
+	number[len] = '\0';
+	return parse_count(number, value);
+}
+
 /* A size, or a percentage of the channel's. */
 static int parse_level(const char *text, uint64_t size, uint64_t *value)
 {
@@ -194,6 +266,10 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 		error = bpipe_parse_rate(text, value);
 		expected = "a rate like 1MB/s or 64K, or 0 for no limit";
 		break;
+	case FIELD_COUNT_RATE:
+		error = parse_count_rate(text, value);
+		expected = "a rate like 100/s, or 0 for no limit";
+		break;
 	case FIELD_TIME:
 		error = bpipe_parse_time(text, value);
 		expected = "a time like 250ms or 10s";
@@ -230,6 +306,11 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 		if (!value)
 			return "unlimited";
 		bpipe_format_rate(value, buf, FIELD_TEXT_MAX);
+		break;
+	case FIELD_COUNT_RATE:
+		if (!value)
+			return "unlimited";
+		strcat(buf, "/s");
 		break;
 	case FIELD_TIME:
 		bpipe_format_time(value, buf, FIELD_TEXT_MAX);

@@ -20,6 +20,7 @@ enum field_kind {
 	FIELD_BYTES,
 	FIELD_LEVEL,	/* bytes in the buffer: may be given as a part of its size, 25% */
 	FIELD_RATE,	/* bytes a second, 0 is without limit */
+	FIELD_COUNT_RATE,	/* records a second, likewise */
 	FIELD_TIME,	/* nanoseconds */
 };
 
@@ -35,6 +36,9 @@ struct field {
 
 /* All of them; ends with one that has no name. */
 extern const struct field fields[];
+
+/* What the reasons for a drop are called, by enum bpipe_drop; ends with NULL. */
+extern const char *const drop_words[];
 
 /* A field by its name, in upper or lower case; NULL if there is none. */
 const struct field *field_find(const char *name, size_t len);
@@ -55,7 +59,7 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 
 /* A choice of fields; ends with NULL. */
 struct columns {
-	const struct field *at[64];
+	const struct field *at[128];
 };
 
 /*

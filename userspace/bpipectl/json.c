@@ -2,6 +2,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
+#include "bpipectl.h"
 #include "fields.h"
 
 /* Numbers are exact, in the unit of the field, and words are words. */
@@ -18,6 +19,47 @@ static struct json_object *json_field(const struct field *field, const struct ch
 	default:
 		return json_object_new_uint64(field_value(field, ch));
 	}
+}
+
+static struct json_object *json_reasons(const __u64 *numbers)
+{
+	struct json_object *object = json_object_new_object();
+
+	for (int i = 0; drop_words[i]; i++)
+		json_object_object_add(object, drop_words[i], json_object_new_uint64(numbers[i]));
+	return object;
+}
+
+/* What became of each class; of a stream, there is but class 0, and what was dropped. */
+static struct json_object *json_classes(const struct channel *ch)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (int i = 0; i < BPIPE_CLASSES; i++) {
+		const struct bpipe_class_stats *class = &ch->stats.classes[i];
+		struct json_object *object = json_object_new_object();
+		const struct {
+			const char *name;
+			__u64 value;
+		} numbers[] = {
+			{ "class", i },
+			{ "written_bytes", class->written_bytes },
+			{ "written_records", class->written_records },
+			{ "read_bytes", class->read_bytes },
+			{ "read_records", class->read_records },
+			{ "queued_bytes", class->queued_bytes },
+			{ "queued_records", class->queued_records },
+		};
+
+		for (size_t n = 0; n < ARRAY_SIZE(numbers); n++)
+			json_object_object_add(object, numbers[n].name,
+					       json_object_new_uint64(numbers[n].value));
+		json_object_object_add(object, "dropped_bytes", json_reasons(class->dropped_bytes));
+		json_object_object_add(object, "dropped_records",
+				       json_reasons(class->dropped_records));
+		json_object_array_add(array, object);
+	}
+	return array;
 }
 
 static void print_and_put(struct json_object *root)
@@ -45,6 +87,8 @@ void json_print(const struct channels *all, const struct columns *chosen)
 		for (field = columns.at; *field; field++)
 			json_object_object_add(object, (*field)->name,
 					       json_field(*field, &all->at[i]));
+		if (!chosen)
+			json_object_object_add(object, "classes", json_classes(&all->at[i]));
 		json_object_array_add(array, object);
 	}
 	json_object_object_add(root, "channels", array);

@@ -6,6 +6,16 @@
 #include "bpipectl.h"
 #include "fields.h"
 
+/* Of the limits to be set, one that cannot be; 0 if all can. */
+static uint64_t worst_limit(const struct bpipe_config *want)
+{
+	for (int i = 0; i < BPIPE_CLASSES; i++)
+		if (want->mask & BPIPE_CFG_LIMIT(i) && want->limit[i] &&
+		    (want->limit[i] > want->size || want->limit[i] < BPIPE_SIZE_MIN))
+			return want->limit[i];
+	return 0;
+}
+
 /* What the module has against the configuration that would have come out. */
 static void explain_invalid(const struct channel *ch, const struct bpipe_config *want)
 {
@@ -14,6 +24,7 @@ static void explain_invalid(const struct channel *ch, const struct bpipe_config 
 			ch->config.high * want->size / ch->config.size;
 	uint64_t low = want->mask & BPIPE_CFG_LOW ? want->low :
 		       ch->config.low * want->size / ch->config.size;
+	uint64_t limit = worst_limit(want);
 	const struct {
 		bool broken;
 		const char *name, *must;
@@ -23,6 +34,9 @@ static void explain_invalid(const struct channel *ch, const struct bpipe_config 
 		{ want->size > BPIPE_SIZE_MAX, "size", "at most", want->size, BPIPE_SIZE_MAX },
 		{ high > want->size, "high", "at most the size,", high, want->size },
 		{ low >= high, "low", "below high,", low, high },
+		{ limit > want->size, "a class's limit", "at most the size,", limit, want->size },
+		{ limit && limit < BPIPE_SIZE_MIN, "a class's limit", "at least", limit,
+		  BPIPE_SIZE_MIN },
 		{ want->rate > BPIPE_RATE_MAX, "rate", "at most", want->rate, BPIPE_RATE_MAX },
 		{ want->burst > BPIPE_BURST_MAX, "burst", "at most", want->burst,
 		  BPIPE_BURST_MAX },
@@ -54,6 +68,11 @@ static int explain_set(const struct channel *ch, const struct bpipe_config *want
 		complain("%s: only root and the node's owner may change it; try sudo", ch->path);
 		break;
 	case EBUSY:
+		if (want->mask & BPIPE_CFG_MODE && want->mode != ch->config.mode) {
+			complain("%s: the mode changes only while nothing is queued, no writer waits, and no open file has a setting for records",
+				 ch->path);
+			break;
+		}
 		bpipe_format_size(ch->stats.level, level, sizeof(level));
 		complain("%s: more is queued (%s) than the new size holds; try again when it has been read",
 			 ch->path, level);
@@ -65,6 +84,14 @@ static int explain_set(const struct channel *ch, const struct bpipe_config *want
 		complain("%s: all buffers together would exceed the cap in /sys/class/bpipe/memory_max",
 			 ch->path);
 		break;
+	case EOPNOTSUPP:
+		if ((want->mask & BPIPE_CFG_MODE ? want->mode : ch->config.mode) ==
+		    BPIPE_MODE_STREAM) {
+			complain("%s: order, drop-oldest, credit of records and their rates need mode=record",
+				 ch->path);
+			break;
+		}
+		return channel_failed(ch, "cannot be set");
 	default:
 		return channel_failed(ch, "cannot be set");
 	}

@@ -23,20 +23,31 @@
  *	[field|text]	text for when the field is not 0
  */
 static const char portrait[] =
-	"{name}: {mode}, {size}[hold|, hold][epipe|, epipe], {state} for {state_since_ns~}\n"
+	"{name}: {mode}[order|, by {order}], {size}[policy|, {policy}][timeout|, timeout {timeout}]"
+		"[hold|, hold][epipe|, epipe], {state} for {state_since_ns~}\n"
 	"  level    {bar} {level} ({fill}), peak {peak_level}\n"
 	"  marks    low {low}, high {high}[high_events|; high reached {high_events:time}]\n"
 	"  written  {written_bytes} in {writes:write}, now {written_bytes/s}\n"
 	"  read     {read_bytes} in {reads:read}, now {read_bytes/s}\n"
+	"[dropped_bytes|  dropped  {dropped_bytes}]"
+		"[dropped_records| in {dropped_records:record}]"
+		"[dropped_bytes.full|; full {dropped_bytes.full}]"
+		"[dropped_bytes.shed|; shed {dropped_bytes.shed}]"
+		"[dropped_bytes.evicted|; evicted {dropped_bytes.evicted}]"
+		"[dropped_bytes|, now {dropped_bytes/s}\n]"
 	"  writers  {writers} open"
 		"[writers_waiting|, {writers_waiting} waiting, the longest for {write_wait_ns}]"
 		"[blocked|; blocked {blocked:time}, {blocked_ns} in all]"
-		"[again|; told to try again {again:time}]\n"
+		"[again|; told to try again {again:time}][timeouts|; timed out {timeouts:time}]\n"
 	"  readers  {readers} open"
 		"[readers_waiting|, {readers_waiting} waiting, the longest for {read_wait_ns}]"
 		"[starved|; waited for data {starved:time}, {starved_ns} in all]\n"
 	"  rate     {rate}[rate|, burst {burst}]"
+		"[rate_records|; records {rate_records}, burst {burst_records}]"
 		"[throttled|; throttled {throttled:time}, {throttled_ns} in all]\n"
+	"[read_rate|  read at  {read_rate}, burst {read_burst}\n]"
+	"[read_rate_records|  read at  {read_rate_records}, burst {read_burst_records}\n]"
+	"[credit|  credit   of {credit}, {credit_left} left\n]"
 	"  window   {window} can be written now\n";
 
 static bool coloured(void)

@@ -46,6 +46,8 @@ int bpipe_get_window(int fd, struct bpipe_window *window);
 int bpipe_reset_peaks(int fd);
 int bpipe_set_reader(int fd, const struct bpipe_reader *reader);
 int bpipe_get_events(int fd, struct bpipe_events *events);
+int bpipe_set_writer(int fd, const struct bpipe_writer *writer);
+int bpipe_grant(int fd, uint64_t amount);
 
 /*
  * Numbers with units, in any case and with at most six digits after a point:

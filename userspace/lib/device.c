@@ -79,3 +79,15 @@ int bpipe_get_events(int fd, struct bpipe_events *events)
 {
 	return ioctl(fd, BPIPE_GET_EVENTS, events);
 }
+
+int bpipe_set_writer(int fd, const struct bpipe_writer *writer)
+{
+	return ioctl(fd, BPIPE_SET_WRITER, writer);
+}
+
+int bpipe_grant(int fd, uint64_t amount)
+{
+	const struct bpipe_grant_credit credit = { .amount = amount };
+
+	return ioctl(fd, BPIPE_GRANT, &credit);
+}
