@@ -144,6 +144,9 @@ static const struct {
 	{ "RESET_PEAKS", BPIPE_RESET_PEAKS, { EINVAL, EPERM } },
 	{ "SET_READER", BPIPE_SET_READER, { E2BIG, EINVAL, EOPNOTSUPP, EFAULT, EBADF } },
 	{ "GET_EVENTS", BPIPE_GET_EVENTS, { EINVAL, EFAULT } },
+	{ "SET_WRITER", BPIPE_SET_WRITER,
+	  { E2BIG, EINVAL, EOPNOTSUPP, EFAULT, EBADF, ENOMEM } },
+	{ "GRANT", BPIPE_GRANT, { E2BIG, EINVAL, EOPNOTSUPP, EFAULT, EBADF } },
 	{ "unknown", _IO(BPIPE_IOC_MAGIC, 0x3f), { ENOTTY } },
 };
 
@@ -214,27 +217,49 @@ static int do_close(struct input *in)
 	return ret;
 }
 
+/* More often than not, what is to be set can be set: choices that there are. */
+static void make_sense(unsigned int cmd, uint64_t *fields)
+{
+	switch (cmd) {
+	case BPIPE_SET_CONFIG:
+		fields[6] &= 1ULL << 32 | 1;	/* mode, hold */
+		fields[7] &= 1;			/* epipe */
+		fields[12] &= 3ULL << 32 | 1;	/* order, policy */
+		fields[13] &= 3;		/* credit */
+		break;
+	case BPIPE_SET_READER:
+		fields[3] &= 1;			/* framed */
+		break;
+	case BPIPE_SET_WRITER:
+		fields[0] &= 31;
+		fields[1] &= 3ULL << 32 | 7;	/* class, policy */
+		break;
+	}
+}
+
 /* A structure of the caller's that differs in size, or a field, or is not there. */
 static int do_ioctl(struct input *in)
 {
 	unsigned int nr = byte(in) % ARRAY_SIZE(commands), cmd = commands[nr].cmd;
 	unsigned int how = byte(in), size = _IOC_SIZE(cmd);
 	int fd = files[byte(in) % FILES], ret;
-	uint64_t fields[32] = { 0 };
+	uint64_t fields[64] = { 0 };
 	bool nobody = how / 16 == 15;
 	void *arg;
 
 	if (how % 16 == 0)
-		size = byte(in) % (sizeof(fields) + 1);
+		size = byte(in) * 2 % (sizeof(fields) + 1);
 	else if (how % 16 == 1)
 		size += 8;
-	for (unsigned int i = 0; i < 14; i++)
+	for (unsigned int i = 0; i < (how & 0x80 ? 29 : 14); i++)
 		fields[i] = number(in);
-	/* More often than not, what is to be set can be set. */
+	/* What is behind the structure that the module knows. */
+	if (how % 16 == 1)
+		fields[size / 8 - 1] = fields[13];
 	if (how & 0x20)
 		fields[0] &= 0xff;
 	if (how & 0x40)
-		fields[6] &= 1ULL << 32, fields[7] &= 1;
+		make_sense(cmd, fields);
 	arg = memory(in, size);
 	if (arg >= (void *)buffer && arg < (void *)(buffer + BUFFER))
 		memcpy(arg, fields, (char *)arg + size <= buffer + BUFFER ? size : size / 2);
@@ -348,11 +373,7 @@ static int (*const operations[])(struct input *in) = {
 /* The same for each program: nothing is open but for us, and it is empty. */
 static void clean(void)
 {
-	const struct bpipe_config config = {
-		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_RATE |
-			BPIPE_CFG_BURST | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE,
-		.size = 16384, .high = 12288, .low = 4096,
-	};
+	struct bpipe_config config = { 0 }, old;
 	int fd;
 
 	for (unsigned int i = 0; i < FILES; i++) {
@@ -360,10 +381,19 @@ static void clean(void)
 			close(files[i]);
 		files[i] = -1;
 	}
+	config.mask = BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_RATE_RECORDS;
+	ioctl(ctl, BPIPE_SET_CONFIG, &config);
 	fd = open(DEV, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	while (read(fd, buffer, BUFFER) > 0)
 		;
 	close(fd);
+	if (ioctl(ctl, BPIPE_GET_CONFIG, &old)) {
+		perror("GET_CONFIG");
+		exit(1);
+	}
+	config = (struct bpipe_config) {
+		.mask = old.mask, .size = 16384, .high = 12288, .low = 4096,
+	};
 	if (ioctl(ctl, BPIPE_SET_CONFIG, &config)) {
 		perror("a clean channel");
 		exit(1);
@@ -375,9 +405,12 @@ static void check_law(void)
 	struct bpipe_stats s;
 
 	if (ioctl(ctl, BPIPE_GET_STATS, &s) ||
-	    s.written_bytes != s.read_bytes + s.queued_bytes || s.level != s.queued_bytes) {
-		printf("fuzz: FAILED: the law is broken: %llu written, %llu read, %llu queued\n",
-		       s.written_bytes, s.read_bytes, s.queued_bytes);
+	    s.written_bytes != s.read_bytes + s.queued_bytes + s.dropped_bytes ||
+	    s.written_records != s.read_records + s.queued_records + s.dropped_records ||
+	    s.level != s.queued_bytes + s.queued_records * BPIPE_RECORD_OVERHEAD) {
+		printf("fuzz: FAILED: the law is broken: %llu written, %llu read, %llu queued, "
+		       "%llu dropped, at a level of %llu\n", s.written_bytes, s.read_bytes,
+		       s.queued_bytes, s.dropped_bytes, s.level);
 		exit(1);
 	}
 }

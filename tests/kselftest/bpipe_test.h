@@ -94,6 +94,19 @@ static inline int set_reader(int fd, unsigned long long threshold, unsigned long
 	return ioctl(fd, BPIPE_SET_READER, &reader) ? -errno : 0;
 }
 
+/* Likewise. */
+static inline int set_writer(int fd, struct bpipe_writer writer)
+{
+	return ioctl(fd, BPIPE_SET_WRITER, &writer) ? -errno : 0;
+}
+
+static inline int grant(int fd, unsigned long long amount)
+{
+	struct bpipe_grant_credit credit = { .amount = amount };
+
+	return ioctl(fd, BPIPE_GRANT, &credit) ? -errno : 0;
+}
+
 static inline int queued(int fd)
 {
 	int n = -1;
@@ -219,6 +232,66 @@ static inline void pattern(unsigned char *buf, size_t at, size_t n)
 		*buf++ = (unsigned int)(at / 4) * 2654435761U >> at % 4 * 8;
 }
 
+/* For tests that need records, of whatever policy and order. */
+static inline int set_records(int fd, unsigned int order, unsigned int policy)
+{
+	return set_config(fd, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_ORDER | BPIPE_CFG_POLICY,
+		.mode = BPIPE_MODE_RECORD, .order = order, .policy = policy,
+	});
+}
+
+/* A writer of its own, of that class; non-blocking unless @flags says so. */
+static inline int open_class(unsigned int class, int flags)
+{
+	const struct bpipe_writer writer = { .mask = BPIPE_WRITER_CLASS, .class = class };
+	int fd = open(DEV, O_WRONLY | flags);
+
+	if (fd < 0 || set_writer(fd, writer))
+		abort();
+	return fd;
+}
+
+/* The text of the next record in @fd, or what read said instead. */
+static inline const char *next_text(int fd)
+{
+	static char text[256];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return strerror(errno);
+	text[n] = 0;
+	return text;
+}
+
+/* Does the law hold, for each class and in all? */
+static inline bool lawful(const struct bpipe_stats *s)
+{
+	unsigned long long bytes = 0, records = 0, held = 0;
+	bool holds = true;
+
+	for (int c = 0; c < BPIPE_CLASSES; c++) {
+		const struct bpipe_class_stats *class = &s->classes[c];
+		unsigned long long dropped_bytes = 0, dropped_records = 0;
+
+		for (int i = 0; i < BPIPE_DROP_REASONS; i++) {
+			dropped_bytes += class->dropped_bytes[i];
+			dropped_records += class->dropped_records[i];
+		}
+		holds &= class->written_bytes == class->read_bytes + class->queued_bytes +
+						 dropped_bytes;
+		holds &= class->written_records == class->read_records +
+						   class->queued_records + dropped_records;
+		bytes += dropped_bytes;
+		records += dropped_records;
+		held += class->queued_bytes + class->queued_records * BPIPE_RECORD_OVERHEAD;
+	}
+	return holds && held == s->level && bytes == s->dropped_bytes &&
+	       records == s->dropped_records &&
+	       s->written_bytes == s->read_bytes + s->queued_bytes + bytes &&
+	       s->written_records == s->read_records + s->queued_records + records;
+}
+
 FIXTURE(channel) {
 	int ctl;	/* looks and steers; neither reader nor writer */
 	int rd;		/* non-blocking */
@@ -229,19 +302,19 @@ FIXTURE(channel) {
 
 FIXTURE_SETUP(channel)
 {
-	const struct bpipe_config clean = {
-		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_RATE |
-			BPIPE_CFG_BURST | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE,
-		.size = SIZE, .high = HIGH, .low = LOW,
-	};
+	/* All that there is to set, as it is in a new channel. */
+	struct bpipe_config clean = { .size = SIZE, .high = HIGH, .low = LOW };
 
 	signal(SIGPIPE, SIG_IGN);
 	self->ctl = open(DEV, O_ACCMODE);
 	ASSERT_LE(0, self->ctl);
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_RATE_RECORDS }));
 	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
 	ASSERT_LE(0, self->rd);
 	while (take(self->rd, 1 << 20) > 0)
 		;
+	clean.mask = get_config(self->ctl).mask;
 	ASSERT_EQ(0, set_config(self->ctl, clean));
 	self->wr = open(DEV, O_WRONLY | O_NONBLOCK);
 	ASSERT_LE(0, self->wr);
@@ -253,10 +326,15 @@ FIXTURE_TEARDOWN(channel)
 {
 	struct bpipe_stats stats;
 
+	stats = get_stats(self->ctl);
+	EXPECT_TRUE(lawful(&stats));
+	EXPECT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_RATE_RECORDS }));
+	EXPECT_EQ(0, set_reader(self->rd, 1, 0));
 	while (take(self->rd, 1 << 20) > 0)
 		;
 	stats = get_stats(self->ctl);
-	EXPECT_EQ(stats.written_bytes, stats.read_bytes + stats.queued_bytes);
+	EXPECT_TRUE(lawful(&stats));
 	EXPECT_EQ(0, stats.level);
 }
 

@@ -154,6 +154,26 @@ TEST_F(channel, next_writer_waits_for_its_own_tokens_only)
 	EXPECT_EQ(sizeof(buf), helper_end(&big));
 }
 
+TEST_F(channel, who_does_not_wait_is_told_at_once_behind_one_that_waits_for_tokens)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	/* Below low, so the gate is open; and the room that is left is kept for the other. */
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_LOW | BPIPE_CFG_HIGH, .low = 60000, .high = SIZE }));
+	ASSERT_EQ(60000, put(self->wr, 60000));
+	ASSERT_EQ(0, set_config(self->ctl, limit(1, 4096)));
+	ASSERT_EQ(4096, put(self->wr, 4096));
+	ASSERT_EQ(4096, take(self->rd, 4096));
+	helper_start(&h, self->wrb, true, 4096);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	EXPECT_EQ(-1, put(self->wr, 4096));
+	EXPECT_EQ(EAGAIN, errno);
+	ASSERT_EQ(0, set_config(self->ctl, limit(0, 0)));
+	EXPECT_EQ(4096, helper_end(&h));
+}
+
 TEST_F(channel, new_rate_wakes_a_sleeping_writer)
 {
 	struct helper h;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ring.c against a queue so slow and obvious that it needs no test: an array
- * whose bytes move down when some are taken. Positions start just below the
- * end of their type, so that they wrap around early.
+ * ring.c and level.h against a queue so slow and obvious that it needs no test: an
+ * array whose bytes move down when some are taken. The level's positions start
+ * just below the end of their type, so that they wrap around early.
  */
 
 #include <linux/string.h>
 #include <linux/uio.h>
 
 #include "kunit.h"
+#include "level.h"
 #include "ring.h"
 
 #define MOST 64	/* bytes of the largest ring here */
@@ -16,6 +17,7 @@
 /* @next is the next byte to be put in: no two within a ring are the same. */
 struct both {
 	struct bpipe_ring ring;
+	struct bpipe_level level;
 	u8 queue[MOST];
 	size_t queued;
 	u8 next;
@@ -34,58 +36,73 @@ static void start(struct kunit *test, struct both *b, size_t size, unsigned long
 {
 	*b = (struct both) { };
 	bpipe_ring_init(&b->ring, storage(test, size), size);
-	b->ring.head.pos = pos;
-	b->ring.tail.pos = pos;
+	b->level = (struct bpipe_level) { .in = pos, .out = pos };
 }
 
 static void same(struct kunit *test, const struct both *b)
 {
-	KUNIT_ASSERT_EQ(test, bpipe_ring_queued(&b->ring), b->queued);
-	KUNIT_ASSERT_EQ(test, bpipe_ring_held(&b->ring), b->queued);
-	KUNIT_ASSERT_EQ(test, bpipe_ring_level(&b->ring), b->queued);
-	KUNIT_ASSERT_LT(test, b->ring.head.off, b->ring.size);
-	KUNIT_ASSERT_LT(test, b->ring.tail.off, b->ring.size);
+	u8 bytes[MOST];
+
+	KUNIT_ASSERT_EQ(test, bpipe_level_queued(&b->level), b->queued);
+	KUNIT_ASSERT_EQ(test, bpipe_level_held(&b->level), b->queued);
+	KUNIT_ASSERT_EQ(test, bpipe_level_now(&b->level), b->queued);
+	KUNIT_ASSERT_LT(test, b->ring.head, b->ring.size);
+	KUNIT_ASSERT_LT(test, b->ring.tail, b->ring.size);
+	bpipe_ring_peek(&b->ring, 0, bytes, b->queued);
+	KUNIT_ASSERT_MEMEQ(test, bytes, b->queue, b->queued);
 }
 
-/* Copies @n bytes in from a source that has @there, and publishes @publish. */
+/*
+ * Copies @n bytes in from a source that has @there, and publishes @publish: the
+ * first of them from kernel memory, if it can be.
+ */
 static void put(struct kunit *test, struct both *b, size_t n, size_t there, size_t publish)
 {
 	u8 bytes[MOST];
 	struct kvec vec = { .iov_base = bytes, .iov_len = there };
 	struct iov_iter from;
-	size_t i, copied = min(n, there);
+	size_t i, copied = min(n, there), head = min_t(size_t, copied, n % 3);
 
 	for (i = 0; i < there; i++)
 		bytes[i] = b->next + i;
+	bpipe_ring_put(&b->ring, 0, bytes, head);
 	iov_iter_kvec(&from, ITER_SOURCE, &vec, 1, there);
-	KUNIT_ASSERT_EQ(test, bpipe_ring_fill(&b->ring, &from, n), copied);
+	iov_iter_advance(&from, head);
+	KUNIT_ASSERT_EQ(test, bpipe_ring_fill(&b->ring, head, &from, n - head), copied - head);
 	KUNIT_ASSERT_EQ(test, iov_iter_count(&from), there - copied);
 	same(test, b);
 
 	publish = min(publish, copied);
 	bpipe_ring_push(&b->ring, publish);
+	bpipe_level_add(&b->level, publish);
 	memcpy(b->queue + b->queued, bytes, publish);
 	b->queued += publish;
 	b->next += publish;
 	same(test, b);
 }
 
-/* Copies @n bytes out to a target with room for @room, and frees @release. */
+/*
+ * Copies @n bytes out to a target with room for @room, and frees @release; from a
+ * place behind the first, if it can be, which is peeked at.
+ */
 static void take(struct kunit *test, struct both *b, size_t n, size_t room, size_t release)
 {
 	u8 bytes[MOST];
 	struct kvec vec = { .iov_base = bytes, .iov_len = room };
 	struct iov_iter to;
-	size_t copied = min(n, room);
+	size_t copied = min(n, room), head = min_t(size_t, copied, n % 3);
 
+	bpipe_ring_peek(&b->ring, 0, bytes, head);
 	iov_iter_kvec(&to, ITER_DEST, &vec, 1, room);
-	KUNIT_ASSERT_EQ(test, bpipe_ring_drain(&b->ring, &to, n), copied);
+	iov_iter_advance(&to, head);
+	KUNIT_ASSERT_EQ(test, bpipe_ring_drain(&b->ring, head, &to, n - head), copied - head);
 	KUNIT_ASSERT_EQ(test, iov_iter_count(&to), room - copied);
 	KUNIT_ASSERT_MEMEQ(test, bytes, b->queue, copied);
 	same(test, b);
 
 	release = min(release, copied);
 	bpipe_ring_pop(&b->ring, release);
+	bpipe_level_sub(&b->level, release);
 	b->queued -= release;
 	memmove(b->queue, b->queue + release, b->queued);
 	same(test, b);
@@ -95,7 +112,8 @@ static void move(struct kunit *test, struct both *b, size_t size)
 {
 	void *old = b->ring.data;
 
-	KUNIT_ASSERT_PTR_EQ(test, bpipe_ring_move(&b->ring, storage(test, size), size), old);
+	KUNIT_ASSERT_PTR_EQ(test, bpipe_ring_move(&b->ring, b->queued, storage(test, size), size),
+			    old);
 	kunit_kfree(test, old);
 	KUNIT_ASSERT_EQ(test, b->ring.size, size);
 	same(test, b);

@@ -41,7 +41,7 @@
 #define DEV		"/dev/bpipe"
 #define EPISODE		300		/* operations */
 #define LENGTH_MAX	(256 * 1024)	/* of a read or a write */
-#define ARGS		11
+#define ARGS		20
 #define RATE_ENDLESS	1000000000000ULL
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -97,6 +97,7 @@ enum how {
 struct order {
 	enum call call;
 	enum how how;
+	bool framed;
 	int fd;
 	short events;
 	uint32_t id;
@@ -146,6 +147,20 @@ static int64_t transfer(const struct order *o, unsigned char *buf)
 	}
 }
 
+/* No model knows when a record was written. */
+static void forget_times(unsigned char *buf, int64_t len)
+{
+	struct bpipe_frame frame;
+
+	while (len > 0) {
+		memcpy(&frame, buf, sizeof(frame));
+		frame.time_ns = 0;
+		memcpy(buf, &frame, sizeof(frame));
+		buf += sizeof(frame) + frame.len;
+		len -= sizeof(frame) + frame.len;
+	}
+}
+
 static struct result obey(const struct order *o, unsigned char *buf)
 {
 	struct pollfd pfd = { .fd = o->fd, .events = o->events };
@@ -161,6 +176,8 @@ static struct result obey(const struct order *o, unsigned char *buf)
 	r.ret = transfer(o, buf);
 	if (r.ret < 0)
 		r.ret = -errno;
+	if (o->framed)
+		forget_times(buf, r.ret);
 	for (int64_t i = 0; o->call == READ && i < r.ret; i++)
 		r.sum = model_sum(r.sum, buf[i]);
 	r.sigpipe = sigpipe;
@@ -280,7 +297,9 @@ static const struct {
 	STAT(read_bytes), STAT(writes), STAT(reads), STAT(again), STAT(blocked), STAT(starved),
 	STAT(high_events), STAT(low_events), STAT(wakeups_read), STAT(wakeups_write),
 	STAT(throttled), STAT(throttled_ns), STAT(state), STAT(readers), STAT(writers),
-	STAT(readers_waiting), STAT(writers_waiting),
+	STAT(readers_waiting), STAT(writers_waiting), STAT(written_records), STAT(read_records),
+	STAT(queued_records), STAT(dropped_bytes), STAT(dropped_records), STAT(timeouts),
+	STAT(read_throttled), STAT(read_throttled_ns), STAT(credit),
 };
 
 static uint64_t stat_of(const struct bpipe_stats *stats, size_t field)
@@ -292,14 +311,45 @@ static uint64_t stat_of(const struct bpipe_stats *stats, size_t field)
 	return value;
 }
 
+/* The law, of one class or of all together. */
+static bool balanced(uint64_t written, uint64_t read, uint64_t queued, uint64_t dropped,
+		     const char *what, int class)
+{
+	return written == read + queued + dropped ||
+	       fail("the law is broken for %s of class %d: %" PRIu64 " written, %" PRIu64
+		    " read, %" PRIu64 " queued, %" PRIu64 " dropped", what, class, written, read,
+		    queued, dropped);
+}
+
+static bool class_balanced(const struct bpipe_class_stats *c, int class)
+{
+	uint64_t bytes = 0, records = 0;
+
+	for (int i = 0; i < BPIPE_DROP_REASONS; i++) {
+		bytes += c->dropped_bytes[i];
+		records += c->dropped_records[i];
+	}
+	return balanced(c->written_bytes, c->read_bytes, c->queued_bytes, bytes, "bytes", class) &&
+	       balanced(c->written_records, c->read_records, c->queued_records, records,
+			"records", class);
+}
+
 /* What holds in each snapshot, whatever the model says. */
 static bool check_law(const struct bpipe_stats *s)
 {
 	const struct bpipe_stats *l = &last_stats;
 
-	if (s->written_bytes != s->read_bytes + s->queued_bytes)
-		return fail("the law is broken: %llu written, %llu read, %llu queued",
-			    s->written_bytes, s->read_bytes, s->queued_bytes);
+	for (int i = 0; i < BPIPE_CLASSES; i++)
+		if (!class_balanced(&s->classes[i], i))
+			return false;
+	if (!balanced(s->written_bytes, s->read_bytes, s->queued_bytes, s->dropped_bytes,
+		      "bytes", -1) ||
+	    !balanced(s->written_records, s->read_records, s->queued_records,
+		      s->dropped_records, "records", -1))
+		return false;
+	if (s->level != s->queued_bytes + s->queued_records * BPIPE_RECORD_OVERHEAD)
+		return fail("a level of %llu with %llu bytes in %llu records",
+			    s->level, s->queued_bytes, s->queued_records);
 	if (s->time_ns < l->time_ns || s->blocked_ns < l->blocked_ns ||
 	    s->starved_ns < l->starved_ns || s->state_since_ns < l->state_since_ns ||
 	    s->state_since_ns > s->time_ns)
@@ -348,7 +398,8 @@ static bool stats_agree(const struct model *m, const struct bpipe_stats *real)
 		if (stat_of(&stats, i) != stat_of(real, i))
 			return fail("%s should be %" PRIu64 ", not %" PRIu64,
 				    stats_fields[i].name, stat_of(&stats, i), stat_of(real, i));
-	return true;
+	return !memcmp(stats.classes, real->classes, sizeof(stats.classes)) ||
+	       fail("the counts of the classes differ");
 }
 
 static bool masks_agree(const struct model *m, const struct pollfd *pfd)
@@ -584,6 +635,7 @@ static bool transfers(const struct op *op, enum call call)
 		model_begin(m, op->v[1], call, op->v[0], op->v[2], op->v[3] == NOWAIT, op->id);
 	order(op->v[1], (struct order) {
 		.call = call, .how = op->v[3], .fd = files[op->v[0]],
+		.framed = any()->proc[op->v[1]].framed,
 		.id = op->id, .len = op->v[2],
 	});
 	/* It would not wait for us, either, if we looked at the counters now. */
@@ -611,7 +663,9 @@ static uint64_t some_length(void)
 	const struct bpipe_config *c = &any()->config;
 	uint64_t level = any()->stats.level;
 	uint64_t edge = PICK(1, 1, 4095, 4096, 4096, 4097, level, level - c->low, c->high - level,
-			     c->size - level, c->size, model_window(any()), 100, 1000);
+			     c->size - level, c->size, model_window(any(), 0),
+			     model_window(any(), 7), model_readable(any()), 100, 1000,
+			     c->limit[7] - level, c->size - BPIPE_RECORD_OVERHEAD);
 
 	switch (rnd(8)) {
 	case 0:
@@ -679,15 +733,27 @@ static bool do_kill(const struct op *op)
 	return settle();
 }
 
-/* config MASK SIZE HIGH LOW RATE BURST MODE HOLD EPIPE PAD NOBODY */
+/*
+ * config MASK SIZE HIGH LOW RATE BURST MODE HOLD EPIPE PAD NOBODY ORDER POLICY CREDIT
+ * TIMEOUT LIMIT RATE_RECORDS READ_RATE READ_RATE_RECORDS BURSTS
+ *
+ * All limits, and all bursts but the first, are the same.
+ */
 static bool do_config(const struct op *op)
 {
 	const uint64_t *v = op->v;
 	struct bpipe_config set = {
 		.mask = v[0], .size = v[1], .high = v[2], .low = v[3], .rate = v[4],
 		.burst = v[5], .mode = v[6], .hold = v[7], .epipe = v[8], .pad = v[9],
+		.pad2 = v[9] >> 1, .order = v[11], .policy = v[12], .credit = v[13],
+		.timeout = v[14], .rate_records = v[16], .read_rate = v[17],
+		.read_rate_records = v[18], .burst_records = v[19], .read_burst = v[19],
+		.read_burst_records = v[19],
 	};
 	int gave[now.nr];
+
+	for (int i = 0; i < BPIPE_CLASSES; i++)
+		set.limit[i] = v[15];
 
 	FOR_EACH_MODEL(m)
 		gave[m - now.at] = model_set_config(m, &set, !v[10]);
@@ -702,7 +768,12 @@ static void gen_config(uint64_t *v)
 
 	v[0] = PICK(BPIPE_CFG_SIZE, BPIPE_CFG_SIZE, BPIPE_CFG_HIGH, BPIPE_CFG_LOW,
 		    BPIPE_CFG_HOLD, BPIPE_CFG_EPIPE, BPIPE_CFG_RATE, BPIPE_CFG_BURST,
-		    BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW, rnd(256), rnd(512));
+		    BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW, rnd(256),
+		    BPIPE_CFG_MODE, BPIPE_CFG_MODE, BPIPE_CFG_MODE | BPIPE_CFG_POLICY,
+		    BPIPE_CFG_POLICY, BPIPE_CFG_POLICY, BPIPE_CFG_ORDER, BPIPE_CFG_CREDIT,
+		    BPIPE_CFG_CREDIT, BPIPE_CFG_LIMIT(rnd(8)), BPIPE_CFG_LIMIT(7),
+		    BPIPE_CFG_LIMIT(0) * rnd(256), BPIPE_CFG_TIMEOUT,
+		    rnd(1 << 18), 1ULL << (8 + rnd(10)), 1ULL << rnd(64));
 	size = PICK(4096, 4096, 4097, 5000, 8192, 10007, 16384, 65536, 100000, level, level + 1,
 		    level - 1, 4095, BPIPE_SIZE_MAX + 1);
 	v[1] = size;
@@ -714,14 +785,71 @@ static void gen_config(uint64_t *v)
 		    rnd(v[2] % size + 1), rnd(v[2] % size + 1));
 	v[4] = PICK(0, RATE_ENDLESS, RATE_ENDLESS, BPIPE_RATE_MAX + 1);
 	v[5] = PICK(0, 1 << 30, BPIPE_BURST_MAX, BPIPE_BURST_MAX + 1);
-	v[6] = PICK(0, 0, 0, 0, 0, 0, 0, 1);
+	v[6] = PICK(0, 0, 1, 1, 1, 1, 1, 2);
 	v[7] = PICK(0, 0, 0, 1, 1, 2);
 	v[8] = PICK(0, 0, 0, 1, 1, 2);
-	v[9] = PICK(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+	v[9] = PICK(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2);
 	v[10] = !rnd(20);
+	v[11] = PICK(0, 1, 1, 2);
+	v[12] = PICK(0, 1, 2, 2, 3, 3, 3, 4);
+	v[13] = PICK(0, 0, 0, 1, 2, 3);
+	v[14] = PICK(0, 0, BPIPE_TIMEOUT_MAX, BPIPE_TIMEOUT_MAX + 1);
+	v[15] = PICK(0, 0, size, size / 2, size / 4, 4096, 4095, size + 1, 4096 + rnd(size),
+		     level, level + 1);
+	for (int i = 16; i <= 18; i++)
+		v[i] = PICK(0, RATE_ENDLESS, RATE_ENDLESS, BPIPE_RATE_MAX + 1);
+	v[19] = PICK(0, 1 << 30, BPIPE_BURST_MAX, BPIPE_BURST_MAX + 1);
 }
 
-/* reader FILE MASK THRESHOLD DELAY */
+/* writer FILE MASK CLASS POLICY TIMEOUT RATE BURST */
+static bool can_writer(const struct op *op)
+{
+	return is_open(op) && !polled(op->v[0]);
+}
+
+static bool do_writer(const struct op *op)
+{
+	struct bpipe_writer set = {
+		.mask = op->v[1], .class = op->v[2], .policy = op->v[3], .timeout = op->v[4],
+		.rate = op->v[5], .burst = op->v[6],
+	};
+	int gave[now.nr];
+
+	FOR_EACH_MODEL(m)
+		gave[m - now.at] = model_set_writer(m, op->v[0], &set);
+	return expect(gave, ioctl(files[op->v[0]], BPIPE_SET_WRITER, &set) ? -errno : 0,
+		      "SET_WRITER") && settle();
+}
+
+static void gen_writer(uint64_t *v)
+{
+	v[1] = PICK(1, 1, 1, 2, 2, 3, 4, 8, 24, 0, rnd(32), 32);
+	v[2] = PICK(0, 7, 7, 3, rnd(8), 8);
+	v[3] = PICK(0, 1, 2, 2, 3, 3, 4, 5);
+	v[4] = PICK(0, BPIPE_TIMEOUT_MAX, BPIPE_TIMEOUT_MAX + 1);
+	v[5] = PICK(0, 0, RATE_ENDLESS, RATE_ENDLESS, BPIPE_RATE_MAX + 1);
+	v[6] = PICK(0, 1 << 30, BPIPE_BURST_MAX, BPIPE_BURST_MAX + 1);
+}
+
+/* grant FILE AMOUNT */
+static bool do_grant(const struct op *op)
+{
+	struct bpipe_grant_credit grant = { .amount = op->v[1] };
+	int gave[now.nr];
+
+	FOR_EACH_MODEL(m)
+		gave[m - now.at] = model_grant(m, op->v[0], grant.amount);
+	return expect(gave, ioctl(files[op->v[0]], BPIPE_GRANT, &grant) ? -errno : 0, "GRANT") &&
+	       settle();
+}
+
+static void gen_grant(uint64_t *v)
+{
+	v[1] = PICK(1, 1, 2, 3, 100, 4096, 10000, any()->config.size, 0, BPIPE_CREDIT_MAX,
+		    1 + rnd(any()->config.size));
+}
+
+/* reader FILE MASK THRESHOLD DELAY FRAMED */
 static bool can_reader(const struct op *op)
 {
 	return is_open(op) && !polled(op->v[0]);
@@ -731,6 +859,7 @@ static bool do_reader(const struct op *op)
 {
 	struct bpipe_reader set = {
 		.mask = op->v[1], .threshold = op->v[2], .delay_us = op->v[3],
+		.framed = op->v[4],
 	};
 	int gave[now.nr];
 
@@ -744,10 +873,11 @@ static void gen_reader(uint64_t *v)
 {
 	uint64_t size = any()->config.size;
 
-	v[1] = PICK(1, 1, 1, 2, 3, 3, 0, 4);
+	v[1] = PICK(1, 1, 1, 2, 3, 3, 0, 4, 4, 4, 7, 8);
 	v[2] = PICK(1, 1, 2, 4096, size, size + 1, 0, 1 + rnd(size), any()->stats.level,
 		    any()->stats.level + 1);
 	v[3] = PICK(0, 0, 0, 1, 100, 1000, BPIPE_DELAY_MAX + 1);
+	v[4] = PICK(0, 1, 1, 1, 2);
 }
 
 /* events FILE */
@@ -787,12 +917,17 @@ static bool do_peaks(const struct op *op)
 }
 
 /* look FILE: whatever else there is to be seen */
-static bool window_agrees(const struct model *m, const struct bpipe_window *w)
+static bool window_agrees(const struct model *m, int file, const struct bpipe_window *w)
 {
-	if (w->window != model_window(m) || w->space != m->config.size - m->stats.level)
-		return fail("GET_WINDOW should give %" PRIu64 ", not %llu of %llu",
-			    model_window(m), w->window, w->space);
-	if (m->config.rate ? w->tokens > m->config.burst : ~w->tokens || w->wait_ns)
+	unsigned int class = m->file[file].class;
+
+	if (w->window != model_window(m, class) || w->space != model_space(m, class))
+		return fail("GET_WINDOW should give %" PRIu64 " of %" PRIu64 ", not %llu of %llu",
+			    model_window(m, class), model_space(m, class), w->window, w->space);
+	if (w->credit != (m->config.credit ? m->stats.credit : UINT64_MAX))
+		return fail("GET_WINDOW should give a credit of %llu, not %llu",
+			    m->stats.credit, w->credit);
+	if (m->config.rate ? w->tokens > m->config.burst : ~w->tokens)
 		return fail("GET_WINDOW: %llu tokens in %llu ns", w->tokens, w->wait_ns);
 	return true;
 }
@@ -824,6 +959,11 @@ static bool file_agrees(const struct model_file *f, const char *info)
 	       fdinfo_agrees(info, "\nwrites:\t", f->writer, f->writes) &&
 	       fdinfo_agrees(info, "\nagain:\t", f->writer, f->again) &&
 	       fdinfo_agrees(info, "\nblocked:\t", f->writer, f->blocked) &&
+	       fdinfo_agrees(info, "\nwritten_records:\t", f->writer, f->written_records) &&
+	       fdinfo_agrees(info, "\ndropped_bytes:\t", f->writer, f->dropped_bytes) &&
+	       fdinfo_agrees(info, "\ndropped_records:\t", f->writer, f->dropped_records) &&
+	       fdinfo_agrees(info, "\nclass:\t", f->writer, f->class) &&
+	       fdinfo_agrees(info, "\nread_records:\t", f->reader, f->read_records) &&
 	       fdinfo_agrees(info, "\nread_bytes:\t", f->reader, f->read_bytes) &&
 	       fdinfo_agrees(info, "\nreads:\t", f->reader, f->reads) &&
 	       fdinfo_agrees(info, "\nstarved:\t", f->reader, f->starved) &&
@@ -843,8 +983,9 @@ static bool do_look(const struct op *op)
 	if (ioctl(fd, BPIPE_GET_WINDOW, &window) || ioctl(fd, BPIPE_GET_CONFIG, &config) ||
 	    ioctl(fd, FIONREAD, &queued))
 		return fail("looking: %s", strerror(errno));
-	if ((uint64_t)queued != any()->stats.level)
-		return fail("FIONREAD should give %llu, not %d", any()->stats.level, queued);
+	if ((uint64_t)queued != model_readable(any()))
+		return fail("FIONREAD should give %" PRIu64 ", not %d", model_readable(any()),
+			    queued);
 	if (lseek(fd, 0, SEEK_CUR) != -1 || errno != ESPIPE)
 		return fail("lseek should give ESPIPE");
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
@@ -855,7 +996,8 @@ static bool do_look(const struct op *op)
 	fclose(file);
 
 	for (size_t i = 0; i < now.nr; i++)
-		if (window_agrees(&now.at[i], &window) && config_agrees(&now.at[i], &config) &&
+		if (window_agrees(&now.at[i], op->v[0], &window) &&
+		    config_agrees(&now.at[i], &config) &&
 		    file_agrees(&now.at[i].file[op->v[0]], info))
 			memmove(&now.at[kept++], &now.at[i], sizeof(now.at[0]));
 	now.nr = kept;
@@ -882,8 +1024,10 @@ static const struct {
 	{ "poll", 12, 3, FILE_ARG | WORKER_ARG, can_poll, do_poll, gen_poll },
 	{ "signal", 4, 2, WORKER_ARG, is_asleep, do_signal, NULL },
 	{ "kill", 2, 2, WORKER_ARG, is_asleep, do_kill, NULL },
-	{ "config", 15, 11, 0, NULL, do_config, gen_config },
-	{ "reader", 8, 4, FILE_ARG, can_reader, do_reader, gen_reader },
+	{ "config", 20, 20, 0, NULL, do_config, gen_config },
+	{ "reader", 8, 5, FILE_ARG, can_reader, do_reader, gen_reader },
+	{ "writer", 15, 7, FILE_ARG, can_writer, do_writer, gen_writer },
+	{ "grant", 10, 2, FILE_ARG, is_open, do_grant, gen_grant },
 	{ "events", 8, 1, FILE_ARG, is_open, do_events, NULL },
 	{ "peaks", 3, 2, 0, NULL, do_peaks, gen_flag },
 	{ "look", 15, 1, FILE_ARG, is_open, do_look, NULL },
@@ -958,15 +1102,29 @@ static void op_gen(struct op *op)
 
 /* Episodes. */
 
+/* One record of each class goes through: what was lost before it is told and forgotten. */
+static void forget_losses(void)
+{
+	struct bpipe_config config = { .mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD };
+	struct bpipe_writer writer = { .mask = BPIPE_WRITER_CLASS };
+	int fd = open(DEV, O_RDWR);
+	char byte;
+
+	if (fd < 0 || ioctl(ctl, BPIPE_SET_CONFIG, &config))
+		die("records");
+	for (; writer.class < BPIPE_CLASSES; writer.class++)
+		if (ioctl(fd, BPIPE_SET_WRITER, &writer) || write(fd, "", 1) != 1 ||
+		    read(fd, &byte, 1) != 1)
+			die("a record");
+	close(fd);
+}
+
 /* Nobody has it open but we, it is empty, and as it was set up. */
 static bool begin(void)
 {
 	static char waste[LENGTH_MAX];
-	struct bpipe_config config = {
-		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_RATE |
-			BPIPE_CFG_BURST | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE,
-		.size = 16384, .high = 12288, .low = 4096,
-	};
+	struct bpipe_config config = { .size = 16384, .high = 12288, .low = 4096 };
+	struct bpipe_config last_config;
 	struct bpipe_stats stats;
 	struct model m;
 	int fd, p;
@@ -992,6 +1150,12 @@ static bool begin(void)
 	while (read(fd, waste, sizeof(waste)) > 0)
 		;
 	close(fd);
+	if (ioctl(ctl, BPIPE_GET_CONFIG, &last_config))
+		die("GET_CONFIG");
+	config.mask = last_config.mask;
+	if (ioctl(ctl, BPIPE_SET_CONFIG, &config))
+		die("a clean channel");
+	forget_losses();
 	if (ioctl(ctl, BPIPE_SET_CONFIG, &config) || ioctl(ctl, BPIPE_RESET_PEAKS) ||
 	    ioctl(ctl, BPIPE_GET_CONFIG, &config) || ioctl(ctl, BPIPE_GET_STATS, &stats))
 		die("a clean channel");

@@ -9,6 +9,7 @@
 #include "model.h"
 
 #define MODELS_MAX	5000
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 unsigned char model_byte(uint32_t id, uint32_t at)
 {
@@ -20,14 +21,42 @@ uint64_t model_sum(uint64_t sum, unsigned char byte)
 	return sum * 31 + byte + 1;
 }
 
-static bool shut(const struct model *m)
-{
-	return m->stats.state == BPIPE_STATE_PRESSURED || m->refused;
-}
-
 static uint64_t level(const struct model *m)
 {
 	return m->stats.level;
+}
+
+static bool records(const struct model *m)
+{
+	return m->config.mode == BPIPE_MODE_RECORD;
+}
+
+static uint64_t overhead(const struct model *m)
+{
+	return records(m) ? BPIPE_RECORD_OVERHEAD : 0;
+}
+
+/* A class's marks lie where they do in the whole, in proportion to its limit. */
+static uint64_t low_of(const struct model *m, unsigned int class)
+{
+	return m->config.low * m->config.limit[class] / m->config.size;
+}
+
+static uint64_t high_of(const struct model *m, unsigned int class)
+{
+	uint64_t high = m->config.high * m->config.limit[class] / m->config.size;
+
+	return high > low_of(m, class) ? high : low_of(m, class) + 1;
+}
+
+static bool is_shut(const struct model *m, unsigned int class)
+{
+	return m->shut >> class & 1;
+}
+
+static bool pressured(const struct model *m)
+{
+	return m->stats.state == BPIPE_STATE_PRESSURED;
 }
 
 static struct model_proc *first(struct model *m, enum call call)
@@ -41,21 +70,46 @@ static bool at_end(const struct model *m, const struct model_file *f)
 	return !m->stats.writers && !m->config.hold && f->seen;
 }
 
-/* The queue of bytes. */
+/* The queue of bytes, or of records in the order of writing. */
 
-static void put(struct model *m, uint32_t id, uint32_t from, uint32_t len)
+static void put(struct model *m, uint32_t id, uint32_t from, uint32_t len, unsigned int class)
 {
-	m->queue[m->nr_pieces++] = (struct piece) { id, from, len };
-	m->stats.level += len;
-	m->stats.written_bytes += len;
+	struct piece *p = &m->queue[m->nr_pieces++];
+
+	*p = (struct piece) { .id = id, .from = from, .len = len };
+	if (records(m)) {
+		p->class = class;
+		p->seq = m->seq++;
+		p->lost = m->lost_before[class];
+		m->lost_before[class] = 0;
+	}
+	m->stats.level += len + overhead(m);
+	m->stats.classes[p->class].written_bytes += len;
+	m->stats.classes[p->class].written_records += records(m);
 }
 
-static uint64_t take(struct model *m, uint32_t len, uint64_t sum)
+static void drop(struct model *m, uint32_t len, unsigned int class, enum bpipe_drop reason)
+{
+	struct bpipe_class_stats *stats = &m->stats.classes[class];
+
+	stats->dropped_bytes[reason] += len;
+	stats->dropped_records[reason] += records(m);
+}
+
+static void queue_cut(struct model *m, struct piece *p, struct piece *end)
+{
+	m->nr_pieces -= end - p;
+	memmove(p, end, (m->queue + m->nr_pieces - p) * sizeof(*p));
+	/* Models are compared byte by byte. */
+	memset(m->queue + m->nr_pieces, 0, (end - p) * sizeof(*p));
+}
+
+static uint64_t take_stream(struct model *m, uint32_t len, uint64_t sum)
 {
 	struct piece *p = m->queue;
 
 	m->stats.level -= len;
-	m->stats.read_bytes += len;
+	m->stats.classes[0].read_bytes += len;
 	for (; len--; p->from++, p->len--) {
 		if (!p->len)
 			p++;
@@ -63,14 +117,78 @@ static uint64_t take(struct model *m, uint32_t len, uint64_t sum)
 	}
 	if (!p->len)
 		p++;
-	m->nr_pieces -= p - m->queue;
-	memmove(m->queue, p, m->nr_pieces * sizeof(*p));
-	/* Models are compared byte by byte. */
-	memset(m->queue + m->nr_pieces, 0, (MODEL_PIECES - m->nr_pieces) * sizeof(*p));
+	queue_cut(m, m->queue, p);
 	return sum;
 }
 
+/* The record that is read next, or NULL. */
+static struct piece *next_record(const struct model *m)
+{
+	const struct piece *p, *next = m->queue;
+
+	if (!m->nr_pieces)
+		return NULL;
+	for (p = m->queue; p < m->queue + m->nr_pieces; p++)
+		if (m->config.order == BPIPE_ORDER_PRIORITY && p->class < next->class)
+			next = p;
+	return (struct piece *)next;
+}
+
+static uint64_t take_record(struct model *m, struct piece *p, bool framed, uint64_t sum)
+{
+	const struct bpipe_frame frame = {
+		.seq = p->seq,
+		.lost = p->lost + m->lost[p->class],
+		.len = p->len,
+		.class = p->class,
+	};
+
+	for (size_t i = 0; framed && i < sizeof(frame); i++)
+		sum = model_sum(sum, ((const unsigned char *)&frame)[i]);
+	for (uint32_t i = 0; i < p->len; i++)
+		sum = model_sum(sum, model_byte(p->id, i));
+	m->lost[p->class] = 0;
+	m->stats.level -= p->len + BPIPE_RECORD_OVERHEAD;
+	m->stats.classes[p->class].read_bytes += p->len;
+	m->stats.classes[p->class].read_records++;
+	queue_cut(m, p, p + 1);
+	return sum;
+}
+
+/* What could make room for a record of that class. */
+static uint64_t evictable(const struct model *m, unsigned int class)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < m->nr_pieces; i++)
+		if (m->queue[i].class >= class)
+			sum += m->queue[i].len + BPIPE_RECORD_OVERHEAD;
+	return sum;
+}
+
+/* The oldest record of the least important class goes. */
+static void evict(struct model *m)
+{
+	struct piece *p, *worst = m->queue;
+
+	for (p = m->queue; p < m->queue + m->nr_pieces; p++)
+		if (p->class > worst->class)
+			worst = p;
+	m->lost[worst->class] += worst->lost + 1;
+	m->stats.level -= worst->len + BPIPE_RECORD_OVERHEAD;
+	drop(m, worst->len, worst->class, BPIPE_DROP_EVICTED);
+	queue_cut(m, worst, worst + 1);
+}
+
 /* Who waits, and who is woken. */
+
+static void wake(struct model *m, struct model_proc *p)
+{
+	if (p->woken)
+		return;
+	p->woken = true;
+	*(p->call == READ ? &m->stats.wakeups_read : &m->stats.wakeups_write) += 1;
+}
 
 static void queue_remove(struct model *m, struct model_proc *p)
 {
@@ -83,25 +201,36 @@ static void queue_remove(struct model *m, struct model_proc *p)
 	w[m->nr_waiting[p->call]] = 0;
 }
 
-/* A writer that got something in the meantime goes to the end. */
+/* Behind those of its class, and before those of the next. */
+static void queue_insert(struct model *m, struct model_proc *p)
+{
+	uint8_t *w = m->waiting[p->call], i = m->nr_waiting[p->call]++;
+
+	for (; i && m->proc[w[i - 1]].class > p->class; i--)
+		w[i] = w[i - 1];
+	w[i] = p - m->proc;
+}
+
+/*
+ * A writer that got something in the meantime goes to the end. If another one is the
+ * first then, it may be its turn.
+ */
 static void queue_add(struct model *m, struct model_proc *p)
 {
-	if (p->queued && p->progress)
+	struct model_proc *before = first(m, WRITE), *now;
+	bool moves = p->queued && p->progress;
+
+	if (moves)
 		queue_remove(m, p);
-	if (!p->queued || p->progress)
-		m->waiting[p->call][m->nr_waiting[p->call]++] = p - m->proc;
+	if (!p->queued || moves)
+		queue_insert(m, p);
 	p->queued = true;
 	p->progress = false;
 	p->woken = false;
 	p->where = ASLEEP;
-}
-
-static void wake(struct model *m, struct model_proc *p)
-{
-	if (p->woken)
-		return;
-	p->woken = true;
-	*(p->call == READ ? &m->stats.wakeups_read : &m->stats.wakeups_write) += 1;
+	now = first(m, WRITE);
+	if (before && now && now != before && now != p && !is_shut(m, now->class))
+		wake(m, now);
 }
 
 static void wake_all(struct model *m, enum call call)
@@ -116,7 +245,7 @@ static void wake_all(struct model *m, enum call call)
  */
 static struct model_proc *next_reader(struct model *m, bool due)
 {
-	bool now = shut(m) || !m->stats.writers;
+	bool now = m->shut || !m->stats.writers;
 
 	for (int i = 0; level(m) && i < m->nr_waiting[READ]; i++) {
 		struct model_proc *p = &m->proc[m->waiting[READ][i]];
@@ -146,17 +275,31 @@ static void settle(struct model *m, bool due)
 {
 	struct model_proc *writer = first(m, WRITE);
 
-	if (level(m) >= m->config.high && m->stats.state == BPIPE_STATE_NORMAL) {
+	if (level(m) >= m->config.high && !pressured(m)) {
 		m->stats.state = BPIPE_STATE_PRESSURED;
 		m->stats.high_events++;
 	} else if (level(m) <= m->config.low) {
-		m->stats.low_events += m->stats.state == BPIPE_STATE_PRESSURED;
+		m->stats.low_events += pressured(m);
 		m->stats.state = BPIPE_STATE_NORMAL;
-		m->refused = false;
 	}
-	if (writer && !shut(m))
+	for (unsigned int c = 0; c < BPIPE_CLASSES; c++) {
+		if (level(m) >= high_of(m, c))
+			m->shut |= 1 << c;
+		else if (level(m) <= low_of(m, c))
+			m->shut &= ~(1 << c);
+	}
+	if (writer && !is_shut(m, writer->class))
 		wake(m, writer);
 	wake_reader(m, due);
+}
+
+/* Is a class's gate shut at or below its low mark, by a write that was refused there? */
+static bool refused_low(const struct model *m)
+{
+	for (unsigned int c = 0; c < BPIPE_CLASSES; c++)
+		if (is_shut(m, c) && level(m) <= low_of(m, c))
+			return true;
+	return false;
 }
 
 /* Calls that end at once. */
@@ -167,7 +310,8 @@ void model_init(struct model *m, const struct bpipe_config *config,
 	memset(m, 0, sizeof(*m));
 	m->config = *config;
 	m->stats = *stats;
-	m->burst_follows = true;
+	m->seq = stats->written_records;
+	m->follows = config->mask;
 }
 
 void model_open(struct model *m, int file, bool reader, bool writer, bool nonblock)
@@ -181,6 +325,7 @@ void model_open(struct model *m, int file, bool reader, bool writer, bool nonblo
 	f->nonblock = nonblock;
 	f->threshold = 1;
 	f->listens = !reader && !writer;
+	f->policy = BPIPE_POLICY_CHANNEL;
 	f->high_seen = m->stats.high_events;
 	f->low_seen = m->stats.low_events;
 	m->stats.readers += reader;
@@ -194,6 +339,8 @@ static void release(struct model *m, struct model_file *f)
 {
 	m->stats.readers -= f->reader;
 	m->stats.writers -= f->writer;
+	if (f->reader && !m->stats.readers)
+		m->stats.credit = 0;
 	if (f->reader && !m->stats.readers && m->config.epipe)
 		wake_all(m, WRITE);
 	if (f->writer && !m->stats.writers)
@@ -209,61 +356,207 @@ void model_close(struct model *m, int file)
 		release(m, &m->file[file]);
 }
 
-static uint64_t default_burst(uint64_t rate)
+static uint64_t default_burst(uint64_t rate, uint64_t least)
 {
 	uint64_t burst = rate / 10;
 
-	return burst < 8192 ? 8192 : burst > BPIPE_BURST_MAX ? BPIPE_BURST_MAX : burst;
+	return burst < least ? least : burst > BPIPE_BURST_MAX ? BPIPE_BURST_MAX : burst;
+}
+
+/* A rate and its burst, which may follow it; whether they are in range. */
+static bool set_rate(struct model *m, uint64_t mask, uint64_t rate_bit, uint64_t rate,
+		     uint64_t burst_bit, uint64_t burst, uint64_t least,
+		     __u64 *to_rate, __u64 *to_burst)
+{
+	if (mask & rate_bit)
+		*to_rate = rate;
+	if (mask & burst_bit) {
+		*to_burst = burst;
+		m->follows = burst ? m->follows & ~burst_bit : m->follows | burst_bit;
+	}
+	if (m->follows & burst_bit)
+		*to_burst = default_burst(*to_rate, least);
+	return *to_rate <= BPIPE_RATE_MAX && *to_burst <= BPIPE_BURST_MAX;
+}
+
+static bool set_rates(struct model *m, const struct bpipe_config *set)
+{
+	struct bpipe_config *c = &m->config;
+
+	return set_rate(m, set->mask, BPIPE_CFG_RATE, set->rate, BPIPE_CFG_BURST, set->burst,
+			8192, &c->rate, &c->burst) &&
+	       set_rate(m, set->mask, BPIPE_CFG_RATE_RECORDS, set->rate_records,
+			BPIPE_CFG_BURST_RECORDS, set->burst_records,
+			1, &c->rate_records, &c->burst_records) &&
+	       set_rate(m, set->mask, BPIPE_CFG_READ_RATE, set->read_rate,
+			BPIPE_CFG_READ_BURST, set->read_burst,
+			8192, &c->read_rate, &c->read_burst) &&
+	       set_rate(m, set->mask, BPIPE_CFG_READ_RATE_RECORDS, set->read_rate_records,
+			BPIPE_CFG_READ_BURST_RECORDS, set->read_burst_records,
+			1, &c->read_rate_records, &c->read_burst_records);
+}
+
+/* Marks and limits keep their proportion, rounded down; whether they are in range. */
+static bool set_levels(struct model *m, const struct bpipe_config *set)
+{
+	struct bpipe_config *c = &m->config;
+	uint64_t old = c->size;
+	bool good;
+
+	if (set->mask & BPIPE_CFG_SIZE) {
+		if (set->size < BPIPE_SIZE_MIN || set->size > BPIPE_SIZE_MAX)
+			return false;
+		c->low = c->low * set->size / old;
+		c->high = c->high * set->size / old;
+		if (c->high <= c->low)
+			c->high = c->low + 1;
+		c->size = set->size;
+	}
+	if (set->mask & BPIPE_CFG_HIGH)
+		c->high = set->high;
+	if (set->mask & BPIPE_CFG_LOW)
+		c->low = set->low;
+	good = c->low < c->high && c->high <= c->size;
+	for (unsigned int i = 0; i < BPIPE_CLASSES; i++) {
+		if (set->mask & BPIPE_CFG_SIZE) {
+			c->limit[i] = c->limit[i] * c->size / old;
+			if (c->limit[i] < BPIPE_SIZE_MIN)
+				c->limit[i] = BPIPE_SIZE_MIN;
+		}
+		if (set->mask & BPIPE_CFG_LIMIT(i)) {
+			c->limit[i] = set->limit[i];
+			m->follows = set->limit[i] ? m->follows & ~BPIPE_CFG_LIMIT(i) :
+						     m->follows | BPIPE_CFG_LIMIT(i);
+		}
+		if (m->follows & BPIPE_CFG_LIMIT(i))
+			c->limit[i] = c->size;
+		good &= c->limit[i] >= BPIPE_SIZE_MIN && c->limit[i] <= c->size;
+	}
+	return good;
+}
+
+static int set_choices(struct model *m, const struct bpipe_config *set)
+{
+	struct bpipe_config *c = &m->config;
+
+	if ((set->mask & BPIPE_CFG_MODE && set->mode > BPIPE_MODE_RECORD) ||
+	    (set->mask & BPIPE_CFG_ORDER && set->order > BPIPE_ORDER_PRIORITY) ||
+	    (set->mask & BPIPE_CFG_POLICY && set->policy > BPIPE_POLICY_DROP_OLDEST) ||
+	    (set->mask & BPIPE_CFG_CREDIT && set->credit > BPIPE_CREDIT_RECORDS))
+		return -EOPNOTSUPP;
+	if (set->pad || set->pad2 || (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
+	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1) ||
+	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX))
+		return -EINVAL;
+	if (set->mask & BPIPE_CFG_MODE)
+		c->mode = set->mode;
+	if (set->mask & BPIPE_CFG_ORDER)
+		c->order = set->order;
+	if (set->mask & BPIPE_CFG_POLICY)
+		c->policy = set->policy;
+	if (set->mask & BPIPE_CFG_CREDIT)
+		c->credit = set->credit;
+	if (set->mask & BPIPE_CFG_TIMEOUT)
+		c->timeout = set->timeout;
+	if (set->mask & BPIPE_CFG_HOLD)
+		c->hold = set->hold;
+	if (set->mask & BPIPE_CFG_EPIPE)
+		c->epipe = set->epipe;
+	return 0;
+}
+
+/* Is there an open file with a setting that a stream does not have? */
+static bool files_for_records(const struct model *m)
+{
+	for (int i = 0; i < MODEL_FILES; i++)
+		if (m->file[i].framed || m->file[i].policy == BPIPE_POLICY_DROP_OLDEST)
+			return true;
+	return false;
+}
+
+/* Makes of @m what was asked for, or says why not. */
+static int configure(struct model *m, const struct bpipe_config *set)
+{
+	const struct bpipe_config old = m->config, *c = &m->config;
+	int error;
+
+	if (set->mask & ~old.mask)
+		return -EOPNOTSUPP;
+	error = set_choices(m, set);
+	if (error)
+		return error;
+	if (!set_rates(m, set) || !set_levels(m, set))
+		return -EINVAL;
+	if (!records(m) && (c->order || c->policy == BPIPE_POLICY_DROP_OLDEST ||
+			    c->credit == BPIPE_CREDIT_RECORDS || c->rate_records ||
+			    c->read_rate_records))
+		return -EOPNOTSUPP;
+	if (level(m) > c->size)
+		return -EBUSY;
+	if (c->mode != old.mode && (level(m) || m->nr_waiting[WRITE] ||
+				    (!records(m) && files_for_records(m))))
+		return -EBUSY;
+	if (c->credit != old.credit)
+		m->stats.credit = 0;
+	return 0;
 }
 
 int model_set_config(struct model *m, const struct bpipe_config *set, bool may)
 {
-	struct bpipe_config c = m->config;
-	bool follows = m->burst_follows;
+	struct model new = *m;
+	int error = may ? configure(&new, set) : -EPERM;
 
-	if (!may)
-		return -EPERM;
-	if (set->mask & ~m->config.mask || (set->mask & BPIPE_CFG_MODE && set->mode))
-		return -EOPNOTSUPP;
-	if (set->pad)
-		return -EINVAL;
-	if (set->mask & BPIPE_CFG_SIZE) {
-		if (set->size < BPIPE_SIZE_MIN || set->size > BPIPE_SIZE_MAX)
-			return -EINVAL;
-		/* In proportion, rounded down; high stays above low. */
-		c.low = c.low * set->size / c.size;
-		c.high = c.high * set->size / c.size;
-		if (c.high <= c.low)
-			c.high = c.low + 1;
-		c.size = set->size;
-	}
-	if (set->mask & BPIPE_CFG_HIGH)
-		c.high = set->high;
-	if (set->mask & BPIPE_CFG_LOW)
-		c.low = set->low;
-	if (set->mask & BPIPE_CFG_RATE)
-		c.rate = set->rate;
-	if (set->mask & BPIPE_CFG_BURST) {
-		c.burst = set->burst;
-		follows = !set->burst;
-	}
-	if (follows)
-		c.burst = default_burst(c.rate);
-	if (set->mask & BPIPE_CFG_HOLD)
-		c.hold = set->hold;
-	if (set->mask & BPIPE_CFG_EPIPE)
-		c.epipe = set->epipe;
-	if (c.low >= c.high || c.high > c.size || c.rate > BPIPE_RATE_MAX ||
-	    c.burst > BPIPE_BURST_MAX || c.hold > 1 || c.epipe > 1)
-		return -EINVAL;
-	if (level(m) > c.size)
-		return -EBUSY;
-
-	m->config = c;
-	m->burst_follows = follows;
+	if (error)
+		return error;
+	*m = new;
 	settle(m, false);
 	wake_all(m, WRITE);
 	wake_all(m, READ);
+	return 0;
+}
+
+int model_set_writer(struct model *m, int file, const struct bpipe_writer *set)
+{
+	struct model_file *f = &m->file[file];
+
+	if (!f->writer)
+		return -EBADF;
+	if (set->mask & ~(BPIPE_WRITER_CLASS | BPIPE_WRITER_POLICY | BPIPE_WRITER_TIMEOUT |
+			  BPIPE_WRITER_RATE | BPIPE_WRITER_BURST) ||
+	    (set->mask & BPIPE_WRITER_POLICY && set->policy > BPIPE_POLICY_CHANNEL))
+		return -EOPNOTSUPP;
+	if ((set->mask & BPIPE_WRITER_CLASS && set->class >= BPIPE_CLASSES) ||
+	    (set->mask & BPIPE_WRITER_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX) ||
+	    (set->mask & BPIPE_WRITER_RATE && set->rate > BPIPE_RATE_MAX) ||
+	    (set->mask & BPIPE_WRITER_BURST && set->burst > BPIPE_BURST_MAX))
+		return -EINVAL;
+	if (set->mask & BPIPE_WRITER_POLICY && set->policy == BPIPE_POLICY_DROP_OLDEST &&
+	    !records(m))
+		return -EOPNOTSUPP;
+	if (set->mask & BPIPE_WRITER_CLASS)
+		f->class = set->class;
+	if (set->mask & BPIPE_WRITER_POLICY)
+		f->policy = set->policy;
+	for (int i = 0; i < m->nr_waiting[WRITE]; i++)
+		if (m->proc[m->waiting[WRITE][i]].file == file)
+			wake(m, &m->proc[m->waiting[WRITE][i]]);
+	settle(m, false);
+	return 0;
+}
+
+int model_grant(struct model *m, int file, uint64_t amount)
+{
+	struct model_proc *writer = first(m, WRITE);
+
+	if (!m->file[file].reader)
+		return -EBADF;
+	if (!m->config.credit)
+		return -EOPNOTSUPP;
+	if (!amount || amount > BPIPE_CREDIT_MAX - m->stats.credit)
+		return -EINVAL;
+	m->stats.credit += amount;
+	if (writer && !is_shut(m, writer->class))
+		wake(m, writer);
 	return 0;
 }
 
@@ -273,13 +566,19 @@ int model_set_reader(struct model *m, int file, const struct bpipe_reader *set)
 
 	if (!f->reader)
 		return -EBADF;
-	if (set->mask & ~(BPIPE_READER_THRESHOLD | BPIPE_READER_DELAY))
+	if (set->mask & ~(BPIPE_READER_THRESHOLD | BPIPE_READER_DELAY | BPIPE_READER_FRAMED))
 		return -EOPNOTSUPP;
 	if (set->mask & BPIPE_READER_THRESHOLD &&
 	    (!set->threshold || set->threshold > m->config.size))
 		return -EINVAL;
 	if (set->mask & BPIPE_READER_DELAY && set->delay_us > BPIPE_DELAY_MAX)
 		return -EINVAL;
+	if (set->mask & BPIPE_READER_FRAMED && set->framed > 1)
+		return -EINVAL;
+	if (set->mask & BPIPE_READER_FRAMED && set->framed && !records(m))
+		return -EOPNOTSUPP;
+	if (set->mask & BPIPE_READER_FRAMED)
+		f->framed = set->framed;
 	if (set->mask & BPIPE_READER_THRESHOLD)
 		f->threshold = set->threshold;
 	if (set->mask & BPIPE_READER_DELAY)
@@ -342,6 +641,7 @@ void model_begin(struct model *m, int proc, enum call call, int file, uint32_t l
 	p->nonblock = f->nonblock || nowait;
 	p->nowait = nowait;
 	p->id = id;
+	p->framed = call == READ && f->framed;
 	f->calls++;
 	if (call == READ ? !f->reader : !f->writer)
 		end(p, -EBADF);
@@ -369,47 +669,119 @@ void model_interrupt(struct model *m, int proc, bool kill)
 	end(p, -EINTR);
 }
 
-enum verdict {
-	GO, NO_ROOM, NOT_ITS_TURN,
+/* What stands in the way of a write. */
+enum lack {
+	NOTHING, NOT_ITS_TURN, NO_ROOM, NO_CREDIT,
 };
 
-/* May the writer go on, and how many bytes may it put in? */
-static enum verdict ask(struct model *m, struct model_proc *p, uint32_t *bytes)
+/*
+ * May the writer go on, with @freed bytes more of room, and how many bytes may it put
+ * in?
+ */
+static enum lack ask(struct model *m, struct model_proc *p, uint64_t freed, uint32_t *bytes)
 {
 	struct model_proc *before = first(m, WRITE);
-	uint64_t room = m->config.size - level(m);
+	uint64_t limit = m->config.limit[p->class] + freed;
+	uint64_t room = level(m) < limit ? limit - level(m) : 0;
+	uint64_t credit = m->stats.credit;
+	bool waits = !p->nonblock && p->policy == BPIPE_POLICY_BLOCK;
 	uint32_t left = p->len - p->moved;
+	bool whole = p->record || p->len <= PIPE_BUF;
 
-	/* Nobody overtakes; but one who cannot wait may have what is left over. */
-	if (before && before != p) {
-		if (!p->nonblock || shut(m))
+	/* Nobody overtakes; but one who does not wait may have what is left over. */
+	if (before && before != p && before->class <= p->class) {
+		if (waits || is_shut(m, p->class))
 			return NOT_ITS_TURN;
 		room -= room < before->kept ? room : before->kept;
+		credit -= credit < before->kept_credit ? credit : before->kept_credit;
 	}
-	if (room < (p->len <= PIPE_BUF ? left : 1))
+	if (room < (whole ? left + overhead(m) : 1))
 		return NO_ROOM;
 	*bytes = left < room ? left : room;
-	return GO;
+	if (m->config.credit == BPIPE_CREDIT_RECORDS && !credit)
+		return NO_CREDIT;
+	if (m->config.credit == BPIPE_CREDIT_BYTES) {
+		if (credit < (whole ? left : 1))
+			return NO_CREDIT;
+		*bytes = *bytes < credit ? *bytes : credit;
+	}
+	return NOTHING;
+}
+
+/* How much has to be evicted for it to go, if it can be: by trying. */
+static uint64_t to_evict(struct model *m, struct model_proc *p)
+{
+	struct model_proc *before = first(m, WRITE);
+	uint64_t kept = before && before != p && before->class <= p->class ? before->kept : 0;
+	uint64_t need = level(m) + kept + p->len + overhead(m);
+	uint32_t bytes;
+
+	if (p->policy != BPIPE_POLICY_DROP_OLDEST || ask(m, p, 0, &bytes) != NO_ROOM)
+		return 0;
+	need -= m->config.limit[p->class];
+	return need <= evictable(m, p->class) && ask(m, p, need, &bytes) == NOTHING ? need : 0;
+}
+
+static void taken(struct model *m, struct model_proc *p, uint32_t bytes)
+{
+	struct model_file *f = &m->file[p->file];
+
+	m->stats.writes += !p->moved;
+	f->writes += !p->moved;
+	f->written_bytes += bytes;
+	f->written_records += p->record;
+	p->moved += bytes;
+	p->progress = true;
+}
+
+static void write_drop(struct model *m, struct model_proc *p)
+{
+	struct model_file *f = &m->file[p->file];
+	struct model_proc *before = first(m, WRITE);
+	uint64_t kept = before && before != p && before->class <= p->class ? before->kept : 0;
+	uint32_t left = p->len - p->moved;
+	bool shed = p->lack == NO_ROOM &&
+		    level(m) + kept + left + overhead(m) <= m->config.size;
+
+	m->stats.classes[p->class].written_bytes += left;
+	m->stats.classes[p->class].written_records += p->record;
+	drop(m, left, p->class, shed ? BPIPE_DROP_SHED : BPIPE_DROP_FULL);
+	m->lost_before[p->class] += p->record;
+	m->seq += p->record;
+	f->dropped_bytes += left;
+	f->dropped_records += p->record;
+	taken(m, p, left);
+	p->where = MOVED;
 }
 
 static void write_wait(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
 	uint32_t left = p->len - p->moved, bytes;
-	enum verdict verdict = ask(m, p, &bytes);
 
 	p->where = TRY;
 	if (m->config.epipe && !m->stats.readers)
 		return;
-	if (verdict != NOT_ITS_TURN) {
-		m->refused = true;
-		wake_reader(m, false);
+	/* Its gate being shut, it may turn out that others were before it. */
+	for (int refused = 0; refused < 2; refused++) {
+		if (p->lack == NO_ROOM) {
+			refused = 1;
+			m->shut |= 1 << p->class;
+			wake_reader(m, false);
+		}
+		p->lack = ask(m, p, 0, &bytes);
+		if (p->lack != NO_ROOM)
+			break;
 	}
-	if (verdict == GO) {
+	if (p->lack == NOTHING || to_evict(m, p)) {
 		settle(m, false);
 		return;
 	}
-	if (p->nonblock) {
+	if (p->policy == BPIPE_POLICY_DROP_NEWEST || p->policy == BPIPE_POLICY_DROP_OLDEST) {
+		write_drop(m, p);
+		return;
+	}
+	if (p->nonblock || p->policy == BPIPE_POLICY_ERROR) {
 		m->stats.again += !p->moved;
 		f->again += !p->moved;
 		end(p, -EAGAIN);
@@ -418,14 +790,16 @@ static void write_wait(struct model *m, struct model_proc *p)
 	m->stats.blocked++;
 	f->blocked++;
 	/* One that can be split is worth waking for PIPE_BUF bytes. */
-	p->kept = left < PIPE_BUF ? left : PIPE_BUF;
+	p->kept = p->record ? left + overhead(m) : left < PIPE_BUF ? left : PIPE_BUF;
+	p->kept_credit = m->config.credit == BPIPE_CREDIT_BYTES &&
+			 (p->record || p->len <= PIPE_BUF) ? left : 1;
 	queue_add(m, p);
 }
 
 static void write_try(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
-	enum verdict verdict;
+	uint64_t much, level_then;
 	uint32_t bytes;
 
 	if (m->config.epipe && !m->stats.readers) {
@@ -433,25 +807,68 @@ static void write_try(struct model *m, struct model_proc *p)
 		end(p, -EPIPE);
 		return;
 	}
-	verdict = ask(m, p, &bytes);
-	if (verdict != GO) {
+	if (!p->begun) {
+		p->begun = true;
+		p->record = records(m);
+		p->class = f->class;
+		p->policy = f->policy == BPIPE_POLICY_CHANNEL ? m->config.policy : f->policy;
+	}
+	if (p->record && p->len + BPIPE_RECORD_OVERHEAD > m->config.limit[p->class]) {
+		end(p, -EMSGSIZE);
+		return;
+	}
+	much = to_evict(m, p);
+	if (much) {
+		for (level_then = level(m); level_then - level(m) < much;)
+			evict(m);
+		settle(m, false);
+	}
+	p->lack = ask(m, p, 0, &bytes);
+	if (p->lack != NOTHING) {
 		p->where = WAIT;
-		if (verdict == NOT_ITS_TURN)
+		if (p->lack != NO_ROOM)
 			write_wait(m, p);
 		return;
 	}
-	put(m, p->id, p->moved, bytes);
-	m->stats.writes += !p->moved;
-	f->writes += !p->moved;
-	f->written_bytes += bytes;
-	p->moved += bytes;
-	p->progress = true;
+	put(m, p->id, p->moved, bytes, p->class);
+	if (m->config.credit)
+		m->stats.credit -= m->config.credit == BPIPE_CREDIT_BYTES ? bytes : 1;
+	taken(m, p, bytes);
 	p->where = PUT;
+}
+
+static void given(struct model *m, struct model_proc *p, uint32_t bytes, bool record)
+{
+	struct model_file *f = &m->file[p->file];
+
+	m->stats.reads += !p->moved;
+	f->reads += !p->moved;
+	f->read_bytes += bytes;
+	f->read_records += record;
+	f->seen = true;
+	p->where = MOVED;
+}
+
+static void read_record(struct model *m, struct model_proc *p)
+{
+	struct piece *next = next_record(m);
+	uint32_t len = next->len, need = len + (p->framed ? sizeof(struct bpipe_frame) : 0);
+
+	if (p->moved && !p->framed) {
+		end(p, 0);
+		return;
+	}
+	if (need > p->len - p->moved) {
+		end(p, -EMSGSIZE);
+		return;
+	}
+	p->sum = take_record(m, next, p->framed, p->sum);
+	given(m, p, len, true);
+	p->moved += need;
 }
 
 static void read_try(struct model *m, struct model_proc *p)
 {
-	struct model_file *f = &m->file[p->file];
 	uint32_t bytes = p->len - p->moved;
 
 	if (!level(m)) {
@@ -460,15 +877,15 @@ static void read_try(struct model *m, struct model_proc *p)
 			end(p, 0);
 		return;
 	}
+	if (records(m)) {
+		read_record(m, p);
+		return;
+	}
 	if (bytes > level(m))
 		bytes = level(m);
-	p->sum = take(m, bytes, p->sum);
-	m->stats.reads += !p->moved;
-	f->reads += !p->moved;
-	f->read_bytes += bytes;
-	f->seen = true;
+	p->sum = take_stream(m, bytes, p->sum);
+	given(m, p, bytes, false);
 	p->moved += bytes;
-	p->where = MOVED;
 }
 
 static void read_wait(struct model *m, struct model_proc *p)
@@ -491,6 +908,14 @@ static void read_wait(struct model *m, struct model_proc *p)
 	queue_add(m, p);
 	/* What came at the last moment needs nobody to wake it. */
 	p->woken = level(m);
+}
+
+/* Does the first writer wait for something that no mark says is there? */
+static bool needs_credit(struct model *m)
+{
+	struct model_proc *writer = first(m, WRITE);
+
+	return writer && !writer->woken && !is_shut(m, writer->class);
 }
 
 /*
@@ -519,11 +944,11 @@ static bool step(struct model *m, struct model_proc *p, bool way)
 		p->where = p->moved == p->len ? LEAVE : p->call == READ ? MORE : TRY;
 		p->result = p->moved;
 		if (p->call == READ) {
-			if (shut(m) && level(m) <= m->config.low)
+			if (refused_low(m) || (pressured(m) && level(m) <= m->config.low))
 				settle(m, false);
 			break;
 		}
-		if (m->refused && level(m) <= m->config.low) {
+		if (refused_low(m) || needs_credit(m)) {
 			if (way)
 				settle(m, false);
 			return true;
@@ -589,7 +1014,7 @@ static bool ring(struct model *m)
 {
 	bool waited_for = next_reader(m, true);
 
-	if (waited_for || (shut(m) && level(m) <= m->config.low)) {
+	if (waited_for || refused_low(m) || needs_credit(m)) {
 		m->timer = false;
 		settle(m, true);
 	}
@@ -733,6 +1158,17 @@ bool model_explore(struct models *set)
 
 /* What can be seen. */
 
+/* Credit that a writer of that class may use; as much as may be, without credit. */
+static uint64_t credit_for(const struct model *m, unsigned int class)
+{
+	const struct model_proc *writer = first((struct model *)m, WRITE);
+	uint64_t credit = m->config.credit ? m->stats.credit : UINT64_MAX;
+
+	if (m->config.credit && writer && writer->class <= class)
+		credit -= credit < writer->kept_credit ? credit : writer->kept_credit;
+	return credit;
+}
+
 short model_poll(const struct model *m, int file)
 {
 	const struct model_file *f = &m->file[file];
@@ -744,28 +1180,74 @@ short model_poll(const struct model *m, int file)
 		mask |= POLLHUP;
 	if (f->writer && m->config.epipe && !m->stats.readers)
 		mask |= POLLERR | POLLOUT | POLLWRNORM;
-	if (f->writer && !shut(m))
+	if (f->writer && !is_shut(m, f->class) && credit_for(m, f->class))
 		mask |= POLLOUT | POLLWRNORM;
 	return mask;
 }
 
-uint64_t model_window(const struct model *m)
+uint64_t model_space(const struct model *m, unsigned int class)
+{
+	uint64_t limit = m->config.limit[class];
+
+	return level(m) < limit ? limit - level(m) : 0;
+}
+
+uint64_t model_window(const struct model *m, unsigned int class)
 {
 	const struct model_proc *writer = first((struct model *)m, WRITE);
-	uint64_t room = m->config.size - level(m);
+	uint64_t room = model_space(m, class), credit = credit_for(m, class);
 
-	if (!writer)
-		return room;
-	if (shut(m))
-		return 0;
-	return room < writer->kept ? 0 : room - writer->kept;
+	room -= room < overhead(m) ? room : overhead(m);
+	if (writer && writer->class <= class) {
+		if (is_shut(m, class))
+			return 0;
+		room -= room < writer->kept ? room : writer->kept;
+	}
+	if (m->config.credit == BPIPE_CREDIT_RECORDS)
+		return credit ? room : 0;
+	return room < credit ? room : credit;
+}
+
+uint64_t model_readable(const struct model *m)
+{
+	return !level(m) ? 0 : records(m) ? next_record(m)->len : level(m);
 }
 
 void model_stats(const struct model *m, struct bpipe_stats *stats)
 {
+	__u64 *const sums[] = {
+		&stats->written_bytes, &stats->written_records, &stats->read_bytes,
+		&stats->read_records, &stats->queued_bytes, &stats->queued_records,
+		&stats->dropped_bytes, &stats->dropped_records,
+	};
+
+	/* The sums, and what is queued, are not kept but worked out here. */
 	*stats = m->stats;
-	stats->queued_bytes = level(m);
-	stats->window = model_window(m);
+	for (uint32_t i = 0; i < ARRAY_SIZE(sums); i++)
+		*sums[i] = 0;
+	for (uint32_t i = 0; i < BPIPE_CLASSES; i++) {
+		stats->classes[i].queued_bytes = 0;
+		stats->classes[i].queued_records = 0;
+	}
+	for (uint32_t i = 0; i < m->nr_pieces; i++) {
+		stats->classes[m->queue[i].class].queued_bytes += m->queue[i].len;
+		stats->classes[m->queue[i].class].queued_records += records(m);
+	}
+	for (uint32_t i = 0; i < BPIPE_CLASSES; i++) {
+		const struct bpipe_class_stats *class = &stats->classes[i];
+
+		stats->written_bytes += class->written_bytes;
+		stats->written_records += class->written_records;
+		stats->read_bytes += class->read_bytes;
+		stats->read_records += class->read_records;
+		stats->queued_bytes += class->queued_bytes;
+		stats->queued_records += class->queued_records;
+		for (int r = 0; r < BPIPE_DROP_REASONS; r++) {
+			stats->dropped_bytes += class->dropped_bytes[r];
+			stats->dropped_records += class->dropped_records[r];
+		}
+	}
+	stats->window = model_window(m, 0);
 	stats->readers_waiting = 0;
 	stats->writers_waiting = 0;
 	for (int i = 0; i < MODEL_PROCS; i++) {

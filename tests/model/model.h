@@ -14,11 +14,12 @@
  * - Pressure that comes and goes while a writer returns may go unnoticed, as
  *   may a peak.
  * - A call with RWF_NOWAIT may be short, not to wait for a lock.
- * - Once a write was refused with the level at or below low, POLLOUT may come
- *   back at the next write or the end of a delay, or with the next read.
+ * - Once a write was refused with the level at or below its class's low mark, POLLOUT
+ *   may come back at the next write or the end of a delay, or with the next read.
+ * - A writer that waits for credit may be woken by any write, and find none.
  *
  * Time is not modelled. A delay that is over is a step that comes at any
- * moment, and the rate is without limit, or so high that nobody notices. What a
+ * moment, and rates are without limit, or so high that nobody notices. What a
  * threshold does to poll is not modelled.
  */
 #ifndef BPIPE_MODEL_H
@@ -32,13 +33,19 @@
 
 #define MODEL_FILES	6
 #define MODEL_PROCS	5
-#define MODEL_PIECES	64	/* pieces of writes that can be queued */
+#define MODEL_PIECES	100	/* pieces of writes, or records, that can be queued */
 
-/* Bytes @from to @from + @len of the write that is called @id. */
+/*
+ * Bytes @from to @from + @len of the write that is called @id; of records, with what
+ * their frame says.
+ */
 struct piece {
 	uint32_t id;
 	uint32_t from;
 	uint32_t len;
+	uint32_t class;
+	uint64_t seq;
+	uint64_t lost;
 };
 
 /* An open file. It lives until it is closed and its last call has ended. */
@@ -50,12 +57,16 @@ struct model_file {
 	bool nonblock;
 	bool seen;		/* data or a writer, since it was opened */
 	bool listens;
+	bool framed;
+	uint8_t class;
+	uint8_t policy;
 	uint64_t high_seen;
 	uint64_t low_seen;
 	uint64_t threshold;
 	uint64_t delay_us;
-	uint64_t written_bytes, writes, again, blocked;
-	uint64_t read_bytes, reads, starved;
+	uint64_t written_bytes, written_records, writes, again, blocked;
+	uint64_t dropped_bytes, dropped_records;
+	uint64_t read_bytes, read_records, reads, starved;
 };
 
 /* Where a call is. */
@@ -86,22 +97,32 @@ struct model_proc {
 	bool queued;
 	bool woken;
 	bool progress;		/* since it was queued */
+	bool record;		/* a write that began as one */
+	bool framed;		/* a read that gives frames */
 	bool killed;		/* nobody will collect the result */
+	uint8_t lack;		/* enum lack: why a write cannot go on */
+	uint8_t class;		/* of a write, as its policy, from its beginning on */
+	uint8_t policy;
+	bool begun;
 	bool sigpipe;
 	short events;		/* of a poll */
 	uint32_t id;
 	uint32_t len;		/* asked for */
 	uint32_t moved;
 	uint64_t kept;		/* room kept for it while it is the first to wait */
+	uint64_t kept_credit;	/* likewise */
 	int64_t result;		/* or minus the error */
 	uint64_t sum;		/* of what it read; see model_sum() */
 };
 
 struct model {
 	struct bpipe_config config;
-	bool burst_follows;
-	bool refused;
+	uint64_t follows;	/* BPIPE_CFG_*: bursts, and limits, that follow others */
+	uint8_t shut;		/* a bit for each class */
 	bool timer;		/* a delay runs */
+	uint64_t seq;
+	uint64_t lost_before[BPIPE_CLASSES];	/* dropped since one was stored */
+	uint64_t lost[BPIPE_CLASSES];		/* dropped since one was read */
 	uint32_t nr_pieces;
 	struct piece queue[MODEL_PIECES];
 	struct bpipe_stats stats;	/* all but the fields of time, and window */
@@ -136,6 +157,8 @@ void model_open(struct model *m, int file, bool reader, bool writer, bool nonblo
 void model_close(struct model *m, int file);
 int model_set_config(struct model *m, const struct bpipe_config *set, bool may);
 int model_set_reader(struct model *m, int file, const struct bpipe_reader *set);
+int model_set_writer(struct model *m, int file, const struct bpipe_writer *set);
+int model_grant(struct model *m, int file, uint64_t amount);
 int model_reset_peaks(struct model *m, bool may);
 void model_events(struct model *m, int file, struct bpipe_events *events);
 
@@ -147,7 +170,9 @@ void model_interrupt(struct model *m, int proc, bool kill);
 
 /* What can be seen. */
 short model_poll(const struct model *m, int file);
-uint64_t model_window(const struct model *m);
+uint64_t model_space(const struct model *m, unsigned int class);
+uint64_t model_window(const struct model *m, unsigned int class);
+uint64_t model_readable(const struct model *m);
 void model_stats(const struct model *m, struct bpipe_stats *stats);
 
 #endif /* BPIPE_MODEL_H */

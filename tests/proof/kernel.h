@@ -14,6 +14,7 @@ typedef uint8_t u8;
 typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int64_t s64;
+typedef uint16_t __u16;
 typedef u32 __u32;
 typedef u64 __u64;
 #define s128 __int128

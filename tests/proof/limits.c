@@ -6,7 +6,7 @@
  * mirrors: module/flow.h
  * mirrors: tests/proof/kernel.h
  *
- * Bounds: any time at all, at the corners of rate, burst and credit listed below;
+ * Bounds: any time at all, at the corners of rate, burst and fill listed below;
  * any settings, for the functions that only compare. The reference calculates
  * in 128 bits.
  */
@@ -16,20 +16,20 @@
 #define FULL(burst)	((s64)(burst) * NSEC_PER_SEC)
 #define DEBT		(-(PIPE_BUF - 1) * NSEC_PER_SEC)
 
-/* What a bucket of that @rate, @burst and @credit says at any time. */
-static void corner(u64 rate, u64 burst, s64 credit)
+/* What a bucket of that @rate, @burst and @fill says at any time. */
+static void corner(u64 rate, u64 burst, s64 fill)
 {
 	struct bpipe_bucket b = {
-		.rate = rate, .burst = burst, .credit = credit, .stamp = any(),
+		.rate = rate, .burst = burst, .fill = fill, .stamp = any(),
 	};
 	u64 wait, now = any();
 	s128 earned = now > b.stamp ? (s128)(now - b.stamp) * rate : 0;
 
-	prove(bpipe_bucket_credit(&b, now) == min(credit + earned, (s128)FULL(burst)));
+	prove(bpipe_bucket_fill(&b, now) == min(fill + earned, (s128)FULL(burst)));
 
 	wait = bpipe_bucket_wait(&b, burst, b.stamp);
-	prove((s128)wait * rate >= (s128)FULL(burst) - credit);
-	prove(!wait || (s128)(wait - 1) * rate < (s128)FULL(burst) - credit);
+	prove((s128)wait * rate >= (s128)FULL(burst) - fill);
+	prove(!wait || (s128)(wait - 1) * rate < (s128)FULL(burst) - fill);
 }
 
 void prove_slow_in_debt(void)
@@ -52,24 +52,39 @@ void prove_fast_and_full(void)
 	corner(BPIPE_RATE_MAX, BPIPE_BURST_MAX, FULL(BPIPE_BURST_MAX));
 }
 
+static bool any_limit(const struct bpipe_bucket *b)
+{
+	return b->rate <= BPIPE_RATE_MAX && b->burst >= 1 && b->burst <= BPIPE_BURST_MAX;
+}
+
 /* What passes for valid is what the others take for granted. */
 void prove_valid(void)
 {
 	struct bpipe_flow f = {
 		.size = any(), .high = any(), .low = any(),
-		.bucket = { .rate = any(), .burst = any() },
+		.write.bytes = { .rate = any(), .burst = any() },
+		.write.records = { .rate = any(), .burst = any() },
+		.read.bytes = { .rate = any(), .burst = any() },
+		.read.records = { .rate = any(), .burst = any() },
 	};
+	u32 class = any();
 
+	assume(class < BPIPE_CLASSES);
+	f.limit[class] = any();
 	prove(bpipe_flow_valid(&f) ==
 	      (f.size >= BPIPE_SIZE_MIN && f.size <= BPIPE_SIZE_MAX && f.low < f.high &&
-	       f.high <= f.size && f.bucket.rate <= BPIPE_RATE_MAX && f.bucket.burst >= 1 &&
-	       f.bucket.burst <= BPIPE_BURST_MAX));
+	       f.high <= f.size && any_limit(&f.write.bytes) && any_limit(&f.write.records) &&
+	       any_limit(&f.read.bytes) && any_limit(&f.read.records) &&
+	       (!f.limit[class] ||
+		(f.limit[class] >= BPIPE_SIZE_MIN && f.limit[class] <= f.size))));
 }
 
 void prove_burst(void)
 {
-	u64 rate = any(), burst = bpipe_flow_default_burst(rate);
+	u64 rate = any(), least = any(), burst;
 
-	prove(burst >= 2 * PIPE_BUF && burst <= BPIPE_BURST_MAX);
-	prove(burst == 2 * PIPE_BUF || burst == BPIPE_BURST_MAX || burst == rate / 10);
+	assume(least >= 1 && least <= 2 * PIPE_BUF);
+	burst = bpipe_flow_default_burst(rate, least);
+	prove(burst >= least && burst <= BPIPE_BURST_MAX);
+	prove(burst == least || burst == BPIPE_BURST_MAX || burst == rate / 10);
 }

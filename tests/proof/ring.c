@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * module/ring.c and ring.h, by CBMC.
+ * module/ring.c, ring.h and level.h, by CBMC.
  *
  * mirrors: module/ring.c
  * mirrors: module/ring.h
+ * mirrors: module/level.h
  * mirrors: tests/proof/kernel.h
  *
- * Bounds: sizes up to 8 KiB, and within them every place of both ends, every
- * position, every length, and copies cut short anywhere. For bpipe_ring_level(),
- * sizes up to 15, positions about to wrap, and others pop and push twice.
+ * Bounds: sizes up to 512, and within them every place of both ends, every
+ * length, every distance from an end, and copies cut short anywhere. For the
+ * level, sizes up to 15, positions about to wrap, and others read and write twice.
  *
  * Each proof starts from any ring that sane() allows, lets one function work on
  * it, and shows that sane() allows what it leaves: so it does after a history
@@ -17,10 +18,12 @@
  */
 
 #include "../../module/ring.c"
+#include "../../module/level.h"
 
-#define MOST	(8 * 1024)
+#define MOST	512
 
 static struct bpipe_ring ring;
+static struct bpipe_level level;
 static size_t queued;			/* what should be in it */
 static size_t witness, copied;
 static const char *from, *to;		/* where the witness came from and went to */
@@ -28,15 +31,14 @@ static const char *from, *to;		/* where the witness came from and went to */
 /* Where in the storage byte number @n behind the oldest one has its place. */
 static size_t place(size_t n)
 {
-	return n < ring.size - ring.tail.off ? ring.tail.off + n :
-	       ring.tail.off + n - ring.size;
+	return n < ring.size - ring.tail ? ring.tail + n :
+	       ring.tail + n - ring.size;
 }
 
 static bool sane(void)
 {
 	return ring.size >= 1 && ring.size <= MOST && queued <= ring.size &&
-	       ring.tail.off < ring.size && ring.head.off == place(queued) &&
-	       ring.head.pos - ring.tail.pos == queued;
+	       ring.tail < ring.size && ring.head == place(queued);
 }
 
 static size_t any_to(size_t most)
@@ -55,8 +57,8 @@ static void *any_storage(size_t size)
 static void any_ring(void)
 {
 	ring.size = any();
-	ring.head = (struct bpipe_ring_end) { .pos = any(), .off = any() };
-	ring.tail = (struct bpipe_ring_end) { .pos = any(), .off = any() };
+	ring.head = any();
+	ring.tail = any();
 	queued = any();
 	witness = any();
 	assume(sane());
@@ -106,10 +108,10 @@ void others_act(void)
 		return;
 	acts--;
 	n = any_to(queued);
-	ring.tail.pos += n;
+	level.out += n;
 	queued -= n;
 	n = any_to(ring.size - queued);
-	ring.head.pos += n;
+	level.in += n;
 	queued += n;
 }
 
@@ -119,50 +121,80 @@ void prove_init(void)
 
 	bpipe_ring_init(&ring, any_storage(size), size);
 	prove(sane());
-	prove(bpipe_ring_level(&ring) == 0);
 }
 
 void prove_fill(void)
 {
 	struct iov_iter i = { .count = any() };
-	size_t n, done, count = i.count;
+	size_t at, n, done, count = i.count;
 
 	any_ring();
-	n = any_to(ring.size - queued);
-	done = bpipe_ring_fill(&ring, &i, n);
+	at = any_to(ring.size - queued);
+	n = any_to(ring.size - queued - at);
+	done = bpipe_ring_fill(&ring, at, &i, n);
 	prove(done <= n && done == copied && i.count == count - done);
-	prove(witness >= done || to == ring.data + place(queued + witness));
+	prove(witness >= done || to == ring.data + place(queued + at + witness));
 	prove(sane());
 
-	done = any_to(done);
-	bpipe_ring_push(&ring, done);
-	queued += done;
+	n = any_to(at + done);
+	bpipe_ring_push(&ring, n);
+	queued += n;
 	prove(sane());
-	prove(bpipe_ring_held(&ring) == queued && bpipe_ring_queued(&ring) == queued);
+}
+
+void prove_put(void)
+{
+	size_t at, n;
+	char *from_there;
+
+	any_ring();
+	at = any_to(ring.size - queued);
+	n = any_to(ring.size - queued - at);
+	from_there = any_storage(n);
+	bpipe_ring_put(&ring, at, from_there, n);
+	prove(copied == n);
+	prove(witness >= n || (to == ring.data + place(queued + at + witness) &&
+			       from == from_there + witness));
+	prove(sane());
 }
 
 void prove_drain(void)
 {
 	struct iov_iter i = { .count = any() };
-	size_t n, done, count = i.count;
+	size_t at, n, done, count = i.count;
 
 	any_ring();
-	n = any_to(queued);
-	done = bpipe_ring_drain(&ring, &i, n);
+	at = any_to(queued);
+	n = any_to(queued - at);
+	done = bpipe_ring_drain(&ring, at, &i, n);
 	prove(done <= n && done == copied && i.count == count - done);
-	prove(witness >= done || from == ring.data + place(witness));
+	prove(witness >= done || from == ring.data + place(at + witness));
 	prove(sane());
 
-	done = any_to(done);
-	bpipe_ring_pop(&ring, done);
-	queued -= done;
+	n = any_to(at + done);
+	bpipe_ring_pop(&ring, n);
+	queued -= n;
 	prove(sane());
-	prove(bpipe_ring_held(&ring) == queued && bpipe_ring_queued(&ring) == queued);
+}
+
+void prove_peek(void)
+{
+	size_t at, n;
+	char *there;
+
+	any_ring();
+	at = any_to(queued);
+	n = any_to(queued - at);
+	there = any_storage(n);
+	bpipe_ring_peek(&ring, at, there, n);
+	prove(copied == n);
+	prove(witness >= n || (from == ring.data + place(at + witness) &&
+			       to == there + witness));
+	prove(sane());
 }
 
 void prove_move(void)
 {
-	unsigned long head, tail;
 	const char *was;
 	char *old, *data;
 	size_t size;
@@ -170,28 +202,40 @@ void prove_move(void)
 	any_ring();
 	assume(witness <= queued);
 	old = ring.data;
-	head = ring.head.pos;
-	tail = ring.tail.pos;
 	was = old + place(witness);
 	size = queued + any_to(MOST - queued);
 	assume(size);
 	data = any_storage(size);
 
-	prove(bpipe_ring_move(&ring, data, size) == old);
+	prove(bpipe_ring_move(&ring, queued, data, size) == old);
 	prove(copied == queued);
 	prove(witness >= queued || (from == was && to == ring.data + place(witness)));
 	prove(ring.data == data && ring.size == size && sane());
-	prove(ring.head.pos == head && ring.tail.pos == tail);
+}
+
+/* What goes in and comes out adds up, for either side, wherever the positions are. */
+void prove_count(void)
+{
+	size_t in = any_to(MOST), out;
+
+	level.in = any();
+	level.out = level.in;
+	bpipe_level_add(&level, in);
+	out = any_to(in);
+	bpipe_level_sub(&level, out);
+	prove(bpipe_level_queued(&level) == in - out);
+	prove(bpipe_level_held(&level) == in - out);
+	prove(bpipe_level_now(&level) == in - out);
 }
 
 /* The level is never more than there can be, while others work. */
 void prove_level(void)
 {
-	size_t level;
-
-	any_ring();
-	assume(ring.size <= 15 && ring.tail.pos >= -15UL);
+	ring.size = any_to(15);
+	queued = any_to(ring.size);
+	level.out = any();
+	assume(level.out >= -15UL);
+	level.in = level.out + queued;
 	acts = 2;
-	level = bpipe_ring_level(&ring);
-	prove(level <= ring.size);
+	prove(bpipe_level_now(&level) <= ring.size);
 }

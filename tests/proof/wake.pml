@@ -4,20 +4,28 @@
  *
  * mirrors: module/wait.c: bpipe_wake_locked bpipe_wait_wake_all_locked bpipe_wake_writer_locked
  * mirrors: module/wait.c: bpipe_writer_first_locked bpipe_wait_wake_readers_locked
- * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_update_gate_locked bpipe_tokens_due
- * mirrors: module/wait.c: bpipe_settle_due_locked bpipe_data_due bpipe_wait_queue_locked
+ * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_update_gates_locked
+ * mirrors: module/wait.c: bpipe_write_tokens_due bpipe_settle_due_locked bpipe_data_due
+ * mirrors: module/wait.c: bpipe_join_locked bpipe_part_locked bpipe_wait_queue_locked
  * mirrors: module/wait.c: bpipe_wait_sleep bpipe_wait_leave
- * mirrors: module/wait.h: bpipe_wait_first bpipe_wait_settle_write bpipe_wait_settle_read
- * mirrors: module/channel.c: bpipe_at_end_locked bpipe_ask_wr bpipe_refuse_wr bpipe_write_wr
- * mirrors: module/channel.c: bpipe_channel_write bpipe_starve_rd bpipe_read_rd
- * mirrors: module/channel.c: bpipe_channel_read bpipe_channel_release
- * mirrors: module/flow.c: bpipe_flow_admit bpipe_flow_promise bpipe_flow_keep
- * mirrors: module/flow.c: bpipe_flow_refuse bpipe_flow_update
+ * mirrors: module/wait.h: bpipe_wait_first bpipe_wait_behind bpipe_wait_settle_write
+ * mirrors: module/wait.h: bpipe_wait_settle_read
+ * mirrors: module/channel.c: bpipe_channel_at_end_locked bpipe_channel_release
+ * mirrors: module/write.c: bpipe_ask_wr bpipe_ask_again_wr_locked bpipe_refuse_wr
+ * mirrors: module/write.c: bpipe_queue_wr_locked bpipe_write_wr bpipe_channel_write
+ * mirrors: module/read.c: bpipe_starve_rd bpipe_read_rd bpipe_read_stream_rd bpipe_channel_read
+ * mirrors: module/flow.c: bpipe_flow_admit bpipe_flow_lack bpipe_flow_kept bpipe_flow_promise
+ * mirrors: module/flow.c: bpipe_flow_keep bpipe_flow_refuse bpipe_flow_update
+ * mirrors: module/flow.c: bpipe_flow_next_up bpipe_flow_next_down
  * mirrors: module/config.c: bpipe_apply_locked bpipe_config_set
  * mirrors: tests/proof/scenes
  *
- * Left out: page faults, epipe, and of pollers all but what they look at. Time
- * is there as far as it brings tokens: one with each tick, until it is quiet.
+ * Left out: page faults, epipe, and of pollers all but what they look at; records,
+ * which are atomic writes here; what waits apart, and so holds up nobody; evictions,
+ * after which all look again; credit, whose grants wake as tokens do; and the
+ * readers' rate. Who times out leaves as one who is killed. Of classes there are at
+ * most two. Time is there as far as it brings tokens: one with each tick, until it is
+ * quiet.
  *
  * A step that another CPU can see half of is a statement of its own; the rest
  * is atomic. The barriers are modelled by what their absence allows: a load
@@ -56,6 +64,17 @@
 #ifndef ATOMIC		/* are they stored at once or not at all? */
 #define ATOMIC	true
 #endif
+#ifndef CLASSES		/* of writers; what sets the second apart is its limit */
+#define CLASSES	1
+#endif
+#ifndef CLASS
+#define CLASS(w)	0
+#endif
+#ifndef LIMIT1
+#define LIMIT1	SIZE
+#define HIGH1	SIZE
+#define LOW1	0
+#endif
 #ifndef PASSERSBY	/* writers, the last ones, who do not wait */
 #define PASSERSBY	0
 #endif
@@ -92,9 +111,10 @@ byte level;
 byte size = SIZE;
 byte high = HIGH;
 byte low = LOW;
-byte trip_up = HIGH;
+byte trip_up = (CLASSES > 1 -> MIN(HIGH, HIGH1) : HIGH);
 byte trip_down = NEVER;
-bool pressured, refused;
+bool pressured;
+bool shut[CLASSES];
 byte promised, promised_tokens;
 byte tokens = BURST;
 byte due = NEVER;	/* ticks until the writers' timer goes off */
@@ -117,8 +137,14 @@ bool armed;			/* the readers' timer */
 byte signals = SIGNALS;
 bool quiet;			/* nobody has to begin anything any more */
 
-#define SHUT		(pressured || refused)
 #define W_FIRST		(wq_len -> wq[0] : NOBODY)
+
+/* A class's limit and marks, and its gate. Those of the second do not change. */
+#define LIMIT(c)	((c) -> LIMIT1 : size)
+#define CHIGH(c)	((c) -> HIGH1 : high)
+#define CLOW(c)		((c) -> LOW1 : low)
+#define SHUT(w)		shut[CLASS(w)]
+#define ANY_SHUT	(shut[0] || shut[CLASSES - 1])
 
 /* Why a writer waits. */
 #define SPACE		0
@@ -143,8 +169,8 @@ bool quiet;			/* nobody has to begin anything any more */
 #define UNLOCKED(lock)	; atomic { spin = false; lock = false }
 #endif
 
-/* The writers' queue has changed, and @was was its first. */
-inline keep(was)
+/* The writers' queue has changed, by @who; and @was was its first. */
+inline keep(was, who)
 {
 	if
 	:: wq_len -> promised = w_promise[wq[0]]; promised_tokens = w_want[wq[0]]
@@ -154,7 +180,7 @@ inline keep(was)
 	:: wq_len && wq[0] != was ->
 		w_timed[wq[0]] = false;
 #ifndef BREAK_NEXT
-		w_woken[wq[0]] = w_woken[wq[0]] || (was != NOBODY && !SHUT)
+		w_woken[wq[0]] = w_woken[wq[0]] || (was != NOBODY && wq[0] != who && !SHUT(wq[0]))
 #endif
 	:: else
 	fi
@@ -184,33 +210,51 @@ inline queue_writer(w)
 		:: else
 		fi;
 		if
-		:: !w_queued[w] -> wq[wq_len] = w; wq_len++
+		:: !w_queued[w] ->
+			/* behind those of its class, before those of the next */
+			i = wq_len;
+			do
+			:: i && CLASS(wq[i - 1]) > CLASS(w) -> wq[i] = wq[i - 1]; i--
+			:: else -> break
+			od;
+			wq[i] = w;
+			wq_len++
 		:: else
 		fi;
 		w_queued[w] = true;
 		progress = false;
 		w_woken[w] = false;
-		keep(first);
+		keep(first, w);
 		i = 0
 	}
 }
 
-inline update_gate(at)
+inline update_gate(at, c)
 {
 	if
-	:: at >= high && !pressured -> pressured = true
-	:: else ->
-		if
-		:: at <= low && SHUT -> pressured = false; refused = false
-		:: else
-		fi
+	:: at >= CHIGH(c) -> shut[c] = true
+	:: at <= CLOW(c) -> shut[c] = false
+	:: else
 	fi
+}
+
+inline update_gates(at)
+{
+	if
+	:: at >= high -> pressured = true
+	:: at <= low -> pressured = false
+	:: else
+	fi;
+	update_gate(at, 0);
+#if CLASSES > 1
+	update_gate(at, 1)
+#endif
 }
 
 inline wake_writer()
 {
 	if
-	:: wq_len && !SHUT && !w_timed[wq[0]] -> w_woken[wq[0]] = true
+	:: wq_len && !SHUT(wq[0]) && !w_timed[wq[0]] -> w_woken[wq[0]] = true
 	:: else
 	fi
 }
@@ -225,7 +269,7 @@ inline wake_readers(at, due)
 		:: r_woken[rq[i]] -> break
 		:: else ->
 			if
-			:: SHUT || !wr_open || at >= THRESHOLD(rq[i]) || (due && DELAY(rq[i])) ->
+			:: ANY_SHUT || !wr_open || at >= THRESHOLD(rq[i]) || (due && DELAY(rq[i])) ->
 				r_woken[rq[i]] = true;
 				break
 			:: else ->
@@ -241,6 +285,8 @@ inline set_trips()
 {
 	d_step {
 		up = (pressured -> NEVER : high);
+		up = MIN(up, (shut[0] -> NEVER : CHIGH(0)));
+		up = MIN(up, (shut[CLASSES - 1] -> NEVER : CHIGH(CLASSES - 1)));
 		timed = !armed || level == 0;
 		i = 0;
 		do
@@ -257,7 +303,11 @@ inline set_trips()
 	};
 	d_step {
 		trip_up = up;
-		trip_down = (SHUT -> low : NEVER);
+		trip_down = (pressured || shut[0] -> low : NEVER);
+#ifndef BREAK_CLASS
+		trip_down = (shut[CLASSES - 1] && (trip_down == NEVER || CLOW(CLASSES - 1) > trip_down) ->
+			     CLOW(CLASSES - 1) : trip_down);
+#endif
 		up = 0;
 		timed = false
 	}
@@ -271,7 +321,7 @@ inline settle_locked(due)
 	:: true ->
 		d_step {
 			seen = at;
-			update_gate(seen);
+			update_gates(seen);
 			wake_writer();
 			wake_readers(seen, due)
 		};
@@ -310,7 +360,7 @@ inline leave_writer(w)
 #ifdef BREAK_HAND_ON
 			first = NOBODY;
 #endif
-			keep(first);
+			keep(first, w);
 			first = 0
 		};
 #ifndef BREAK_HAND_ON
@@ -353,15 +403,15 @@ inline ask(w)
 {
 	d_step {
 		turn = w_queued[w] && W_FIRST == w;
-		behind = !turn && wq_len;
-		room = size - level;
+		behind = !turn && wq_len && CLASS(wq[0]) <= CLASS(w);
+		room = (level < LIMIT(CLASS(w)) -> LIMIT(CLASS(w)) - level : 0);
 		if
-		:: !turn -> room = room - MIN(room, promised); kept = promised_tokens
+		:: behind -> room = room - MIN(room, promised); kept = promised_tokens
 		:: else
 		fi;
 		go = 0;
 		if
-		:: behind && (!passerby || SHUT) -> why = TURN
+		:: behind && (!passerby || SHUT(w)) -> why = TURN
 		:: else ->
 			why = SPACE;
 			if
@@ -407,8 +457,11 @@ proctype writer(byte id)
 				 * one that does not wait, while the gate is open, and
 				 * what they were promised stays.
 				 */
-				assert(!go || !wq_len || wq[0] == id || passerby);
-				assert(!go || size - level >= go + (wq_len && wq[0] != id -> promised : 0));
+				assert(!go || !wq_len || wq[0] == id || passerby ||
+				       CLASS(wq[0]) > CLASS(id));
+				assert(!go || LIMIT(CLASS(id)) - level >=
+				       go + (wq_len && wq[0] != id && CLASS(wq[0]) <= CLASS(id) ->
+					     promised : 0));
 				if
 				:: go && STORES -> level = level + go; wr_lock = false
 				:: else
@@ -446,34 +499,41 @@ proctype writer(byte id)
 				LOCKED
 				w_promise[id] = (ATOMIC -> left : 1);
 				queue_writer(id);
-				refused = refused || why == SPACE;
+				SHUT(id) = SHUT(id) || why == SPACE;
 				set_trips()
 				UNLOCKED(wr_lock);
 #else
-				before = why;
 				LOCKED
-				if
-				:: before == SPACE ->
-					d_step {
-						refused = true;
-						at = level;
-						wake_readers(at, false);
-						at = 0
-					};
-					set_trips()
-				:: else
-				fi;
-				ask(id);
+				do
+				:: true ->
+					before = why;
+					if
+					:: before == SPACE ->
+						d_step {
+							SHUT(id) = true;
+							at = level;
+							wake_readers(at, false);
+							at = 0
+						};
+						set_trips()
+					:: else
+					fi;
+					ask(id);
+					if
+					:: !go && why == SPACE && before != SPACE
+					:: else -> break
+					fi
+				od;
 #ifdef BREAK_LOOK_WRITER
 				go = 0;
 				why = before;
 #endif
 				if
-				:: go || why != before ->
+				:: go ->
 					go = 0;
 					settle_locked(false);
 					again = true
-				:: !go && why == before && !passerby ->
+				:: !go && !passerby ->
 					d_step {
 						w_promise[id] = (ATOMIC -> left : 1);
 						w_want[id] = (LIMITED -> WANT(left) : 0)
@@ -702,15 +762,22 @@ proctype config()
  */
 inline nobody_lost()
 {
-	assert(!pressured || level > low);
-	assert(!refused || level > low || (ATOMIC && size - level < LEN(WRITERS - 1)));
-	assert(pressured || level < high);
-	assert(!wq_len || SHUT || (LIMITED && tokens < w_want[wq[0]]));
+	assert(pressured -> level > low : level < high);
+	do
+	:: i == CLASSES -> break
+	:: else ->
+		assert(shut[i] || level < CHIGH(i));
+		assert(!shut[i] || level > CLOW(i) ||
+		       (ATOMIC && LIMIT(i) - level < LEN(WRITERS - 1)));
+		i++
+	od;
+	i = 0;
+	assert(!wq_len || SHUT(wq[0]) || (LIMITED && tokens < w_want[wq[0]]));
 	do
 	:: i == rq_len -> break
 	:: else ->
 		assert(wr_open &&
-		       (!level || (!SHUT && level < THRESHOLD(rq[i]) && !DELAY(rq[i]))));
+		       (!level || (!ANY_SHUT && level < THRESHOLD(rq[i]) && !DELAY(rq[i]))));
 		i++
 	od;
 	i = 0

@@ -11,7 +11,9 @@
  * who were killed had taken.
  *
  * A rate limit splits long writes wherever tokens end; so there is one in every
- * other round, in which all writes are short.
+ * other round, in which all writes are short. In every other two rounds, writes are
+ * records, of all classes and policies: those that were dropped may be missing, and
+ * no more of them than were counted.
  *
  * It goes in rounds. At the end of each, nobody is killed or interrupted any
  * more: writers finish the call they are in, readers go on to end-of-file, and
@@ -59,7 +61,7 @@
 #define CELLS		16384U		/* that one producer writes at most */
 #define MOVE_MAX	(256U * 1024)	/* bytes in one call */
 #define PIPE_SIZE	(64U * 1024)
-#define ROUND_S		8
+#define ROUND_S		6
 #define PATIENCE_S	120		/* for what has to end by itself */
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -91,6 +93,7 @@ static struct shared {
 	atomic_bool stop;
 	atomic_uint failed;
 	bool rated;		/* this round: a rate limit, and short writes */
+	bool records;		/* this round: records, and all that goes with them */
 	atomic_uint producers;
 	atomic_ullong read_cells;
 	atomic_ullong calls[ROLES];
@@ -450,15 +453,41 @@ static void wait_for(int fd, short events)
 
 /* Things that may be done to an open file by the way. */
 
+/* In record mode, what was read may be framed: leaves the cells. */
+static ssize_t unframe(unsigned char *buf, ssize_t n)
+{
+	struct timespec ts;
+	struct bpipe_frame frame;
+	ssize_t at = 0, cells = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	while (at < n) {
+		memcpy(&frame, buf + at, sizeof(frame));
+		at += sizeof(frame);
+		if (frame.len % CELL || !frame.len || frame.len > n - at ||
+		    frame.class >= BPIPE_CLASSES || frame.flags ||
+		    frame.time_ns > ts.tv_sec * 1000000000ULL + ts.tv_nsec) {
+			fail("a frame of %u bytes, class %u", frame.len, frame.class);
+			return cells;
+		}
+		memmove(buf + cells, buf + at, frame.len);
+		at += frame.len;
+		cells += frame.len;
+	}
+	return cells;
+}
+
 static void law(int fd)
 {
 	struct bpipe_stats s;
 
 	if (ioctl(fd, BPIPE_GET_STATS, &s))
 		fail("GET_STATS: %s", strerror(errno));
-	else if (s.written_bytes != s.read_bytes + s.queued_bytes || s.level != s.queued_bytes)
-		fail("the law is broken: %llu written, %llu read, %llu queued, level %llu",
-		     s.written_bytes, s.read_bytes, s.queued_bytes, s.level);
+	else if (s.written_bytes != s.read_bytes + s.queued_bytes + s.dropped_bytes ||
+		 s.written_records != s.read_records + s.queued_records + s.dropped_records ||
+		 s.level != s.queued_bytes + s.queued_records * BPIPE_RECORD_OVERHEAD)
+		fail("the law is broken: %llu written, %llu read, %llu queued, %llu dropped, level %llu",
+		     s.written_bytes, s.read_bytes, s.queued_bytes, s.dropped_bytes, s.level);
 }
 
 /* A child that has the file, by fork and perhaps by exec, for a while. */
@@ -538,14 +567,15 @@ static bool usual(ssize_t ret, bool write_it)
 {
 	return ret >= 0 || ret == -EAGAIN || ret == -EINTR || ret == -ENOMEM ||
 	       ret == -ECANCELED ||
-	       (write_it && ret == -EPIPE);
+	       (write_it && ret == -EPIPE) || (shared->records && ret == -EMSGSIZE) ||
+	       (shared->records && write_it && ret == -ETIMEDOUT);
 }
 
 static unsigned int some_bytes(void)
 {
 	switch (rnd(4)) {
 	case 0:
-		if (shared->rated)
+		if (shared->rated && !shared->records)
 			return 4096;
 		return CELL * (1 + rnd(MOVE_MAX / CELL));
 	case 1:
@@ -566,6 +596,19 @@ static int any_open(int mode)
 	return fd;
 }
 
+/* A class and a policy, for as long as it is open. */
+static void some_writer(int fd)
+{
+	struct bpipe_writer w = {
+		.mask = rnd(32), .class = rnd(BPIPE_CLASSES), .policy = rnd(5),
+		.timeout = rnd(20000000), .rate = rnd(2) ? 0 : 10000000, .burst = rnd(100000),
+	};
+
+	if (shared->records && ioctl(fd, BPIPE_SET_WRITER, &w) && errno != ENOMEM &&
+	    errno != ENOSPC)
+		fail("SET_WRITER: %s", strerror(errno));
+}
+
 static void be_writer(void)
 {
 	static struct cell cells[MOVE_MAX / CELL] __attribute__((aligned(4096)));
@@ -574,6 +617,7 @@ static void be_writer(void)
 
 	if (producer >= PRODUCERS)
 		pause();
+	some_writer(fd);
 	while (!shared->stop) {
 		unsigned int way = rnd(10), bytes = some_bytes();
 		ssize_t ret;
@@ -602,16 +646,37 @@ static void be_writer(void)
 	}
 }
 
+/* A reader's file; whether it gives frames. */
+static int open_reader(bool *framed)
+{
+	struct bpipe_reader r = { .mask = BPIPE_READER_FRAMED, .framed = rnd(2) };
+	int fd = any_open(O_RDONLY);
+
+	*framed = false;
+	if (shared->records) {
+		if (ioctl(fd, BPIPE_SET_READER, &r))
+			fail("SET_READER: %s", strerror(errno));
+		*framed = r.framed;
+	}
+	return fd;
+}
+
 static void be_reader(void)
 {
 	static struct cell cells[MOVE_MAX / CELL] __attribute__((aligned(4096)));
-	int fd = any_open(O_RDONLY);
+	bool framed;
+	int fd = open_reader(&framed);
 
 	shared->actor[me].open = true;
 	for (;;) {
 		unsigned int way = rnd(10), bytes = some_bytes();
+		struct bpipe_grant_credit grant = { .amount = 1 + rnd(1000000) };
 		ssize_t ret;
 
+		if (shared->records && rnd(4))
+			bytes = MOVE_MAX;
+		if (shared->records)
+			ioctl(fd, BPIPE_GRANT, &grant);
 		interrupt_later();
 		if (!rnd(4))
 			wait_for(fd, POLLIN);
@@ -620,7 +685,7 @@ static void be_reader(void)
 		if (!usual(ret, false))
 			fail("read by way %u: %s", way, strerror(-ret));
 		if (ret > 0)
-			cells_check(cells, ret);
+			cells_check(cells, framed ? unframe((unsigned char *)cells, ret) : ret);
 		shared->actor[me].reading = 0;
 		shared->calls[READER]++;
 		/* There may be no writer for a while; in the end there is none. */
@@ -634,7 +699,7 @@ static void be_reader(void)
 			shared->actor[me].open = false;
 			if (!shared->stop) {
 				close(fd);
-				fd = any_open(O_RDONLY);
+				fd = open_reader(&framed);
 			}
 			shared->actor[me].open = true;
 		}
@@ -658,13 +723,41 @@ static void some_config(struct bpipe_config *c, unsigned int size_max)
 	c->epipe = !rnd(4);
 }
 
+/* What there is for records. */
+static void some_record_config(struct bpipe_config *c, uint64_t known)
+{
+	unsigned int bit;
+
+	for (bit = 8; bit < 32; bit++)
+		c->mask |= !rnd(6) ? 1ULL << bit & known : 0;
+	if (!rnd(3))
+		c->mask |= BPIPE_CFG_CREDIT;
+	c->order = rnd(2);
+	c->policy = rnd(4);
+	c->credit = rnd(4) ? 0 : rnd(3);
+	c->timeout = rnd(2) ? 0 : rnd(20000000);
+	for (int i = 0; i < BPIPE_CLASSES; i++)
+		c->limit[i] = rnd(2) ? 0 : 4096 + rnd(c->size - 4095);
+	if (!shared->rated)
+		return;
+	c->rate_records = rnd(2) ? 0 : 1000 + rnd(100000);
+	c->read_rate = rnd(2) ? 0 : 20000000;
+	c->read_rate_records = rnd(2) ? 0 : 1000 + rnd(100000);
+}
+
 static void be_configurer(unsigned int size_max)
 {
 	int fd = any_open(O_ACCMODE);
-	struct bpipe_config c;
+	struct bpipe_config c = { 0 };
+	uint64_t known;
 
+	ioctl(fd, BPIPE_GET_CONFIG, &c);
+	known = c.mask;
 	while (!shared->stop) {
 		some_config(&c, size_max);
+		c.mask &= ~BPIPE_CFG_MODE;
+		if (shared->records)
+			some_record_config(&c, known);
 		if (ioctl(fd, BPIPE_SET_CONFIG, &c) && errno != EINVAL && errno != EBUSY &&
 		    errno != ENOMEM && errno != ENOSPC && errno != EINTR)
 			fail("SET_CONFIG: %s", strerror(errno));
@@ -936,6 +1029,7 @@ static void account(const struct bpipe_stats *before, const struct bpipe_stats *
 {
 	unsigned long long written = after->written_bytes - before->written_bytes;
 	unsigned long long read = after->read_bytes - before->read_bytes;
+	unsigned long long dropped = after->dropped_bytes - before->dropped_bytes;
 	unsigned long long acked = 0, intended = 0, lost = 0;
 	unsigned int nr = shared->producers < PRODUCERS ? shared->producers : PRODUCERS;
 
@@ -945,9 +1039,10 @@ static void account(const struct bpipe_stats *before, const struct bpipe_stats *
 		for (unsigned int c = 0; c < shared->producer[p].acked; c++)
 			lost += !(shared->seen[p][c / 8] >> c % 8 & 1);
 	}
-	if (after->level || written != read)
-		fail("%llu written, %llu read, %llu left", written, read, after->level);
-	if (lost * CELL > forgiven || read < shared->read_cells * CELL ||
+	if (after->level || written != read + dropped)
+		fail("%llu written, %llu read, %llu dropped, %llu left", written, read, dropped,
+		     after->level);
+	if (lost * CELL > forgiven + dropped || read < shared->read_cells * CELL ||
 	    read - shared->read_cells * CELL > forgiven)
 		fail("%llu bytes lost, %llu read but not seen; killed readers had at most %llu",
 		     lost * CELL, read - shared->read_cells * CELL, forgiven);
@@ -971,17 +1066,42 @@ static struct bpipe_stats quiet_stats(int ctl)
 	return s;
 }
 
+/* Nothing left of those before us, and a size of whole cells. */
+static void clean(int ctl, bool records)
+{
+	struct bpipe_config config = {
+		.mask = BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_RATE_RECORDS,
+	};
+	int fd = open(DEV, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	static char buf[MOVE_MAX];
+
+	if (ioctl(ctl, BPIPE_SET_CONFIG, &config))
+		fail("SET_CONFIG: %s", strerror(errno));
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	close(fd);
+	ioctl(ctl, BPIPE_GET_CONFIG, &config);
+	config = (struct bpipe_config) {
+		.mask = config.mask, .size = 65536, .high = 49152, .low = 16384, .mode = records,
+	};
+	if (ioctl(ctl, BPIPE_SET_CONFIG, &config))
+		fail("SET_CONFIG: %s", strerror(errno));
+}
+
 static void play_round(int ctl, unsigned int nr, uint64_t until)
 {
 	const struct bpipe_config calm = {
-		.mask = BPIPE_CFG_RATE | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE,
+		.mask = BPIPE_CFG_RATE | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE | BPIPE_CFG_CREDIT |
+			BPIPE_CFG_RATE_RECORDS | BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_RATE_RECORDS,
 	};
 	struct bpipe_stats before = quiet_stats(ctl), after;
 	int writer;
 
 	memset(shared, 0, sizeof(*shared));
 	shared->rated = nr % 2;
+	shared->records = nr / 2 % 2;
 	forgiven = 0;
+	clean(ctl, shared->records);
 	for (unsigned int i = 0; i < ACTORS; i++)
 		start(i);
 	while (now_ms() < until && !shared->failed) {
@@ -1013,24 +1133,6 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 	account(&before, &after);
 }
 
-/* Nothing left of those before us, and a size of whole cells. */
-static void clean(int ctl)
-{
-	const struct bpipe_config config = {
-		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_RATE |
-			BPIPE_CFG_BURST | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE,
-		.size = 65536, .high = 49152, .low = 16384,
-	};
-	int fd = open(DEV, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	char buf[4096];
-
-	while (read(fd, buf, sizeof(buf)) > 0)
-		;
-	close(fd);
-	if (ioctl(ctl, BPIPE_SET_CONFIG, &config))
-		fail("SET_CONFIG: %s", strerror(errno));
-}
-
 static int torture(unsigned int seconds, uint64_t seed)
 {
 	uint64_t end = now_ms() + seconds * 1000ULL, until;
@@ -1045,7 +1147,6 @@ static int torture(unsigned int seconds, uint64_t seed)
 		perror(DEV);
 		return 2;
 	}
-	clean(ctl);
 	mkdir(CGROUP, 0755);
 	put_text(CGROUP "/memory.max", "8M");
 	printf("torture: seed %llu, %u seconds\n", (unsigned long long)seed, seconds);

@@ -1,0 +1,703 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What becomes of a write that is not admitted: by policy, class and limit; and
+ * what else can stand in its way: credit, and rates of every kind.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include "bpipe_test.h"
+
+#define OVERHEAD	BPIPE_RECORD_OVERHEAD
+#define KIB		(1024 - OVERHEAD)	/* a record that takes as much */
+
+static int set_policy(int fd, unsigned int policy, unsigned long long timeout)
+{
+	return set_config(fd, (struct bpipe_config) {
+		.mask = BPIPE_CFG_POLICY | BPIPE_CFG_TIMEOUT,
+		.policy = policy, .timeout = timeout });
+}
+
+static int set_limit(int fd, unsigned int class, unsigned long long limit)
+{
+	struct bpipe_config config = { .mask = BPIPE_CFG_LIMIT(class) };
+
+	config.limit[class] = limit;
+	return set_config(fd, config);
+}
+
+static unsigned long long dropped(int fd, unsigned int class, unsigned int reason)
+{
+	return get_stats(fd).classes[class].dropped_records[reason];
+}
+
+static int fill(int fd)
+{
+	int n = 0;
+
+	while (put(fd, KIB) > 0)
+		n++;
+	return n;
+}
+
+TEST_F(channel, error_is_eagain_also_where_one_would_wait)
+{
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_ERROR, 0));
+	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
+	EXPECT_EQ(-1, put(self->wrb, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_LE(1, get_stats(self->ctl).again);
+}
+
+TEST_F(channel, block_gives_up_after_the_timeout)
+{
+	unsigned long long start, timeouts = get_stats(self->ctl).timeouts;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 50000000));
+	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
+	start = now_ns();
+	EXPECT_EQ(-1, put(self->wrb, 1));
+	EXPECT_EQ(ETIMEDOUT, errno);
+	EXPECT_LE(50000000, now_ns() - start);
+	EXPECT_EQ(timeouts + 1, get_stats(self->ctl).timeouts);
+	EXPECT_EQ(0, get_stats(self->ctl).writers_waiting);
+	EXPECT_EQ(SIZE, get_stats(self->ctl).level);
+}
+
+TEST_F(channel, timeout_after_some_bytes_returns_their_number)
+{
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 50000000));
+	EXPECT_EQ(SIZE, put(self->wrb, SIZE + 10000));
+}
+
+TEST_F(channel, who_times_out_hands_on)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_writer(self->wrb, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_POLICY | BPIPE_WRITER_TIMEOUT,
+		.policy = BPIPE_POLICY_BLOCK, .timeout = 100000000 }));
+	ASSERT_EQ(0, set_records(self->ctl, 0, 0));
+	ASSERT_EQ(100, put(self->wr, 100));
+	/* It waits for all of the room, and who comes next for little, behind it. */
+	helper_start(&h, self->wrb, true, SIZE - OVERHEAD);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	EXPECT_EQ(-1, put(self->wr, 100));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(-ETIMEDOUT, helper_end(&h));
+	ASSERT_EQ(100, take(self->rd, 1000));
+	EXPECT_EQ(100, put(self->wr, 100));
+}
+
+TEST_F(channel, drop_newest_succeeds_and_counts)
+{
+	struct bpipe_stats s;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_NEWEST));
+	for (int i = 0; i < 100; i++)
+		ASSERT_EQ(KIB, put(self->wrb, KIB));
+	s = get_stats(self->ctl);
+	EXPECT_EQ(64, s.queued_records);
+	EXPECT_TRUE(lawful(&s));
+	EXPECT_LE(36, s.classes[0].dropped_records[BPIPE_DROP_FULL]);
+}
+
+TEST_F(channel, drop_newest_in_a_stream_keeps_what_fits)
+{
+	struct bpipe_stats before = get_stats(self->ctl), after;
+
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_DROP_NEWEST, 0));
+	EXPECT_EQ(SIZE + 10000, put(self->wr, SIZE + 10000));
+	/* Atomic as ever: the 4000 that do not fit are dropped whole. */
+	ASSERT_EQ(2000, take(self->rd, 2000));
+	EXPECT_EQ(4000, put(self->wr, 4000));
+	after = get_stats(self->ctl);
+	EXPECT_EQ(SIZE - 2000, after.level);
+	EXPECT_EQ(14000, after.dropped_bytes - before.dropped_bytes);
+	EXPECT_EQ(0, after.dropped_records - before.dropped_records);
+	EXPECT_TRUE(lawful(&after));
+}
+
+TEST_F(channel, policy_of_a_file_comes_before_the_channels)
+{
+	struct bpipe_writer writer = {
+		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_DROP_NEWEST,
+	};
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_ERROR));
+	EXPECT_EQ(64, fill(self->wr));
+	EXPECT_EQ(EAGAIN, errno);
+	ASSERT_EQ(0, set_writer(self->wr, writer));
+	EXPECT_EQ(KIB, put(self->wr, KIB));
+	writer.policy = BPIPE_POLICY_CHANNEL;
+	ASSERT_EQ(0, set_writer(self->wr, writer));
+	EXPECT_EQ(-1, put(self->wr, KIB));
+}
+
+TEST_F(channel, drop_oldest_lets_the_newest_in)
+{
+	unsigned long long before = dropped(self->ctl, 0, BPIPE_DROP_EVICTED);
+	char text[KIB];
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_OLDEST));
+	for (int i = 0; i < 100; i++) {
+		memset(text, 0, sizeof(text));
+		snprintf(text, sizeof(text), "%d", i);
+		ASSERT_EQ(KIB, write(self->wr, text, KIB));
+	}
+	EXPECT_EQ(36, dropped(self->ctl, 0, BPIPE_DROP_EVICTED) - before);
+	EXPECT_EQ(SIZE, get_stats(self->ctl).level);
+	ASSERT_EQ(KIB, read(self->rd, text, KIB));
+	EXPECT_STREQ("36", text);
+}
+
+TEST_F(channel, drop_oldest_evicts_the_least_important_first)
+{
+	int mid = open_class(4, O_NONBLOCK), low = open_class(7, O_NONBLOCK);
+	unsigned long long of4 = dropped(self->ctl, 4, BPIPE_DROP_EVICTED);
+	unsigned long long of7 = dropped(self->ctl, 7, BPIPE_DROP_EVICTED);
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_OLDEST));
+	for (int i = 0; i < 32; i++) {
+		ASSERT_EQ(KIB, put(mid, KIB));
+		ASSERT_EQ(KIB, put(low, KIB));
+	}
+	for (int i = 0; i < 32; i++)
+		ASSERT_EQ(KIB, put(self->wr, KIB));
+	EXPECT_EQ(32, dropped(self->ctl, 7, BPIPE_DROP_EVICTED) - of7);
+	EXPECT_EQ(0, dropped(self->ctl, 4, BPIPE_DROP_EVICTED) - of4);
+	for (int i = 0; i < 40; i++)
+		ASSERT_EQ(KIB, put(self->wr, KIB));
+	EXPECT_EQ(32, dropped(self->ctl, 4, BPIPE_DROP_EVICTED) - of4);
+	EXPECT_EQ(64, get_stats(self->ctl).classes[0].queued_records);
+}
+
+TEST_F(channel, drop_oldest_does_not_evict_what_is_more_important)
+{
+	int low = open_class(7, O_NONBLOCK);
+	unsigned long long full = dropped(self->ctl, 7, BPIPE_DROP_FULL);
+	unsigned long long evicted = dropped(self->ctl, 7, BPIPE_DROP_EVICTED);
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_OLDEST));
+	for (int i = 0; i < 63; i++)
+		ASSERT_EQ(KIB, put(self->wr, KIB));
+	ASSERT_EQ(KIB, put(low, KIB));
+	/* Two would have to go, and only one may: so none does, and the newcomer is lost. */
+	EXPECT_EQ(2 * KIB, put(low, 2 * KIB));
+	EXPECT_EQ(1, dropped(self->ctl, 7, BPIPE_DROP_FULL) - full);
+	EXPECT_EQ(0, dropped(self->ctl, 7, BPIPE_DROP_EVICTED) - evicted);
+	EXPECT_EQ(1, get_stats(self->ctl).classes[7].queued_records);
+	EXPECT_EQ(KIB, put(low, KIB));
+	EXPECT_EQ(1, dropped(self->ctl, 7, BPIPE_DROP_EVICTED) - evicted);
+	EXPECT_EQ(63, get_stats(self->ctl).classes[0].queued_records);
+}
+
+TEST_F(channel, nothing_is_evicted_for_a_record_that_cannot_be_read)
+{
+	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct bpipe_stats before, after;
+
+	ASSERT_EQ(0, munmap(pages + 4096, 4096));
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_OLDEST));
+	for (int i = 0; i < 64; i++)
+		ASSERT_EQ(KIB, put(self->wr, KIB));
+	before = get_stats(self->ctl);
+	EXPECT_EQ(-1, write(self->wr, pages, 5000));
+	EXPECT_EQ(EFAULT, errno);
+	after = get_stats(self->ctl);
+	EXPECT_EQ(before.dropped_records, after.dropped_records);
+	EXPECT_EQ(64, after.queued_records);
+}
+
+TEST_F(channel, eviction_wakes_those_who_waited_for_the_room)
+{
+	struct helper h;
+	int low = open_class(7, O_NONBLOCK);
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, 0));
+	ASSERT_EQ(0, set_writer(low, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_DROP_OLDEST }));
+	/* One that takes nearly all, and one who waits for more than is left, but of a class
+	 * that the evicting one may pass.
+	 */
+	ASSERT_EQ(SIZE - OVERHEAD - 100, put(low, SIZE - OVERHEAD - 100));
+	self->wrb = open_class(7, 0);
+	helper_start(&h, self->wrb, true, 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(0, set_writer(low, (struct bpipe_writer) { .mask = BPIPE_WRITER_CLASS }));
+	ASSERT_EQ(200, put(low, 200));
+	EXPECT_EQ(1000, helper_end(&h));
+}
+
+TEST_F(channel, frames_tell_what_was_lost_before)
+{
+	struct bpipe_reader framed = { .mask = BPIPE_READER_FRAMED, .framed = 1 };
+	unsigned char buf[2048];
+	struct bpipe_frame *frame = (void *)buf;
+	unsigned long long seq;
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_OLDEST));
+	ASSERT_EQ(0, ioctl(self->rd, BPIPE_SET_READER, &framed));
+	for (int i = 0; i < 67; i++)
+		ASSERT_EQ(KIB, put(self->wr, KIB));
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_DROP_NEWEST, 0));
+	for (int i = 0; i < 5; i++)
+		ASSERT_EQ(KIB, put(self->wr, KIB));
+
+	/* Three were evicted before the first, five dropped before the one to come. */
+	ASSERT_EQ(1024, read(self->rd, buf, 1024));
+	EXPECT_EQ(3, frame->lost);
+	seq = frame->seq;
+	ASSERT_EQ(KIB, put(self->wr, KIB));
+	for (int i = 1; i < 64; i++) {
+		ASSERT_EQ(1024, read(self->rd, buf, 1024));
+		ASSERT_EQ(0, frame->lost);
+		ASSERT_EQ(seq + i, frame->seq);
+	}
+	ASSERT_EQ(1024, read(self->rd, buf, 1024));
+	EXPECT_EQ(5, frame->lost);
+	EXPECT_EQ(seq + 69, frame->seq);
+	framed.framed = 0;
+	ASSERT_EQ(0, ioctl(self->rd, BPIPE_SET_READER, &framed));
+}
+
+TEST_F(channel, class_is_admitted_up_to_its_limit_and_not_beyond)
+{
+	int low = open_class(7, O_NONBLOCK);
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, 0));
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	EXPECT_EQ(16, fill(low));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(48, fill(self->wr));
+	ASSERT_EQ(KIB, take(self->rd, 2000));
+	/* Its limit is one of the level, whoever it is made of. */
+	EXPECT_EQ(-1, put(low, 1));
+	EXPECT_EQ(KIB, put(self->wr, KIB));
+}
+
+TEST_F(channel, limits_hold_in_a_stream_too)
+{
+	int low = open_class(7, O_NONBLOCK);
+
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	EXPECT_EQ(16384, put(low, SIZE));
+	EXPECT_EQ(-1, put(low, 1));
+	EXPECT_EQ(SIZE - 16384, put(self->wr, SIZE));
+	EXPECT_EQ(0, get_window(low).space);
+}
+
+TEST_F(channel, what_only_the_limit_kept_out_is_shed)
+{
+	int low = open_class(7, O_NONBLOCK);
+	unsigned long long shed = dropped(self->ctl, 7, BPIPE_DROP_SHED);
+	unsigned long long full = dropped(self->ctl, 7, BPIPE_DROP_FULL);
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_NEWEST));
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	for (int i = 0; i < 20; i++)
+		ASSERT_EQ(KIB, put(low, KIB));
+	EXPECT_EQ(4, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
+	for (int i = 0; i < 48; i++)
+		ASSERT_EQ(KIB, put(self->wr, KIB));
+	ASSERT_EQ(KIB, put(low, KIB));
+	EXPECT_EQ(4, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
+	EXPECT_EQ(1, dropped(self->ctl, 7, BPIPE_DROP_FULL) - full);
+}
+
+TEST_F(channel, limits_keep_their_part_of_a_new_size)
+{
+	struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 2 * SIZE };
+
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	ASSERT_EQ(0, set_config(self->ctl, config));
+	EXPECT_EQ(32768, get_config(self->ctl).limit[7]);
+	EXPECT_EQ(2 * SIZE, get_config(self->ctl).limit[0]);
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 0));
+	EXPECT_EQ(2 * SIZE, get_config(self->ctl).limit[7]);
+	EXPECT_EQ(-EINVAL, set_limit(self->ctl, 7, 4095));
+	EXPECT_EQ(-EINVAL, set_limit(self->ctl, 7, 2 * SIZE + 1));
+	EXPECT_EQ(2 * SIZE, get_config(self->ctl).limit[7]);
+}
+
+TEST_F(channel, pollout_is_each_classes_own)
+{
+	int low = open_class(7, O_NONBLOCK);
+
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	EXPECT_EQ(POLLOUT, ready(low, POLLOUT));
+	/* Its marks are a quarter of the channel's, as its limit is: 12288 and 4096. */
+	ASSERT_EQ(12287, put(self->wr, 12287));
+	EXPECT_EQ(POLLOUT, ready(low, POLLOUT));
+	ASSERT_EQ(1, put(self->wr, 1));
+	EXPECT_EQ(0, ready(low, POLLOUT));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	ASSERT_EQ(8191, take(self->rd, 8191));
+	EXPECT_EQ(0, ready(low, POLLOUT));
+	ASSERT_EQ(1, take(self->rd, 1));
+	EXPECT_EQ(POLLOUT, ready(low, POLLOUT));
+}
+
+TEST_F(channel, poll_sleeper_of_a_class_is_woken_at_its_own_mark)
+{
+	struct pollfd p = { .events = POLLOUT };
+	pid_t pid;
+
+	p.fd = open_class(7, O_NONBLOCK);
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	ASSERT_EQ(16384, put(p.fd, SIZE));
+	pid = spawn();
+	if (!pid)
+		_exit(poll(&p, 1, 20000) == 1 && p.revents == POLLOUT ? 0 : 1);
+	ASSERT_EQ(16384 - 4096, take(self->rd, 16384 - 4096));
+	EXPECT_EQ(0, reap(pid));
+}
+
+TEST_F(channel, sleepers_are_served_by_class_and_then_as_they_came)
+{
+	static const char order[] = "037";
+	struct helper h[3];
+	char text[3][KIB], got[KIB];
+
+	memset(text, 0, sizeof(text));
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, 0));
+	EXPECT_EQ(64, fill(self->wr));
+	for (int i = 2; i >= 0; i--) {
+		text[i][0] = order[i];
+		helper_start_with(&h[i], open_class(order[i] - '0', 0), true, text[i], KIB);
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 3 - i));
+	}
+	for (int i = 0; i < 48; i++)
+		ASSERT_EQ(KIB, take(self->rd, KIB));
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(KIB, helper_end(&h[i]));
+	for (int i = 0; i < 16; i++)
+		ASSERT_EQ(KIB, take(self->rd, KIB));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(KIB, read(self->rd, got, KIB));
+		EXPECT_EQ(order[i], got[0]);
+	}
+}
+
+TEST_F(channel, important_writers_pass_those_who_wait_and_are_less_so)
+{
+	struct helper h;
+
+	self->wrb = open_class(7, 0);
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	ASSERT_EQ(16384, put(self->wr, 16384));
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	EXPECT_EQ(100, put(self->wr, 100));
+	EXPECT_EQ(1, get_stats(self->ctl).writers_waiting);
+	ASSERT_EQ(12388, take(self->rd, 12388));
+	EXPECT_EQ(100, helper_end(&h));
+}
+
+TEST_F(channel, without_a_grant_nothing_is_admitted)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
+	EXPECT_EQ(-1, put(self->wr, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	EXPECT_EQ(0, get_window(self->wr).window);
+	EXPECT_EQ(0, get_window(self->wr).credit);
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(0, grant(self->rd, 99));
+	EXPECT_EQ(1, get_stats(self->ctl).writers_waiting);
+	ASSERT_EQ(0, grant(self->rd, 51));
+	EXPECT_EQ(100, helper_end(&h));
+	EXPECT_EQ(50, get_window(self->wr).window);
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	EXPECT_EQ(-1, put(self->wr, 51));
+	EXPECT_EQ(50, put(self->wr, 50));
+	EXPECT_EQ(0, get_stats(self->ctl).credit);
+}
+
+TEST_F(channel, credit_of_records_counts_records)
+{
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_CREDIT,
+		.mode = BPIPE_MODE_RECORD, .credit = BPIPE_CREDIT_RECORDS }));
+	ASSERT_EQ(0, grant(self->rd, 2));
+	EXPECT_EQ(1000, put(self->wr, 1000));
+	EXPECT_EQ(1, put(self->wr, 1));
+	EXPECT_EQ(-1, put(self->wr, 1));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(channel, credit_is_void_when_the_last_reader_closes_and_when_it_changes)
+{
+	int rd = open(DEV, O_RDONLY);
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
+	ASSERT_EQ(0, grant(self->rd, 100));
+	close(rd);
+	EXPECT_EQ(100, get_stats(self->ctl).credit);
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) { .mask = BPIPE_CFG_CREDIT }));
+	EXPECT_EQ(0, get_stats(self->ctl).credit);
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
+	ASSERT_EQ(0, grant(self->rd, 100));
+	close(self->rd);
+	EXPECT_EQ(0, get_stats(self->ctl).credit);
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+}
+
+TEST_F(channel, grants_that_cannot_be_are_refused)
+{
+	EXPECT_EQ(-EOPNOTSUPP, grant(self->rd, 1));
+	EXPECT_EQ(-EBADF, grant(self->wr, 1));
+	EXPECT_EQ(-EBADF, grant(self->ctl, 1));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
+	EXPECT_EQ(-EINVAL, grant(self->rd, 0));
+	EXPECT_EQ(0, grant(self->rd, BPIPE_CREDIT_MAX));
+	EXPECT_EQ(-EINVAL, grant(self->rd, 1));
+	EXPECT_EQ(BPIPE_CREDIT_MAX, get_stats(self->ctl).credit);
+}
+
+TEST_F(channel, rate_of_records_counts_records)
+{
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_RATE_RECORDS | BPIPE_CFG_BURST_RECORDS,
+		.mode = BPIPE_MODE_RECORD, .rate_records = 1, .burst_records = 3 }));
+	EXPECT_EQ(1000, put(self->wr, 1000));
+	EXPECT_EQ(1, put(self->wr, 1));
+	EXPECT_EQ(10, put(self->wr, 10));
+	EXPECT_EQ(-1, put(self->wr, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	EXPECT_LT(0, get_window(self->wr).wait_ns);
+}
+
+TEST_F(channel, tightest_of_several_rates_wins)
+{
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_RATE_RECORDS | BPIPE_CFG_BURST_RECORDS |
+			BPIPE_CFG_RATE | BPIPE_CFG_BURST,
+		.mode = BPIPE_MODE_RECORD, .rate_records = 1, .burst_records = 100,
+		.rate = 1, .burst = 1000 }));
+	EXPECT_EQ(900, put(self->wr, 900));
+	EXPECT_EQ(-1, put(self->wr, 200));
+	EXPECT_EQ(100, get_window(self->wr).window);
+	ASSERT_EQ(0, set_writer(self->wr, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST, .rate = 1, .burst = 50 }));
+	EXPECT_EQ(50, get_window(self->wr).window);
+	EXPECT_EQ(50, put(self->wr, 50));
+	EXPECT_EQ(-1, put(self->wr, 40));
+}
+
+TEST_F(channel, reading_rate_holds_readers_up)
+{
+	struct helper h;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_BURST,
+		.read_rate = 1, .read_burst = 1000 }));
+	ASSERT_EQ(5000, put(self->wr, 5000));
+	EXPECT_EQ(POLLIN, ready(self->rd, POLLIN));
+	EXPECT_EQ(1000, take(self->rd, 5000));
+	EXPECT_EQ(-1, take(self->rd, 5000));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->rd, POLLIN));
+	EXPECT_EQ(4000, queued(self->rd));
+	EXPECT_LE(1, get_stats(self->ctl).read_throttled);
+	helper_start(&h, self->rdb, false, 5000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) { .mask = BPIPE_CFG_READ_RATE }));
+	EXPECT_EQ(4000, helper_end(&h));
+	EXPECT_LT(0, get_stats(self->ctl).read_throttled_ns);
+}
+
+TEST_F(channel, throttled_reader_and_poller_wake_when_the_tokens_are_there)
+{
+	struct pollfd p = { .fd = self->rd, .events = POLLIN };
+	struct helper h;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_BURST,
+		.read_rate = 20000, .read_burst = 1000 }));
+	/* A threshold is for those who have seen nothing yet. */
+	ASSERT_EQ(0, set_reader(self->rdb, SIZE, 0));
+	ASSERT_EQ(5000, put(self->wr, 5000));
+	ASSERT_EQ(1000, take(self->rd, 1000));
+	helper_start(&h, self->rdb, false, 500);
+	EXPECT_EQ(500, helper_end(&h));
+	while (take(self->rd, 1000) > 0)
+		;
+	EXPECT_EQ(1, poll(&p, 1, 10000));
+	EXPECT_LT(0, take(self->rd, 100));
+}
+
+TEST_F(channel, reading_rate_of_records_and_debt)
+{
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_BURST |
+			BPIPE_CFG_READ_RATE_RECORDS | BPIPE_CFG_READ_BURST_RECORDS,
+		.mode = BPIPE_MODE_RECORD, .read_rate = 1, .read_burst = 1000,
+		.read_rate_records = 1, .read_burst_records = 3 }));
+	for (int i = 0; i < 4; i++)
+		ASSERT_EQ(100, put(self->wr, 100));
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(100, take(self->rd, 1000));
+	EXPECT_EQ(-1, take(self->rd, 1000));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->rd, POLLIN));
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_READ_RATE_RECORDS | BPIPE_CFG_READ_RATE }));
+	ASSERT_EQ(100, take(self->rd, 1000));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_READ_RATE, .read_rate = 1 }));
+	ASSERT_EQ(5000, put(self->wr, 5000));
+	ASSERT_EQ(1, put(self->wr, 1));
+	/* A whole burst for a record that is longer, and nothing until it is paid. */
+	EXPECT_EQ(POLLIN, ready(self->rd, POLLIN));
+	EXPECT_EQ(5000, take(self->rd, 5000));
+	EXPECT_EQ(0, ready(self->rd, POLLIN));
+	EXPECT_EQ(-1, take(self->rd, 5000));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(channel, rate_of_a_file_holds_up_that_file_alone)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_writer(self->wrb, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST, .rate = 1, .burst = 100 }));
+	ASSERT_EQ(100, put(self->wrb, 100));
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	EXPECT_EQ(0, ready(self->wrb, POLLOUT));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	EXPECT_EQ(5000, put(self->wr, 5000));
+	ASSERT_EQ(0, set_writer(self->wrb, (struct bpipe_writer) { .mask = BPIPE_WRITER_RATE }));
+	EXPECT_EQ(100, helper_end(&h));
+	EXPECT_LE(1, get_stats(self->ctl).throttled);
+}
+
+TEST_F(channel, throttled_file_waits_its_time)
+{
+	unsigned long long start;
+
+	BLOCKING_WRITER();
+	/* 4000 bytes at 20 kB/s: 200 ms. */
+	ASSERT_EQ(0, set_writer(self->wrb, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST, .rate = 20000, .burst = 4000 }));
+	ASSERT_EQ(4000, put(self->wrb, 4000));
+	start = now_ns();
+	EXPECT_EQ(4000, put(self->wrb, 4000));
+	EXPECT_LE(190000000, now_ns() - start);
+}
+
+TEST_F(channel, file_throttled_for_too_long_times_out)
+{
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 50000000));
+	ASSERT_EQ(0, set_writer(self->wrb, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST, .rate = 1, .burst = 100 }));
+	ASSERT_EQ(100, put(self->wrb, 100));
+	EXPECT_EQ(-1, put(self->wrb, 100));
+	EXPECT_EQ(ETIMEDOUT, errno);
+	EXPECT_EQ(0, get_stats(self->ctl).writers_waiting);
+}
+
+TEST_F(channel, without_tokens_or_credit_drop_policies_drop)
+{
+	unsigned long long full = dropped(self->ctl, 0, BPIPE_DROP_FULL);
+	unsigned long long evicted = dropped(self->ctl, 0, BPIPE_DROP_EVICTED);
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_OLDEST));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_RATE_RECORDS | BPIPE_CFG_BURST_RECORDS,
+		.rate_records = 1, .burst_records = 64 }));
+	for (int i = 0; i < 64; i++)
+		ASSERT_EQ(KIB, put(self->wr, KIB));
+	/* Full, and no token: an eviction would not help. */
+	EXPECT_EQ(KIB, put(self->wr, KIB));
+	EXPECT_EQ(1, dropped(self->ctl, 0, BPIPE_DROP_FULL) - full);
+	EXPECT_EQ(0, dropped(self->ctl, 0, BPIPE_DROP_EVICTED) - evicted);
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_RATE_RECORDS | BPIPE_CFG_CREDIT,
+		.credit = BPIPE_CREDIT_BYTES }));
+	EXPECT_EQ(KIB, put(self->wr, KIB));
+	EXPECT_EQ(2, dropped(self->ctl, 0, BPIPE_DROP_FULL) - full);
+}
+
+TEST_F(channel, writer_settings_out_of_range_are_refused)
+{
+	const struct {
+		int error;
+		struct bpipe_writer set;
+	} rows[] = {
+		{ -EOPNOTSUPP, { .mask = 1ULL << 63 } },
+		{ -EOPNOTSUPP, { .mask = BPIPE_WRITER_POLICY, .policy = 5 } },
+		{ -EOPNOTSUPP, { .mask = BPIPE_WRITER_POLICY,
+				 .policy = BPIPE_POLICY_DROP_OLDEST } },
+		{ -EINVAL, { .mask = BPIPE_WRITER_CLASS, .class = BPIPE_CLASSES } },
+		{ -EINVAL, { .mask = BPIPE_WRITER_TIMEOUT, .timeout = BPIPE_TIMEOUT_MAX + 1 } },
+		{ -EINVAL, { .mask = BPIPE_WRITER_RATE, .rate = BPIPE_RATE_MAX + 1 } },
+		{ -EINVAL, { .mask = BPIPE_WRITER_BURST, .burst = BPIPE_BURST_MAX + 1 } },
+	};
+	const struct bpipe_writer most = {
+		.mask = BPIPE_WRITER_CLASS | BPIPE_WRITER_TIMEOUT | BPIPE_WRITER_RATE |
+			BPIPE_WRITER_BURST | BPIPE_WRITER_POLICY,
+		.class = 7, .policy = BPIPE_POLICY_DROP_NEWEST, .timeout = BPIPE_TIMEOUT_MAX,
+		.rate = BPIPE_RATE_MAX, .burst = BPIPE_BURST_MAX,
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		EXPECT_EQ(rows[i].error, set_writer(self->wr, rows[i].set));
+	EXPECT_EQ(-EBADF, set_writer(self->rd, most));
+	EXPECT_EQ(-EBADF, set_writer(self->ctl, most));
+	EXPECT_EQ(0, set_writer(self->wr, most));
+}
+
+TEST_F(channel, settings_out_of_range_are_refused_and_change_nothing)
+{
+	const struct {
+		int error;
+		struct bpipe_config set;
+	} rows[] = {
+		{ -EOPNOTSUPP, { .mask = BPIPE_CFG_ORDER, .order = 2 } },
+		{ -EOPNOTSUPP, { .mask = BPIPE_CFG_POLICY, .policy = BPIPE_POLICY_CHANNEL } },
+		{ -EOPNOTSUPP, { .mask = BPIPE_CFG_CREDIT, .credit = 3 } },
+		{ -EINVAL, { .pad2 = 1 } },
+		{ -EINVAL, { .mask = BPIPE_CFG_TIMEOUT, .timeout = BPIPE_TIMEOUT_MAX + 1 } },
+		{ -EINVAL, { .mask = BPIPE_CFG_RATE_RECORDS, .rate_records = BPIPE_RATE_MAX + 1 } },
+		{ -EINVAL, { .mask = BPIPE_CFG_BURST_RECORDS,
+			     .burst_records = BPIPE_BURST_MAX + 1 } },
+		{ -EINVAL, { .mask = BPIPE_CFG_READ_RATE, .read_rate = BPIPE_RATE_MAX + 1 } },
+		{ -EINVAL, { .mask = BPIPE_CFG_READ_BURST, .read_burst = BPIPE_BURST_MAX + 1 } },
+		{ -EINVAL, { .mask = BPIPE_CFG_READ_RATE_RECORDS,
+			     .read_rate_records = BPIPE_RATE_MAX + 1 } },
+		{ -EINVAL, { .mask = BPIPE_CFG_READ_BURST_RECORDS,
+			     .read_burst_records = BPIPE_BURST_MAX + 1 } },
+	};
+	struct bpipe_config before, after;
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, 0));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		before = get_config(self->ctl);
+		EXPECT_EQ(rows[i].error, set_config(self->ctl, rows[i].set)) TH_LOG("%zu", i);
+		after = get_config(self->ctl);
+		EXPECT_EQ(0, memcmp(&before, &after, sizeof(before))) TH_LOG("%zu", i);
+	}
+}
+
+TEST_HARNESS_MAIN
