@@ -17,6 +17,7 @@
 #include "band.h"
 #include "buffer.h"
 #include "channel.h"
+#include "shed.h"
 #include "trace.h"
 
 static_assert(sizeof(struct bpipe_frame) == BPIPE_RECORD_OVERHEAD);
@@ -109,6 +110,8 @@ void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
 	bpipe_count_add(&band->written, frame->len, 1);
 	band->held += n;
 	bpipe_level_add(&ch->level, n);
+	if (unlikely(ch->ttl_ns[frame->class]))
+		bpipe_shed_by_locked(ch, frame->time_ns + ch->ttl_ns[frame->class]);
 }
 
 /**
@@ -192,16 +195,40 @@ static void bpipe_remove_rd(struct bpipe_channel *ch, struct bpipe_band *band, u
  * bpipe_band_pop_rd() - a record that was copied out is gone from now on
  * @ch: the channel
  * @frame: what stood before it
+ * @now: the time, nanoseconds
  *
  * Context: called with the readers' lock and the channel's lock held.
  */
-void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame)
+void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame, u64 now)
 {
 	struct bpipe_band *band = ch->band[frame->class];
 
 	bpipe_remove_rd(ch, band, frame->len);
 	bpipe_count_add(&band->read, frame->len, 1);
 	band->lost = 0;
+	ch->sojourn[bpipe_sojourn_bucket(now - frame->time_ns)]++;
+}
+
+/**
+ * bpipe_band_discard_rd() - the oldest record of a class is dropped
+ * @ch: the channel
+ * @class: the class, of which there is one
+ * @reason: why
+ *
+ * Context: called with the readers' lock and the channel's lock held.
+ * Return: bytes that are free by it.
+ */
+size_t bpipe_band_discard_rd(struct bpipe_channel *ch, u32 class, enum bpipe_drop reason)
+{
+	struct bpipe_band *band = ch->band[class];
+	struct bpipe_frame frame;
+
+	bpipe_ring_peek(&band->ring, 0, &frame, sizeof(frame));
+	bpipe_remove_rd(ch, band, frame.len);
+	bpipe_count_add(&band->dropped[reason], frame.len, 1);
+	band->lost += frame.lost + 1;
+	trace_bpipe_drop(ch, class, reason, frame.len);
+	return sizeof(frame) + frame.len;
 }
 
 /* What is held of a class and those below it, by class. */
@@ -240,24 +267,18 @@ u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class)
  * @class: its class
  * @bytes: how much is to be made free, at most what can be
  *
- * Context: called with both sides' locks held; does not sleep.
+ * Context: called with both sides' locks held; may be preempted.
  */
 void bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
 {
 	u64 held[BPIPE_CLASSES], freed = 0;
-	struct bpipe_frame frame;
-	struct bpipe_band *band;
 
 	while (freed < bytes) {
 		spin_lock_bh(&ch->lock);
 		bpipe_held_locked(ch, class, held);
-		band = ch->band[bpipe_flow_victim(held, class)];
-		bpipe_ring_peek(&band->ring, 0, &frame, sizeof(frame));
-		bpipe_remove_rd(ch, band, frame.len);
-		bpipe_count_add(&band->dropped[BPIPE_DROP_EVICTED], frame.len, 1);
-		band->lost += frame.lost + 1;
+		freed += bpipe_band_discard_rd(ch, bpipe_flow_victim(held, class),
+					       BPIPE_DROP_EVICTED);
 		spin_unlock_bh(&ch->lock);
-		freed += sizeof(frame) + frame.len;
-		trace_bpipe_drop(ch, frame.class, BPIPE_DROP_EVICTED, frame.len);
+		cond_resched();
 	}
 }

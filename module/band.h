@@ -5,6 +5,7 @@
 #include <linux/types.h>
 
 #include "ring.h"
+#include "sojourn.h"
 #include "stats.h"
 #include "uapi/linux/bpipe.h"
 
@@ -25,6 +26,7 @@ struct iov_iter;
  *	writers' lock
  * @read: bytes and records that went to readers, guarded by the readers' lock
  * @lost: records dropped since the last one that was read, likewise
+ * @sojourn: whether they wait for too long, likewise
  */
 struct bpipe_band {
 	struct bpipe_ring ring;
@@ -35,6 +37,7 @@ struct bpipe_band {
 	u64 lost_before;
 	struct bpipe_count read;
 	u64 lost;
+	struct bpipe_sojourn sojourn;
 };
 
 struct bpipe_band *bpipe_band_create(void);
@@ -47,7 +50,8 @@ void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame);
 struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame);
 size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *frame, bool framed,
 			   struct iov_iter *to);
-void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame);
+void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame, u64 now);
+size_t bpipe_band_discard_rd(struct bpipe_channel *ch, u32 class, enum bpipe_drop reason);
 
 u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class);
 void bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes);

@@ -22,6 +22,7 @@
 #include "channel.h"
 #include "compat.h"
 #include "config.h"
+#include "shed.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -64,15 +65,18 @@ int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int how)
 
 /*
  * What the next read has to pay for, so that poll and read agree: a record, or as
- * little as one byte. Looked at only where there is a rate.
+ * little as one byte. Looked at only where there is a rate, or what is there may
+ * have to go.
  */
 static u64 bpipe_next_len(struct bpipe_channel *ch)
 {
 	struct bpipe_frame frame = { .len = 1 };
 
-	if (!READ_ONCE(ch->flow.read.bytes.rate) || !bpipe_is_record(ch))
+	if (!bpipe_is_record(ch) ||
+	    !(READ_ONCE(ch->flow.read.bytes.rate) || READ_ONCE(ch->sheds)))
 		return 1;
 	mutex_lock(&ch->rd.lock);
+	bpipe_shed_expired_rd(ch);
 	bpipe_band_next_rd(ch, &frame);
 	mutex_unlock(&ch->rd.lock);
 	return frame.len;
@@ -361,6 +365,7 @@ static void bpipe_channel_free(struct device *dev)
 	u32 class;
 
 	bpipe_wait_uninit(ch);
+	bpipe_shed_uninit(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		bpipe_band_free(ch->band[class]);
 	kfree(ch);
@@ -394,6 +399,7 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 	ch->state_since = ktime_get_ns();
 	bpipe_config_init(ch, size);
 	bpipe_wait_init(ch);
+	bpipe_shed_init(ch);
 
 	atomic_inc(&bpipe_channels);
 	device_initialize(&ch->dev);

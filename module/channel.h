@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include "band.h"
 #include "flow.h"
@@ -60,6 +61,7 @@ struct bpipe_side {
  * @rd: the readers' side
  * @peak: highest level, guarded by @wr.lock
  * @seq: number of the next record, guarded by @wr.lock
+ * @sojourn: how long the records that were read had waited, guarded by @rd.lock
  * @trip_up: a writer that brings the level to this or above has to settle
  * @trip_down: a reader that brings it to this or below has to settle; -1 for
  *	never. Both change under @lock and are read without it.
@@ -74,6 +76,10 @@ struct bpipe_side {
  * @hold: no end-of-file for readers without a writer
  * @epipe: EPIPE for writers without a reader
  * @timeout_ns: how long a write waits; 0 for ever
+ * @ttl_ns: of each class, how long a record lives; 0 for ever; as @sojourn_ns and
+ *	@sheds, changes with both sides' locks held too
+ * @sojourn_ns: of each class, how long records should wait at most; 0 for any time
+ * @sheds: one of these is not 0
  * @burst_follows: BPIPE_CFG_* bits of bursts that were not set and follow the rate
  * @record_files: open files with settings that a stream does not have
  * @writer_opens: times a writer opened
@@ -88,6 +94,8 @@ struct bpipe_side {
  * @event_ns: when the latest of these happened
  * @state_since: when the state was entered
  * @delay: wakes readers for data that waited long enough
+ * @expiry: drops records whose time is over
+ * @expiry_at: when it will; U64_MAX for never
  * @config: serialises changes of the configuration, and of which bands there are
  * @dev: the device, which owns the channel's lifetime
  * @cdev: its character device
@@ -99,6 +107,7 @@ struct bpipe_channel {
 	size_t peak;
 	u64 seq;
 	struct bpipe_side rd ____cacheline_aligned_in_smp;
+	u64 sojourn[BPIPE_SOJOURN_BUCKETS];
 	unsigned long trip_up ____cacheline_aligned_in_smp;
 	long trip_down;
 	spinlock_t lock;
@@ -109,6 +118,9 @@ struct bpipe_channel {
 	bool hold;
 	bool epipe;
 	u64 timeout_ns;
+	u64 ttl_ns[BPIPE_CLASSES];
+	u64 sojourn_ns[BPIPE_CLASSES];
+	bool sheds;
 	u64 burst_follows;
 	unsigned int record_files;
 	u64 writer_opens;
@@ -123,6 +135,8 @@ struct bpipe_channel {
 	u64 event_ns;
 	u64 state_since;
 	struct hrtimer delay;
+	struct delayed_work expiry;
+	u64 expiry_at;
 	struct mutex config;
 	struct device dev;
 	struct cdev cdev;

@@ -14,6 +14,7 @@
 #include "buffer.h"
 #include "channel.h"
 #include "config.h"
+#include "shed.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -65,6 +66,8 @@ int bpipe_config_parse(const char *text, u64 *value)
  * @hold: likewise
  * @epipe: likewise
  * @timeout_ns: likewise
+ * @ttl_ns: likewise
+ * @sojourn_ns: likewise
  * @burst_follows: likewise
  */
 struct bpipe_plan {
@@ -75,6 +78,8 @@ struct bpipe_plan {
 	bool hold;
 	bool epipe;
 	u64 timeout_ns;
+	u64 ttl_ns[BPIPE_CLASSES];
+	u64 sojourn_ns[BPIPE_CLASSES];
 	u64 burst_follows;
 };
 
@@ -141,6 +146,20 @@ static void bpipe_plan_levels(struct bpipe_plan *plan, const struct bpipe_config
 			flow->limit[class] = set->limit[class];
 }
 
+static void bpipe_plan_times(struct bpipe_plan *plan, const struct bpipe_config *set)
+{
+	u32 class;
+
+	if (set->mask & BPIPE_CFG_TIMEOUT)
+		plan->timeout_ns = set->timeout;
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		if (set->mask & BPIPE_CFG_TTL(class))
+			plan->ttl_ns[class] = set->ttl[class];
+		if (set->mask & BPIPE_CFG_SOJOURN(class))
+			plan->sojourn_ns[class] = set->sojourn[class];
+	}
+}
+
 /* What @set would make of the channel. Its configuration does not change meanwhile. */
 static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 		       struct bpipe_plan *plan)
@@ -156,10 +175,13 @@ static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 		.timeout_ns = ch->timeout_ns,
 		.burst_follows = ch->burst_follows,
 	};
+	memcpy(plan->ttl_ns, ch->ttl_ns, sizeof(plan->ttl_ns));
+	memcpy(plan->sojourn_ns, ch->sojourn_ns, sizeof(plan->sojourn_ns));
 	spin_unlock_bh(&ch->lock);
 
 	bpipe_plan_levels(plan, set);
 	bpipe_plan_rates(plan, set);
+	bpipe_plan_times(plan, set);
 	if (set->mask & BPIPE_CFG_MODE)
 		plan->mode = set->mode;
 	if (set->mask & BPIPE_CFG_ORDER)
@@ -168,8 +190,6 @@ static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 		plan->policy = set->policy;
 	if (set->mask & BPIPE_CFG_CREDIT)
 		plan->flow.credit_unit = set->credit;
-	if (set->mask & BPIPE_CFG_TIMEOUT)
-		plan->timeout_ns = set->timeout;
 	if (set->mask & BPIPE_CFG_HOLD)
 		plan->hold = set->hold;
 	if (set->mask & BPIPE_CFG_EPIPE)
@@ -180,6 +200,8 @@ static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 /* Fields that are wrong whatever the rest is. */
 static int bpipe_config_check(const struct bpipe_config *set)
 {
+	u32 class;
+
 	if (set->mask & ~BPIPE_CFG_KNOWN ||
 	    (set->mask & BPIPE_CFG_MODE && set->mode > BPIPE_MODE_RECORD) ||
 	    (set->mask & BPIPE_CFG_ORDER && set->order > BPIPE_ORDER_PRIORITY) ||
@@ -191,7 +213,19 @@ static int bpipe_config_check(const struct bpipe_config *set)
 	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1) ||
 	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX))
 		return -EINVAL;
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if ((set->mask & BPIPE_CFG_TTL(class) && set->ttl[class] > BPIPE_TIMEOUT_MAX) ||
+		    (set->mask & BPIPE_CFG_SOJOURN(class) &&
+		     set->sojourn[class] > BPIPE_TIMEOUT_MAX))
+			return -EINVAL;
 	return 0;
+}
+
+/* Are records dropped that have waited for too long? */
+static bool bpipe_plan_sheds(const struct bpipe_plan *plan)
+{
+	return memchr_inv(plan->ttl_ns, 0, sizeof(plan->ttl_ns)) ||
+	       memchr_inv(plan->sojourn_ns, 0, sizeof(plan->sojourn_ns));
 }
 
 /* Can it all be had together? */
@@ -204,7 +238,7 @@ static int bpipe_plan_check(const struct bpipe_plan *plan)
 	if (plan->mode == BPIPE_MODE_STREAM &&
 	    (plan->order != BPIPE_ORDER_FIFO || plan->policy == BPIPE_POLICY_DROP_OLDEST ||
 	     flow->credit_unit == BPIPE_CREDIT_RECORDS ||
-	     flow->write.records.rate || flow->read.records.rate))
+	     flow->write.records.rate || flow->read.records.rate || bpipe_plan_sheds(plan)))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -343,6 +377,12 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	ch->hold = plan->hold;
 	ch->epipe = plan->epipe;
 	ch->timeout_ns = plan->timeout_ns;
+	memcpy(ch->ttl_ns, plan->ttl_ns, sizeof(ch->ttl_ns));
+	memcpy(ch->sojourn_ns, plan->sojourn_ns, sizeof(ch->sojourn_ns));
+	WRITE_ONCE(ch->sheds, bpipe_plan_sheds(plan));
+	/* Others may be due by now than were before. */
+	if (ch->sheds)
+		bpipe_shed_by_locked(ch, now);
 	ch->burst_follows = plan->burst_follows;
 
 	bpipe_wait_settle_locked(ch);
@@ -455,6 +495,8 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 	};
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		config->limit[class] = flow->mark[class].limit;
+	memcpy(config->ttl, ch->ttl_ns, sizeof(config->ttl));
+	memcpy(config->sojourn, ch->sojourn_ns, sizeof(config->sojourn));
 	spin_unlock_bh(&ch->lock);
 	strscpy(config->name, dev_name(&ch->dev), sizeof(config->name));
 }

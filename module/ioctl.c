@@ -55,7 +55,7 @@ static int bpipe_ioctl_get_features(void __user *arg, size_t size)
 			    BPIPE_FEATURE_READER | BPIPE_FEATURE_EVENTS |
 			    BPIPE_FEATURE_RECORD | BPIPE_FEATURE_CLASSES |
 			    BPIPE_FEATURE_POLICY | BPIPE_FEATURE_RATES |
-			    BPIPE_FEATURE_CREDIT,
+			    BPIPE_FEATURE_CREDIT | BPIPE_FEATURE_TIME,
 		.config_mask = BPIPE_CFG_KNOWN,
 		.reader_mask = BPIPE_READER_KNOWN,
 		.writer_mask = BPIPE_WRITER_KNOWN,

@@ -9,6 +9,7 @@
 #include <linux/uio.h>
 
 #include "channel.h"
+#include "shed.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -65,6 +66,16 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
 	return ret;
 }
 
+/*
+ * Nothing is there for it.
+ *
+ * Return: as bpipe_starve_rd(); -EAGAIN also if it has got something.
+ */
+static int bpipe_nothing_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
+{
+	return rd->first ? bpipe_starve_rd(bf, rd) : -EAGAIN;
+}
+
 /* Too few tokens: EAGAIN, or a place in the queue until the timer goes off. */
 static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u64 now,
 			     u64 wait_ns)
@@ -115,14 +126,16 @@ static void bpipe_settle_up_rd(struct bpipe_channel *ch, const struct bpipe_fram
 			       size_t n)
 {
 	bool rated = ch->flow.read.bytes.rate || ch->flow.read.records.rate;
+	u64 now;
 
 	if (likely(!rated && !record))
 		return;
 	spin_lock_bh(&ch->lock);
+	now = ktime_get_ns();
 	if (record)
-		bpipe_band_pop_rd(ch, record);
+		bpipe_band_pop_rd(ch, record, now);
 	if (rated)
-		bpipe_flow_take_read(&ch->flow, n, ktime_get_ns());
+		bpipe_flow_take_read(&ch->flow, n, now);
 	spin_unlock_bh(&ch->lock);
 }
 
@@ -210,7 +223,12 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
 
 	if (!rd->first && !rd->framed)
 		return -EAGAIN;
-	band = bpipe_band_next_rd(ch, &frame);
+	do {
+		band = bpipe_shed_next_rd(ch, &frame);
+		ret = band ? 1 : bpipe_nothing_rd(bf, rd);
+		if (ret <= 0)
+			return ret;
+	} while (!band);
 	len = frame.len;
 	need = len + (rd->framed ? sizeof(frame) : 0);
 	if (need > iov_iter_count(to))
@@ -247,9 +265,7 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 		rd->framed = bf->framed;
 	}
 	while (unlikely(!(queued = bpipe_level_queued(&ch->level)))) {
-		if (!rd->first)
-			return -EAGAIN;
-		ret = bpipe_starve_rd(bf, rd);
+		ret = bpipe_nothing_rd(bf, rd);
 		if (ret <= 0)
 			return ret;
 	}

@@ -8,6 +8,7 @@
 #include <linux/string.h>
 
 #include "channel.h"
+#include "shed.h"
 #include "wait.h"
 
 /* What became of a class's bytes and records, and what it adds to the sums. */
@@ -90,6 +91,7 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	stats->read_throttled = ch->read_throttled.times;
 	stats->read_throttled_ns = bpipe_delay_ns(&ch->read_throttled, now);
 	stats->credit = ch->flow.credit;
+	memcpy(stats->sojourn, ch->sojourn, sizeof(stats->sojourn));
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		if (ch->band[class])
 			bpipe_stats_class(ch->band[class], &stats->classes[class], stats);
@@ -143,6 +145,7 @@ u64 bpipe_stats_readable(struct bpipe_channel *ch)
 	mutex_lock(&ch->rd.lock);
 	n = bpipe_level_queued(&ch->level);
 	if (n && bpipe_is_record(ch)) {
+		bpipe_shed_expired_rd(ch);
 		bpipe_band_next_rd(ch, &frame);
 		n = frame.len;
 	}

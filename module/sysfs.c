@@ -127,6 +127,10 @@ static const char *const bpipe_state_words[] = { "normal", "pressured", NULL };
 	BPIPE_CONFIG_AS(#_field, _field, _bit, __VA_ARGS__)
 #define BPIPE_LIMIT(_class)							\
 	BPIPE_CONFIG_AS("limit." #_class, limit[_class], BPIPE_CFG_LIMIT(_class))
+#define BPIPE_TTL(_class)							\
+	BPIPE_CONFIG_AS("ttl." #_class, ttl[_class], BPIPE_CFG_TTL(_class))
+#define BPIPE_SOJOURN(_class)							\
+	BPIPE_CONFIG_AS("sojourn." #_class, sojourn[_class], BPIPE_CFG_SOJOURN(_class))
 
 /* A counter: reads struct bpipe_stats' field of that name. */
 #define BPIPE_STATS(_field, ...)						\
@@ -142,6 +146,10 @@ static const struct bpipe_attribute bpipe_attributes[] = {
 	BPIPE_CONFIG(timeout, BPIPE_CFG_TIMEOUT),
 	BPIPE_LIMIT(0), BPIPE_LIMIT(1), BPIPE_LIMIT(2), BPIPE_LIMIT(3),
 	BPIPE_LIMIT(4), BPIPE_LIMIT(5), BPIPE_LIMIT(6), BPIPE_LIMIT(7),
+	BPIPE_TTL(0), BPIPE_TTL(1), BPIPE_TTL(2), BPIPE_TTL(3),
+	BPIPE_TTL(4), BPIPE_TTL(5), BPIPE_TTL(6), BPIPE_TTL(7),
+	BPIPE_SOJOURN(0), BPIPE_SOJOURN(1), BPIPE_SOJOURN(2), BPIPE_SOJOURN(3),
+	BPIPE_SOJOURN(4), BPIPE_SOJOURN(5), BPIPE_SOJOURN(6), BPIPE_SOJOURN(7),
 	BPIPE_CONFIG(rate, BPIPE_CFG_RATE),
 	BPIPE_CONFIG(burst, BPIPE_CFG_BURST),
 	BPIPE_CONFIG(rate_records, BPIPE_CFG_RATE_RECORDS),

@@ -106,7 +106,9 @@ TRACE_EVENT(bpipe_drop,
 		  __print_symbolic(__entry->reason,
 				   { BPIPE_DROP_FULL, "full" },
 				   { BPIPE_DROP_SHED, "shed" },
-				   { BPIPE_DROP_EVICTED, "evicted" }),
+				   { BPIPE_DROP_EVICTED, "evicted" },
+				   { BPIPE_DROP_EXPIRED, "expired" },
+				   { BPIPE_DROP_SOJOURN, "sojourn" }),
 		  __entry->bytes)
 );
 

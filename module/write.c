@@ -10,6 +10,7 @@
 #include <linux/uio.h>
 
 #include "channel.h"
+#include "shed.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -187,6 +188,20 @@ out:
 }
 
 /*
+ * No write is refused because of a record whose time is over.
+ *
+ * Return: whether there may be room by now.
+ */
+static bool bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing *wr)
+{
+	if (!ch->sheds || bpipe_channel_lock_side(&ch->rd, wr->how))
+		return false;
+	bpipe_shed_expired_rd(ch);
+	mutex_unlock(&ch->rd.lock);
+	return true;
+}
+
+/*
  * Older records make room, if they still have to: with both sides' locks held, the
  * flow is asked once more.
  */
@@ -283,6 +298,11 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 		req->evictable = bpipe_band_evictable(ch, req->class);
 
 	verdict = bpipe_ask_wr(ch, wr, held, now, &grant);
+	if (unlikely(grant.lack == BPIPE_WAIT_SPACE) && bpipe_expire_wr(ch, wr)) {
+		if (req->policy == BPIPE_POLICY_DROP_OLDEST)
+			req->evictable = bpipe_band_evictable(ch, req->class);
+		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant);
+	}
 	if (unlikely(verdict == BPIPE_EVICT)) {
 		/* Nothing is evicted for a record that cannot be had. */
 		if (!wr->fetched)

@@ -267,8 +267,11 @@ static inline const char *next_text(int fd)
 /* Does the law hold, for each class and in all? */
 static inline bool lawful(const struct bpipe_stats *s)
 {
-	unsigned long long bytes = 0, records = 0, held = 0;
+	unsigned long long bytes = 0, records = 0, held = 0, waited = 0;
 	bool holds = true;
+
+	for (int i = 0; i < BPIPE_SOJOURN_BUCKETS; i++)
+		waited += s->sojourn[i];
 
 	for (int c = 0; c < BPIPE_CLASSES; c++) {
 		const struct bpipe_class_stats *class = &s->classes[c];
@@ -286,7 +289,7 @@ static inline bool lawful(const struct bpipe_stats *s)
 		records += dropped_records;
 		held += class->queued_bytes + class->queued_records * BPIPE_RECORD_OVERHEAD;
 	}
-	return holds && held == s->level && bytes == s->dropped_bytes &&
+	return holds && held == s->level && waited == s->read_records && bytes == s->dropped_bytes &&
 	       records == s->dropped_records &&
 	       s->written_bytes == s->read_bytes + s->queued_bytes + bytes &&
 	       s->written_records == s->read_records + s->queued_records + records;

@@ -47,6 +47,8 @@ const char *const drop_words[] = {
 	[BPIPE_DROP_FULL]	= "full",
 	[BPIPE_DROP_SHED]	= "shed",
 	[BPIPE_DROP_EVICTED]	= "evicted",
+	[BPIPE_DROP_EXPIRED]	= "expired",
+	[BPIPE_DROP_SOJOURN]	= "sojourn",
 	NULL
 };
 
@@ -62,6 +64,10 @@ const char *const drop_words[] = {
 #define STATS(member, ...)	FIELD_AS(#member, stats, member, __VA_ARGS__)
 #define LIMIT(class)		FIELD_AS("limit." #class, config, limit[class], LEVEL,	\
 					 .config_bit = BPIPE_CFG_LIMIT(class))
+#define TTL(class)		FIELD_AS("ttl." #class, config, ttl[class], TIME,	\
+					 .config_bit = BPIPE_CFG_TTL(class))
+#define SOJOURN(class)		FIELD_AS("sojourn." #class, config, sojourn[class], TIME,	\
+					 .config_bit = BPIPE_CFG_SOJOURN(class))
 #define DROPPED(what, reason, index, ...)					\
 	FIELD_AS("dropped_" #what "." #reason, dropped, what[index], __VA_ARGS__)
 
@@ -76,6 +82,9 @@ const struct field fields[] = {
 	CONFIG(policy, WORD, .config_bit = BPIPE_CFG_POLICY, .words = policy_words),
 	CONFIG(timeout, TIME, .config_bit = BPIPE_CFG_TIMEOUT),
 	LIMIT(0), LIMIT(1), LIMIT(2), LIMIT(3), LIMIT(4), LIMIT(5), LIMIT(6), LIMIT(7),
+	TTL(0), TTL(1), TTL(2), TTL(3), TTL(4), TTL(5), TTL(6), TTL(7),
+	SOJOURN(0), SOJOURN(1), SOJOURN(2), SOJOURN(3),
+	SOJOURN(4), SOJOURN(5), SOJOURN(6), SOJOURN(7),
 	STATS(state, WORD, .words = state_words, .listed = true),
 	STATS(level, LEVEL, .listed = true),
 	STATS(window, LEVEL),
@@ -93,9 +102,13 @@ const struct field fields[] = {
 	DROPPED(bytes, full, BPIPE_DROP_FULL, BYTES),
 	DROPPED(bytes, shed, BPIPE_DROP_SHED, BYTES),
 	DROPPED(bytes, evicted, BPIPE_DROP_EVICTED, BYTES),
+	DROPPED(bytes, expired, BPIPE_DROP_EXPIRED, BYTES),
+	DROPPED(bytes, sojourn, BPIPE_DROP_SOJOURN, BYTES),
 	DROPPED(records, full, BPIPE_DROP_FULL, COUNT),
 	DROPPED(records, shed, BPIPE_DROP_SHED, COUNT),
 	DROPPED(records, evicted, BPIPE_DROP_EVICTED, COUNT),
+	DROPPED(records, expired, BPIPE_DROP_EXPIRED, COUNT),
+	DROPPED(records, sojourn, BPIPE_DROP_SOJOURN, COUNT),
 	STATS(writes, COUNT),
 	STATS(reads, COUNT),
 	STATS(again, COUNT),

@@ -59,7 +59,7 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 
 /* A choice of fields; ends with NULL. */
 struct columns {
-	const struct field *at[128];
+	const struct field *at[160];
 };
 
 /*

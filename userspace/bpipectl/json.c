@@ -62,6 +62,24 @@ static struct json_object *json_classes(const struct channel *ch)
 	return array;
 }
 
+/* How long records had waited: a counter for each power of two. */
+static struct json_object *json_sojourn(const struct channel *ch)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (int i = 0; i < BPIPE_SOJOURN_BUCKETS; i++) {
+		struct json_object *object = json_object_new_object();
+		bool last = i == BPIPE_SOJOURN_BUCKETS - 1;
+
+		json_object_object_add(object, "below_ns",
+				       last ? NULL : json_object_new_uint64(1024ULL << i));
+		json_object_object_add(object, "records",
+				       json_object_new_uint64(ch->stats.sojourn[i]));
+		json_object_array_add(array, object);
+	}
+	return array;
+}
+
 static void print_and_put(struct json_object *root)
 {
 	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
@@ -87,8 +105,10 @@ void json_print(const struct channels *all, const struct columns *chosen)
 		for (field = columns.at; *field; field++)
 			json_object_object_add(object, (*field)->name,
 					       json_field(*field, &all->at[i]));
-		if (!chosen)
+		if (!chosen) {
 			json_object_object_add(object, "classes", json_classes(&all->at[i]));
+			json_object_object_add(object, "sojourn", json_sojourn(&all->at[i]));
+		}
 		json_object_array_add(array, object);
 	}
 	json_object_object_add(root, "channels", array);

@@ -34,6 +34,8 @@ static const char portrait[] =
 		"[dropped_bytes.full|; full {dropped_bytes.full}]"
 		"[dropped_bytes.shed|; shed {dropped_bytes.shed}]"
 		"[dropped_bytes.evicted|; evicted {dropped_bytes.evicted}]"
+		"[dropped_bytes.expired|; expired {dropped_bytes.expired}]"
+		"[dropped_bytes.sojourn|; waited too long {dropped_bytes.sojourn}]"
 		"[dropped_bytes|, now {dropped_bytes/s}\n]"
 	"  writers  {writers} open"
 		"[writers_waiting|, {writers_waiting} waiting, the longest for {write_wait_ns}]"

@@ -42,7 +42,7 @@
 #define BPIPE_BURST_MAX		(1ULL << 32)
 /* Largest reader delay, in microseconds (an hour). */
 #define BPIPE_DELAY_MAX		3600000000ULL
-/* Longest timeout, in nanoseconds (a day). */
+/* Longest timeout, and longest time that a record may wait, in nanoseconds (a day). */
 #define BPIPE_TIMEOUT_MAX	86400000000000ULL
 /* Most credit that can be granted and not used, bytes or records. */
 #define BPIPE_CREDIT_MAX	(1ULL << 62)
@@ -51,6 +51,8 @@
 #define BPIPE_CLASSES		8
 /* What a record takes from the channel's size, beside its bytes. */
 #define BPIPE_RECORD_OVERHEAD	32
+/* Counters of the time that records waited: see struct bpipe_stats. */
+#define BPIPE_SOJOURN_BUCKETS	32
 
 /**
  * enum bpipe_mode - what a write is
@@ -109,12 +111,16 @@ enum bpipe_credit {
  *	token for it
  * @BPIPE_DROP_SHED: likewise, and only the limit of its class stood in the way
  * @BPIPE_DROP_EVICTED: drop-oldest: it made room for another
+ * @BPIPE_DROP_EXPIRED: it waited for as long as its class's time to live
+ * @BPIPE_DROP_SOJOURN: records of its class have waited for too long
  * @BPIPE_DROP_REASONS: how many reasons there are; arrays have room for more
  */
 enum bpipe_drop {
 	BPIPE_DROP_FULL		= 0,
 	BPIPE_DROP_SHED		= 1,
 	BPIPE_DROP_EVICTED	= 2,
+	BPIPE_DROP_EXPIRED	= 3,
+	BPIPE_DROP_SOJOURN	= 4,
 	BPIPE_DROP_REASONS	= 8,
 };
 
@@ -139,6 +145,7 @@ enum bpipe_state {
 #define BPIPE_FEATURE_POLICY	(1ULL << 6)	/* policies, timeout */
 #define BPIPE_FEATURE_RATES	(1ULL << 7)	/* of records, readers, files */
 #define BPIPE_FEATURE_CREDIT	(1ULL << 8)	/* credit, GRANT */
+#define BPIPE_FEATURE_TIME	(1ULL << 9)	/* time to live, sojourn */
 
 /**
  * struct bpipe_features - what this module can do
@@ -176,6 +183,8 @@ struct bpipe_features {
 #define BPIPE_CFG_READ_RATE_RECORDS	(1ULL << 16)
 #define BPIPE_CFG_READ_BURST_RECORDS	(1ULL << 17)
 #define BPIPE_CFG_LIMIT(class)	(1ULL << (24 + (class)))
+#define BPIPE_CFG_TTL(class)	(1ULL << (32 + (class)))
+#define BPIPE_CFG_SOJOURN(class)	(1ULL << (40 + (class)))
 
 /**
  * struct bpipe_config - how a channel is set up
@@ -217,6 +226,14 @@ struct bpipe_features {
  * @read_burst: as @burst
  * @read_rate_records: likewise in records. Records only.
  * @read_burst_records: as @burst_records
+ * @ttl: of each class: a record that has waited for so long is dropped, in
+ *	nanoseconds, at most BPIPE_TIMEOUT_MAX; 0 for never. No read gives one, no
+ *	write is refused because of one, and within some milliseconds it is gone also
+ *	if nobody does either. Records only.
+ * @sojourn: of each class: how long its records should wait at most, as @ttl. Once
+ *	all that were read for ten times as long have waited for longer, some are
+ *	dropped as others are read, more and more often until it is better: by the
+ *	law of CoDel, RFC 8289. The last one of a class is never dropped so.
  *
  * "Records only": EOPNOTSUPP for anything but 0 while @mode is, or would become,
  * a stream.
@@ -245,6 +262,8 @@ struct bpipe_config {
 	__u64 read_burst;
 	__u64 read_rate_records;
 	__u64 read_burst_records;
+	__u64 ttl[BPIPE_CLASSES];
+	__u64 sojourn[BPIPE_CLASSES];
 };
 
 #define BPIPE_CONFIG_SIZE_VER0	96
@@ -319,6 +338,9 @@ struct bpipe_class_stats {
  * @read_throttled_ns: time readers have slept for want of tokens
  * @credit: granted and not used
  * @classes: the same by class
+ * @sojourn: how long the records that were read had waited: @sojourn[0] counts those
+ *	below 1024 ns, the next one those below twice that, and so on; the last
+ *	one, all others. Their sum is @read_records.
  *
  * The byte and event counts start at zero when the channel is made and never
  * go back.
@@ -363,6 +385,7 @@ struct bpipe_stats {
 	__u64 read_throttled_ns;
 	__u64 credit;
 	struct bpipe_class_stats classes[BPIPE_CLASSES];
+	__u64 sojourn[BPIPE_SOJOURN_BUCKETS];
 };
 
 #define BPIPE_STATS_SIZE_VER0	208

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Records that wait for too long: time to live, sojourn, and the counters of both.
+ */
+#include "bpipe_test.h"
+
+#define MS	1000000ULL
+
+static int set_ttl(int fd, unsigned int class, unsigned long long ttl)
+{
+	struct bpipe_config config = { .mask = BPIPE_CFG_TTL(class) };
+
+	config.ttl[class] = ttl;
+	return set_config(fd, config);
+}
+
+static int set_sojourn(int fd, unsigned int class, unsigned long long target)
+{
+	struct bpipe_config config = { .mask = BPIPE_CFG_SOJOURN(class) };
+
+	config.sojourn[class] = target;
+	return set_config(fd, config);
+}
+
+static unsigned long long dropped(int fd, unsigned int class, unsigned int reason)
+{
+	return get_stats(fd).classes[class].dropped_records[reason];
+}
+
+static bool is_past(unsigned long long when)
+{
+	return now_ns() > when;
+}
+
+static void records(struct __test_metadata *_metadata, int ctl)
+{
+	ASSERT_EQ(0, set_records(ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+}
+
+TEST_F(channel, no_read_gives_a_record_whose_time_is_over)
+{
+	unsigned long long before = dropped(self->ctl, 3, BPIPE_DROP_EXPIRED);
+	int wr3;
+
+	records(_metadata, self->ctl);
+	wr3 = open_class(3, O_NONBLOCK);
+	ASSERT_EQ(0, set_ttl(self->ctl, 3, 5 * MS));
+	ASSERT_EQ(3, write(wr3, "old", 3));
+	ASSERT_EQ(4, write(self->wr, "kept", 4));
+	ASSERT_TRUE(EVENTUALLY(is_past(now_ns() + 5 * MS) ||
+			       dropped(self->ctl, 3, BPIPE_DROP_EXPIRED) > before));
+	EXPECT_STREQ("kept", next_text(self->rd));
+	EXPECT_EQ(before + 1, dropped(self->ctl, 3, BPIPE_DROP_EXPIRED));
+	EXPECT_STREQ("Resource temporarily unavailable", next_text(self->rd));
+	close(wr3);
+}
+
+TEST_F(channel, who_looks_at_once_finds_none_whose_time_is_over)
+{
+	unsigned long long when;
+
+	records(_metadata, self->ctl);
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, MS));
+	/* Too short for the work to have come first each time. */
+	for (int i = 0; i < 50; i++) {
+		ASSERT_EQ(3, write(self->wr, "old", 3));
+		when = now_ns() + MS;
+		while (!is_past(when))
+			;
+		EXPECT_EQ(0, ready(self->rd, POLLIN));
+		EXPECT_EQ(0, queued(self->rd));
+		EXPECT_EQ(-1, take(self->rd, 10));
+		EXPECT_EQ(EAGAIN, errno);
+	}
+}
+
+TEST_F(channel, nobody_has_to_look_for_them_to_go)
+{
+	unsigned long long before = dropped(self->ctl, 0, BPIPE_DROP_EXPIRED);
+	struct bpipe_stats stats;
+
+	records(_metadata, self->ctl);
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, 20 * MS));
+	ASSERT_EQ(3, write(self->wr, "one", 3));
+	ASSERT_EQ(3, write(self->wr, "two", 3));
+	EXPECT_TRUE(EVENTUALLY(!get_stats(self->ctl).level));
+	stats = get_stats(self->ctl);
+	EXPECT_EQ(before + 2, stats.classes[0].dropped_records[BPIPE_DROP_EXPIRED]);
+	EXPECT_TRUE(lawful(&stats));
+}
+
+TEST_F(channel, a_new_time_to_live_is_also_of_those_that_are_there)
+{
+	records(_metadata, self->ctl);
+	ASSERT_EQ(3, write(self->wr, "one", 3));
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, 3600000 * MS));
+	EXPECT_EQ(3, queued(self->rd));
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, MS));
+	EXPECT_TRUE(EVENTUALLY(!get_stats(self->ctl).level));
+}
+
+TEST_F(channel, a_shorter_time_to_live_does_not_wait_for_a_longer_one)
+{
+	int wr3;
+
+	records(_metadata, self->ctl);
+	wr3 = open_class(3, O_NONBLOCK);
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, 3600000 * MS));
+	ASSERT_EQ(0, set_ttl(self->ctl, 3, 10 * MS));
+	ASSERT_EQ(4, write(self->wr, "long", 4));
+	ASSERT_EQ(5, write(wr3, "short", 5));
+	EXPECT_TRUE(EVENTUALLY(get_stats(self->ctl).queued_records == 1));
+	EXPECT_STREQ("long", next_text(self->rd));
+	close(wr3);
+}
+
+TEST_F(channel, a_writer_that_waits_gets_the_room_of_those_that_go)
+{
+	struct helper h;
+
+	records(_metadata, self->ctl);
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, 100 * MS));
+	ASSERT_EQ(SIZE / 2, put(self->wr, SIZE / 2));
+	helper_start(&h, self->wrb, true, SIZE / 2);
+	EXPECT_EQ(SIZE / 2, helper_end(&h));
+	EXPECT_TRUE(EVENTUALLY(!get_stats(self->ctl).level));
+}
+
+TEST_F(channel, no_write_is_refused_because_of_one_whose_time_is_over)
+{
+	unsigned long long when;
+
+	records(_metadata, self->ctl);
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, MS));
+	for (int i = 0; i < 50; i++) {
+		ASSERT_EQ(SIZE / 2, put(self->wr, SIZE / 2));
+		when = now_ns() + MS;
+		while (!is_past(when))
+			;
+	}
+}
+
+TEST_F(channel, frames_tell_of_those_that_went)
+{
+	struct { struct bpipe_frame frame; char text[4]; } got;
+	const struct bpipe_reader framed = { .mask = BPIPE_READER_FRAMED, .framed = 1 };
+
+	records(_metadata, self->ctl);
+	ASSERT_EQ(0, ioctl(self->rd, BPIPE_SET_READER, &framed));
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, MS));
+	ASSERT_EQ(3, write(self->wr, "one", 3));
+	ASSERT_EQ(3, write(self->wr, "two", 3));
+	ASSERT_TRUE(EVENTUALLY(!get_stats(self->ctl).level));
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, 0));
+	ASSERT_EQ(4, write(self->wr, "next", 4));
+	ASSERT_EQ(sizeof(got.frame) + 4, read(self->rd, &got, sizeof(got)));
+	EXPECT_EQ(2, got.frame.lost);
+}
+
+/* Reads them one by one, with so long between two; how many came. */
+static int read_slowly(int fd, unsigned long long pause)
+{
+	unsigned long long when = now_ns() + pause;
+	int n = 0;
+
+	while (take(fd, 100) > 0) {
+		n++;
+		while (!is_past(when))
+			;
+		when += pause;
+	}
+	return n;
+}
+
+TEST_F(channel, some_go_once_all_have_waited_for_too_long)
+{
+	unsigned long long before = dropped(self->ctl, 5, BPIPE_DROP_SOJOURN);
+	unsigned long long before0 = get_stats(self->ctl).classes[0].read_records;
+	struct bpipe_stats stats;
+	int wr5, gone;
+
+	records(_metadata, self->ctl);
+	wr5 = open_class(5, O_NONBLOCK);
+	ASSERT_EQ(0, set_sojourn(self->ctl, 5, MS));
+	for (int i = 0; i < 100; i++) {
+		ASSERT_EQ(1, put(wr5, 1));
+		ASSERT_EQ(1, put(self->wr, 1));
+	}
+	/* 200 take longer than an interval of 10 ms, several times over. */
+	gone = 200 - read_slowly(self->rd, MS);
+	stats = get_stats(self->ctl);
+	EXPECT_LE(3, gone);
+	EXPECT_GT(100, gone);
+	EXPECT_EQ(before + gone, stats.classes[5].dropped_records[BPIPE_DROP_SOJOURN]);
+	EXPECT_EQ(before0 + 100, stats.classes[0].read_records);
+	EXPECT_TRUE(lawful(&stats));
+	close(wr5);
+}
+
+TEST_F(channel, who_reads_in_time_loses_nothing)
+{
+	unsigned long long before = get_stats(self->ctl).dropped_records;
+
+	records(_metadata, self->ctl);
+	ASSERT_EQ(0, set_sojourn(self->ctl, 0, 10000 * MS));
+	for (int i = 0; i < 100; i++)
+		ASSERT_EQ(1, put(self->wr, 1));
+	EXPECT_EQ(100, read_slowly(self->rd, 0));
+	EXPECT_EQ(before, get_stats(self->ctl).dropped_records);
+}
+
+TEST_F(channel, counters_say_how_long_they_waited)
+{
+	struct bpipe_stats before, after;
+	unsigned long long start, least, most;
+	int i;
+
+	records(_metadata, self->ctl);
+	before = get_stats(self->ctl);
+	start = now_ns();
+	ASSERT_EQ(1, put(self->wr, 1));
+	least = now_ns();
+	while (!is_past(least + 3 * MS))
+		;
+	least = now_ns() - least;
+	ASSERT_EQ(1, take(self->rd, 10));
+	most = now_ns() - start;
+	after = get_stats(self->ctl);
+	for (i = 0; i < BPIPE_SOJOURN_BUCKETS; i++)
+		if (after.sojourn[i] != before.sojourn[i])
+			break;
+	ASSERT_GT(BPIPE_SOJOURN_BUCKETS - 1, i);
+	EXPECT_LE(1, i);
+	EXPECT_EQ(before.sojourn[i] + 1, after.sojourn[i]);
+	/* That is a counter of [512 << i, 1024 << i) ns. */
+	EXPECT_LE(512ULL << i, most);
+	EXPECT_GT(1024ULL << i, least);
+	EXPECT_TRUE(lawful(&after));
+}
+
+TEST_F(channel, what_cannot_be)
+{
+	unsigned long long too_long = BPIPE_TIMEOUT_MAX + 1;
+	struct bpipe_config before = get_config(self->ctl), after;
+
+	EXPECT_EQ(-EOPNOTSUPP, set_ttl(self->ctl, 0, MS));
+	EXPECT_EQ(-EOPNOTSUPP, set_sojourn(self->ctl, 7, MS));
+	EXPECT_EQ(-EINVAL, set_ttl(self->ctl, 0, too_long));
+	EXPECT_EQ(-EINVAL, set_sojourn(self->ctl, 7, too_long));
+	after = get_config(self->ctl);
+	EXPECT_EQ(0, memcmp(&before, &after, sizeof(after)));
+
+	records(_metadata, self->ctl);
+	EXPECT_EQ(0, set_ttl(self->ctl, 0, BPIPE_TIMEOUT_MAX));
+	EXPECT_EQ(-EOPNOTSUPP, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_STREAM }));
+	EXPECT_EQ(BPIPE_TIMEOUT_MAX, get_config(self->ctl).ttl[0]);
+}
+
+TEST_HARNESS_MAIN
