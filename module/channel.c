@@ -15,6 +15,7 @@
 
 #include <linux/ktime.h>
 #include <linux/limits.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
@@ -115,6 +116,23 @@ static bool bpipe_writable_locked(struct bpipe_file *bf)
 	return false;
 }
 
+/* What happened that this file was not told yet: BPIPE_EVENT_* */
+static u32 bpipe_events_locked(const struct bpipe_file *bf)
+{
+	const struct bpipe_channel *ch = bf->ch;
+	u32 events = 0;
+
+	if (!bf->listens)
+		return 0;
+	if (bf->high_seen != ch->high_events)
+		events |= BPIPE_EVENT_HIGH;
+	if (bf->low_seen != ch->low_events)
+		events |= BPIPE_EVENT_LOW;
+	if (bf->overload_seen != ch->overload.events)
+		events |= BPIPE_EVENT_OVERLOAD;
+	return events;
+}
+
 /**
  * bpipe_channel_poll() - what can be done now, and who to tell when that changes
  * @bf: the open file
@@ -155,7 +173,7 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 		else if (bpipe_writable_locked(bf))
 			mask |= EPOLLOUT | EPOLLWRNORM;
 	}
-	if (bf->listens && (bf->high_seen != ch->high_events || bf->low_seen != ch->low_events))
+	if (bpipe_events_locked(bf))
 		mask |= EPOLLPRI;
 	spin_unlock_bh(&ch->lock);
 	return mask;
@@ -254,9 +272,11 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	spin_lock_bh(&ch->lock);
 	bf->high_seen = ch->high_events;
 	bf->low_seen = ch->low_events;
+	bf->overload_seen = ch->overload.events;
 	/* A writer that is there counts as seen. */
 	bf->opens_before = ch->writer_opens - (ch->wr.open ? 1 : 0);
 	if (bpipe_is_writer(bf)) {
+		bpipe_overload_account_locked(ch, ktime_get_ns());
 		WRITE_ONCE(ch->wr.open, ch->wr.open + 1);
 		ch->writer_opens++;
 		ch->band[0]->writers++;
@@ -294,6 +314,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 			bpipe_wait_wake_all_locked(&ch->wr, POLL_OUT);
 	}
 	if (bpipe_is_writer(bf)) {
+		bpipe_overload_account_locked(ch, ktime_get_ns());
 		list_del(&bf->wr_node);
 		ch->band[bf->class]->writers--;
 		WRITE_ONCE(ch->wr.open, ch->wr.open - 1);
@@ -321,16 +342,14 @@ void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
 
 	spin_lock_bh(&ch->lock);
 	*events = (struct bpipe_events) {
-		.state = ch->flow.pressured ? BPIPE_STATE_PRESSURED : BPIPE_STATE_NORMAL,
+		.events = bpipe_events_locked(bf),
+		.state = bpipe_channel_state_locked(ch),
 		.level = bpipe_level_now(&ch->level),
 		.high_events = ch->high_events,
 		.low_events = ch->low_events,
 		.time_ns = ch->event_ns,
+		.overload_events = ch->overload.events,
 	};
-	if (bf->listens && bf->high_seen != ch->high_events)
-		events->events |= BPIPE_EVENT_HIGH;
-	if (bf->listens && bf->low_seen != ch->low_events)
-		events->events |= BPIPE_EVENT_LOW;
 	spin_unlock_bh(&ch->lock);
 }
 
@@ -349,10 +368,13 @@ bool bpipe_channel_events_told(struct bpipe_file *bf, const struct bpipe_events 
 
 	spin_lock_bh(&ch->lock);
 	told = !(events->events & BPIPE_EVENT_HIGH && bf->high_seen >= events->high_events) &&
-	       !(events->events & BPIPE_EVENT_LOW && bf->low_seen >= events->low_events);
+	       !(events->events & BPIPE_EVENT_LOW && bf->low_seen >= events->low_events) &&
+	       !(events->events & BPIPE_EVENT_OVERLOAD &&
+		 bf->overload_seen >= events->overload_events);
 	if (told) {
 		bf->high_seen = max(bf->high_seen, events->high_events);
 		bf->low_seen = max(bf->low_seen, events->low_events);
+		bf->overload_seen = max(bf->overload_seen, events->overload_events);
 		bf->listens = true;
 	}
 	spin_unlock_bh(&ch->lock);
@@ -400,6 +422,7 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 	bpipe_config_init(ch, size);
 	bpipe_wait_init(ch);
 	bpipe_shed_init(ch);
+	bpipe_overload_init(ch, ch->state_since);
 
 	atomic_inc(&bpipe_channels);
 	device_initialize(&ch->dev);
@@ -415,7 +438,7 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 		goto put;
 	bpipe_flow_plan(&ch->flow);
 	ret = -ENOSPC;
-	if (size > bpipe_buffer_max())
+	if (PAGE_ALIGN(size) > bpipe_buffer_max())
 		goto put;
 	ret = -ENOMEM;
 	ch->band[0] = bpipe_band_create();
@@ -440,6 +463,7 @@ put:
  */
 void bpipe_channel_destroy(struct bpipe_channel *ch)
 {
+	bpipe_overload_stop(ch);
 	cdev_device_del(&ch->cdev, &ch->dev);
 	put_device(&ch->dev);
 }

@@ -14,6 +14,7 @@
 #include "band.h"
 #include "flow.h"
 #include "level.h"
+#include "overload.h"
 #include "stats.h"
 #include "uapi/linux/bpipe.h"
 
@@ -91,8 +92,9 @@ struct bpipe_side {
  * @read_throttled: readers' sleep and refusals for want of tokens
  * @high_events: times the level rose to high
  * @low_events: times it fell back to low
- * @event_ns: when the latest of these happened
+ * @event_ns: when the latest of these, or of those of @overload, happened
  * @state_since: when the state was entered
+ * @overload: whether it is pressured for too long
  * @delay: wakes readers for data that waited long enough
  * @expiry: drops records whose time is over
  * @expiry_at: when it will; U64_MAX for never
@@ -134,6 +136,7 @@ struct bpipe_channel {
 	u64 low_events;
 	u64 event_ns;
 	u64 state_since;
+	struct bpipe_overload overload;
 	struct hrtimer delay;
 	struct delayed_work expiry;
 	u64 expiry_at;
@@ -165,6 +168,7 @@ struct bpipe_channel {
  * @listens: events are kept for this file
  * @high_seen: the channel's high_events as last told to this file
  * @low_seen: the channel's low_events, likewise
+ * @overload_seen: the channel's times of overload, likewise
  * @written: what was written here, guarded by the writers' lock
  * @writes: calls that wrote something, likewise
  * @dropped: what of it was dropped at once, likewise
@@ -195,6 +199,7 @@ struct bpipe_file {
 	bool listens;
 	u64 high_seen;
 	u64 low_seen;
+	u64 overload_seen;
 	struct bpipe_count written;
 	u64 writes;
 	struct bpipe_count dropped;
@@ -216,6 +221,14 @@ static inline bool bpipe_is_writer(const struct bpipe_file *bf)
 static inline bool bpipe_is_reader(const struct bpipe_file *bf)
 {
 	return bf->mode & FMODE_READ;
+}
+
+/* Called with the channel's lock held. */
+static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_channel *ch)
+{
+	if (!ch->flow.pressured)
+		return BPIPE_STATE_NORMAL;
+	return ch->overload.now ? BPIPE_STATE_OVERLOADED : BPIPE_STATE_PRESSURED;
 }
 
 static inline bool bpipe_is_record(const struct bpipe_channel *ch)

@@ -8,6 +8,7 @@
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
+#include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/string.h>
 
@@ -66,6 +67,7 @@ int bpipe_config_parse(const char *text, u64 *value)
  * @hold: likewise
  * @epipe: likewise
  * @timeout_ns: likewise
+ * @overload_after_ns: likewise
  * @ttl_ns: likewise
  * @sojourn_ns: likewise
  * @burst_follows: likewise
@@ -78,6 +80,7 @@ struct bpipe_plan {
 	bool hold;
 	bool epipe;
 	u64 timeout_ns;
+	u64 overload_after_ns;
 	u64 ttl_ns[BPIPE_CLASSES];
 	u64 sojourn_ns[BPIPE_CLASSES];
 	u64 burst_follows;
@@ -152,6 +155,8 @@ static void bpipe_plan_times(struct bpipe_plan *plan, const struct bpipe_config 
 
 	if (set->mask & BPIPE_CFG_TIMEOUT)
 		plan->timeout_ns = set->timeout;
+	if (set->mask & BPIPE_CFG_OVERLOAD_AFTER)
+		plan->overload_after_ns = set->overload_after;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		if (set->mask & BPIPE_CFG_TTL(class))
 			plan->ttl_ns[class] = set->ttl[class];
@@ -173,6 +178,7 @@ static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 		.hold = ch->hold,
 		.epipe = ch->epipe,
 		.timeout_ns = ch->timeout_ns,
+		.overload_after_ns = ch->overload.after_ns,
 		.burst_follows = ch->burst_follows,
 	};
 	memcpy(plan->ttl_ns, ch->ttl_ns, sizeof(plan->ttl_ns));
@@ -211,7 +217,8 @@ static int bpipe_config_check(const struct bpipe_config *set)
 	if (set->pad || set->pad2 ||
 	    (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
 	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1) ||
-	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX))
+	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX) ||
+	    (set->mask & BPIPE_CFG_OVERLOAD_AFTER && set->overload_after > BPIPE_TIMEOUT_MAX))
 		return -EINVAL;
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		if ((set->mask & BPIPE_CFG_TTL(class) && set->ttl[class] > BPIPE_TIMEOUT_MAX) ||
@@ -252,20 +259,19 @@ static void bpipe_storage_free(void **data, size_t size)
 			bpipe_buffer_free(data[class], size);
 }
 
-/* Does something of a class have to be stored, or may have to? */
+/*
+ * Does something of a class have to be stored, or may have to? What class 0 has, it
+ * keeps: a size that cannot be had is to be refused at once.
+ */
 static bool bpipe_storage_needed(struct bpipe_channel *ch, const struct bpipe_plan *plan,
 				 u32 class)
 {
 	const struct bpipe_band *band = ch->band[class];
-	bool needed = false;
+	bool needed = class == 0 && band->ring.data;
 
 	spin_lock_bh(&ch->lock);
 	if (plan->mode == BPIPE_MODE_RECORD)
-		needed = band && (band->writers || band->held);
-	if (class == 0 && !bpipe_is_record(ch))
-		needed |= bpipe_level_now(&ch->level);
-	if (class == 0 && plan->mode == BPIPE_MODE_STREAM)
-		needed |= ch->wr.open;
+		needed |= band && (band->writers || band->held);
 	spin_unlock_bh(&ch->lock);
 	return needed;
 }
@@ -280,7 +286,7 @@ static int bpipe_storage_alloc(struct bpipe_channel *ch, const struct bpipe_plan
 	bool resize = plan->flow.size != ch->flow.size;
 	u32 class;
 
-	if (resize && plan->flow.size > bpipe_buffer_max())
+	if (resize && PAGE_ALIGN(plan->flow.size) > bpipe_buffer_max())
 		return -ENOSPC;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		const struct bpipe_band *band = ch->band[class];
@@ -386,6 +392,8 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	ch->burst_follows = plan->burst_follows;
 
 	bpipe_wait_settle_locked(ch);
+	ch->overload.after_ns = plan->overload_after_ns;
+	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), now);
 	bpipe_wait_wake_all_locked(&ch->wr, POLL_OUT);
 	bpipe_wait_wake_all_locked(&ch->rd, POLL_IN);
 }
@@ -486,6 +494,7 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 		.policy = ch->policy,
 		.credit = flow->credit_unit,
 		.timeout = ch->timeout_ns,
+		.overload_after = ch->overload.after_ns,
 		.rate_records = flow->write.records.rate,
 		.burst_records = flow->write.records.burst,
 		.read_rate = flow->read.bytes.rate,

@@ -41,6 +41,30 @@ static void bpipe_stats_class(const struct bpipe_band *band, struct bpipe_class_
 	sum->dropped_records += dropped_records;
 }
 
+/* Of BPIPE_PRESSURE_ONE, in 1/100 %. */
+static void bpipe_stats_shares(u32 *shares, const struct bpipe_pressure *p)
+{
+	int i;
+
+	for (i = 0; i < BPIPE_PRESSURE_SPANS; i++)
+		shares[i] = p->avg[i] * 10000ULL / BPIPE_PRESSURE_ONE;
+}
+
+static void bpipe_stats_overload(struct bpipe_channel *ch, u64 now, struct bpipe_stats *stats)
+{
+	struct bpipe_overload *ov = &ch->overload;
+
+	bpipe_overload_account_locked(ch, now);
+	stats->overload_events = ov->events;
+	stats->alarm_since_ns = ov->alarm_since;
+	stats->longest_stall_ns = max(ov->longest_ns,
+				      bpipe_wait_longest_locked(&ch->wr, &ch->blocked, now));
+	stats->stalled_ns = ov->some.stalled_ns;
+	stats->stalled_all_ns = ov->all.stalled_ns;
+	bpipe_stats_shares(stats->stalled, &ov->some);
+	bpipe_stats_shares(stats->stalled_all, &ov->all);
+}
+
 /**
  * bpipe_stats_snapshot() - GET_STATS: all counters, as of one moment
  * @ch: the channel
@@ -80,9 +104,9 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	stats->throttled = ch->throttled.times;
 	stats->throttled_ns = bpipe_delay_ns(&ch->throttled, now);
 	stats->state_since_ns = ch->state_since;
-	stats->write_wait_ns = bpipe_wait_longest_locked(&ch->wr, now);
-	stats->read_wait_ns = bpipe_wait_longest_locked(&ch->rd, now);
-	stats->state = ch->flow.pressured ? BPIPE_STATE_PRESSURED : BPIPE_STATE_NORMAL;
+	stats->write_wait_ns = bpipe_wait_longest_locked(&ch->wr, NULL, now);
+	stats->read_wait_ns = bpipe_wait_longest_locked(&ch->rd, NULL, now);
+	stats->state = bpipe_channel_state_locked(ch);
 	stats->readers = ch->rd.open;
 	stats->writers = ch->wr.open;
 	stats->readers_waiting = ch->starved.sleeping + ch->read_throttled.sleeping;
@@ -91,6 +115,7 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	stats->read_throttled = ch->read_throttled.times;
 	stats->read_throttled_ns = bpipe_delay_ns(&ch->read_throttled, now);
 	stats->credit = ch->flow.credit;
+	bpipe_stats_overload(ch, now, stats);
 	memcpy(stats->sojourn, ch->sojourn, sizeof(stats->sojourn));
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		if (ch->band[class])
@@ -163,6 +188,9 @@ void bpipe_stats_reset_peaks(struct bpipe_channel *ch)
 {
 	mutex_lock(&ch->wr.lock);
 	ch->peak = bpipe_level_now(&ch->level);
+	spin_lock_bh(&ch->lock);
+	bpipe_overload_reset_locked(ch);
+	spin_unlock_bh(&ch->lock);
 	mutex_unlock(&ch->wr.lock);
 }
 

@@ -8,6 +8,7 @@
 #include <linux/device.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/math64.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
@@ -110,7 +111,7 @@ static const char *const bpipe_order_words[] = { "fifo", "priority", NULL };
 static const char *const bpipe_policy_words[] = { "block", "error", "drop-newest", "drop-oldest",
 						  NULL };
 static const char *const bpipe_credit_words[] = { "off", "bytes", "records", NULL };
-static const char *const bpipe_state_words[] = { "normal", "pressured", NULL };
+static const char *const bpipe_state_words[] = { "normal", "pressured", "overloaded", NULL };
 
 #define BPIPE_ATTR(_name, _mode, _show, _store, _struct, _field, ...) {		\
 	.attr = { { .name = _name, .mode = _mode }, _show, _store },		\
@@ -159,6 +160,7 @@ static const struct bpipe_attribute bpipe_attributes[] = {
 	BPIPE_CONFIG(read_rate_records, BPIPE_CFG_READ_RATE_RECORDS),
 	BPIPE_CONFIG(read_burst_records, BPIPE_CFG_READ_BURST_RECORDS),
 	BPIPE_CONFIG_AS("credit", credit, BPIPE_CFG_CREDIT, .words = bpipe_credit_words),
+	BPIPE_CONFIG(overload_after, BPIPE_CFG_OVERLOAD_AFTER),
 	BPIPE_CONFIG(hold, BPIPE_CFG_HOLD),
 	BPIPE_CONFIG(epipe, BPIPE_CFG_EPIPE),
 
@@ -193,14 +195,45 @@ static const struct bpipe_attribute bpipe_attributes[] = {
 	BPIPE_STATS(read_throttled),
 	BPIPE_STATS(read_throttled_ns),
 	BPIPE_STATS(state_since_ns),
+	BPIPE_STATS(overload_events),
+	BPIPE_STATS(alarm_since_ns),
+	BPIPE_STATS(longest_stall_ns),
+	BPIPE_STATS(stalled_ns),
+	BPIPE_STATS(stalled_all_ns),
 	BPIPE_STATS(write_wait_ns),
 	BPIPE_STATS(read_wait_ns),
 	BPIPE_STATS(readers_waiting),
 	BPIPE_STATS(writers_waiting),
 };
 
-/* Filled in by bpipe_sysfs_init(). */
-static struct attribute *bpipe_channel_attrs[ARRAY_SIZE(bpipe_attributes) + 1];
+static int bpipe_emit_pressure(char *buf, int at, const char *what, const u32 *shares, u64 ns)
+{
+	return sysfs_emit_at(buf, at, "%s avg10=%u.%02u avg60=%u.%02u avg300=%u.%02u total=%llu\n",
+			     what, shares[0] / 100, shares[0] % 100, shares[1] / 100,
+			     shares[1] % 100, shares[2] / 100, shares[2] % 100,
+			     div_u64(ns, NSEC_PER_USEC));
+}
+
+/* In the format of /proc/pressure: some writers stall, or all do. */
+static ssize_t pressure_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct bpipe_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
+	ssize_t ret;
+
+	if (!stats)
+		return -ENOMEM;
+	bpipe_stats_snapshot(to_channel(dev), stats);
+	ret = bpipe_emit_pressure(buf, 0, "some", stats->stalled, stats->stalled_ns);
+	ret += bpipe_emit_pressure(buf, ret, "full", stats->stalled_all, stats->stalled_all_ns);
+	kfree(stats);
+	return ret;
+}
+static DEVICE_ATTR_RO(pressure);
+
+/* Filled in by bpipe_sysfs_init(), but for the last one. */
+static struct attribute *bpipe_channel_attrs[ARRAY_SIZE(bpipe_attributes) + 2] = {
+	[ARRAY_SIZE(bpipe_attributes)] = &dev_attr_pressure.attr,
+};
 
 /**
  * bpipe_sysfs_init() - make the list of attributes that channels have

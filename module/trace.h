@@ -56,6 +56,7 @@ TRACE_EVENT(bpipe_state,
 		  MAJOR(__entry->dev), MINOR(__entry->dev),
 		  __print_symbolic(__entry->state,
 				   { BPIPE_STATE_NORMAL, "normal" },
+				   { BPIPE_STATE_OVERLOADED, "overloaded" },
 				   { BPIPE_STATE_PRESSURED, "pressured" }),
 		  __entry->level)
 );

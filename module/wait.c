@@ -82,12 +82,13 @@ static void bpipe_wake_pollers_locked(struct bpipe_side *side, __poll_t events, 
 /**
  * bpipe_wait_longest_locked() - how long the one that has waited longest waits
  * @side: its side
+ * @account: of those in the queue whose sleep goes there; NULL for all
  * @now: the time, nanoseconds
  *
  * Context: called with the channel's lock held.
  * Return: nanoseconds; 0 if nobody waits.
  */
-u64 bpipe_wait_longest_locked(struct bpipe_side *side, u64 now)
+u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay *account, u64 now)
 {
 	struct bpipe_waiter *w;
 	u64 since = now;
@@ -95,9 +96,11 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, u64 now)
 
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		w = list_first_entry_or_null(&side->waiters[class], struct bpipe_waiter, node);
-		if (w)
+		if (w && (!account || w->delay == account))
 			since = min(since, w->queued_at);
 	}
+	if (account)
+		return now - since;
 	w = list_first_entry_or_null(&side->apart, struct bpipe_waiter, node);
 	return now - (w ? min(since, w->queued_at) : since);
 }
@@ -308,6 +311,26 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 	smp_mb();	/* barrier [A] */
 }
 
+/**
+ * bpipe_wait_state_locked() - the state of the channel has changed, or may have
+ * @ch: the channel
+ * @changed: it has
+ * @level: bytes held
+ * @now: the time, nanoseconds
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, u64 now)
+{
+	if (!bpipe_overload_look_locked(ch, now) && !changed)
+		return;
+	ch->event_ns = now;
+	ch->state_since = now;
+	trace_bpipe_state(ch, bpipe_channel_state_locked(ch), level);
+	bpipe_tell_locked(&ch->rd, EPOLLPRI);
+	bpipe_tell_locked(&ch->wr, EPOLLPRI);
+}
+
 /* Brings the gates in line with the level. */
 static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 {
@@ -315,14 +338,13 @@ static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 
 	if (changed & (BPIPE_FLOW_ROSE | BPIPE_FLOW_FELL)) {
 		bool rose = changed & BPIPE_FLOW_ROSE;
+		u64 now = ktime_get_ns();
 
 		ch->high_events += rose;
 		ch->low_events += !rose;
-		ch->event_ns = ktime_get_ns();
-		ch->state_since = ch->event_ns;
-		trace_bpipe_state(ch, ch->flow.pressured, level);
-		bpipe_tell_locked(&ch->rd, EPOLLPRI);
-		bpipe_tell_locked(&ch->wr, EPOLLPRI);
+		if (rose)
+			ch->overload.pressured_since = now;
+		bpipe_wait_state_locked(ch, true, level, now);
 	}
 	if (changed & BPIPE_FLOW_OPENED)
 		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
@@ -469,6 +491,8 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u
 	w->since = now;
 	w->delay = delay;
 	w->file_delay = file_delay;
+	if (delay == &ch->blocked)
+		bpipe_overload_account_locked(ch, now);
 	bpipe_delay_begin(delay, now);
 	bpipe_delay_begin(file_delay, now);
 	bpipe_writer_first_locked(ch, before);
@@ -508,6 +532,10 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 
 	spin_lock_bh(&ch->lock);
 	now = ktime_get_ns();
+	if (w->delay == &ch->blocked) {
+		bpipe_overload_account_locked(ch, now);
+		bpipe_overload_stalled_locked(ch, now - w->queued_at);
+	}
 	bpipe_delay_end(w->delay, w->since, now);
 	bpipe_delay_end(w->file_delay, w->since, now);
 	spin_unlock_bh(&ch->lock);

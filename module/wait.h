@@ -80,7 +80,8 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u
 			     struct bpipe_delay *file_delay);
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w);
 void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w);
-u64 bpipe_wait_longest_locked(struct bpipe_side *side, u64 now);
+u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay *account,
+			      u64 now);
 
 void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns);
 void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due);
@@ -88,6 +89,7 @@ void bpipe_wait_wake_all_locked(struct bpipe_side *side, int band);
 void bpipe_wait_wake_file_locked(struct bpipe_file *bf);
 void bpipe_wait_granted_locked(struct bpipe_channel *ch);
 void bpipe_wait_tell_all_locked(struct bpipe_side *side);
+void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, u64 now);
 void bpipe_wait_set_trips_locked(struct bpipe_channel *ch);
 void bpipe_wait_settle_locked(struct bpipe_channel *ch);
 void bpipe_wait_settle(struct bpipe_channel *ch);

@@ -147,6 +147,8 @@ TEST_F(channel, frames_tell_of_those_that_went)
 	const struct bpipe_reader framed = { .mask = BPIPE_READER_FRAMED, .framed = 1 };
 
 	records(_metadata, self->ctl);
+	ASSERT_EQ(1, put(self->wr, 1));
+	ASSERT_EQ(1, take(self->rd, 1));
 	ASSERT_EQ(0, ioctl(self->rd, BPIPE_SET_READER, &framed));
 	ASSERT_EQ(0, set_ttl(self->ctl, 0, MS));
 	ASSERT_EQ(3, write(self->wr, "one", 3));

@@ -475,31 +475,6 @@ static void done_config(void)
 		abort();
 }
 
-/* What has no writer has no use for its storage, and that goes with the old size. */
-static void give_storage_back(void)
-{
-	struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 2 * SIZE };
-
-	if (set_config(ctl, config))
-		abort();
-	config.size = SIZE;
-	if (set_config(ctl, config))
-		abort();
-}
-
-static void ready_open_writer(void)
-{
-	drain();
-	close(wr);
-	wr = -1;
-	give_storage_back();
-}
-
-static int do_open_writer(void)
-{
-	return RETURNED(fds[0] = open(DEV, O_WRONLY));
-}
-
 static void ready_records(void)
 {
 	drain();
@@ -508,12 +483,19 @@ static void ready_records(void)
 	pattern(buf, get_stats(ctl).written_bytes, sizeof(buf));
 }
 
+/* A class that nobody uses has no storage: that goes with the old size. */
 static void ready_set_writer(void)
 {
+	struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 2 * SIZE };
+
 	ready_records();
 	if (set_writer(wr, (struct bpipe_writer) { .mask = BPIPE_WRITER_CLASS }))
 		abort();
-	give_storage_back();
+	if (set_config(ctl, config))
+		abort();
+	config.size = SIZE;
+	if (set_config(ctl, config))
+		abort();
 }
 
 static int do_set_writer(void)
@@ -931,8 +913,6 @@ CALL(fionread, .call = do_fionread)
 CALL(set_config, .ready = ready_data_wrap, .call = do_resize, .done = done_config,
 	.buffer = true)
 CALL(set_reader, .call = do_set_reader)
-CALL(open_writer, .ready = ready_open_writer, .call = do_open_writer, .done = done_open,
-	.buffer = true)
 CALL(set_writer, .ready = ready_set_writer, .call = do_set_writer, .buffer = true)
 CALL(grant, .ready = ready_grant, .call = do_grant)
 CALL(write_record, .ready = ready_records, .call = do_write, .done = done_write, .writes = true,

@@ -131,6 +131,16 @@ int channel_read(struct channel *ch)
 	return EXIT_OK;
 }
 
+uint64_t channel_full_in(const struct channel *ch, const struct channel *before)
+{
+	uint64_t elapsed = ch->stats.time_ns - before->stats.time_ns;
+	uint64_t room = ch->config.size - ch->stats.level;
+
+	if (ch->stats.level <= before->stats.level)
+		return UINT64_MAX;
+	return (double)room * elapsed / (ch->stats.level - before->stats.level);
+}
+
 void channel_close(struct channel *ch)
 {
 	close(ch->fd);

@@ -40,6 +40,12 @@ void channel_close(struct channel *ch);
 int channels_open(struct channels *all, char **names);
 void channels_close(struct channels *all);
 
+/*
+ * When it will be full if the level goes on as since @before: nanoseconds, or UINT64_MAX
+ * if it does not rise.
+ */
+uint64_t channel_full_in(const struct channel *ch, const struct channel *before);
+
 /* Say why a command to a channel failed, by errno; the exit status for it. */
 int channel_failed(const struct channel *ch, const char *what);
 

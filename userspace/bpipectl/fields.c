@@ -40,6 +40,7 @@ static const char *const credit_words[] = {
 static const char *const state_words[] = {
 	[BPIPE_STATE_NORMAL]	= "normal",
 	[BPIPE_STATE_PRESSURED]	= "pressured",
+	[BPIPE_STATE_OVERLOADED] = "overloaded",
 	NULL
 };
 
@@ -135,6 +136,18 @@ const struct field fields[] = {
 	STATS(read_throttled_ns, TIME),
 	CONFIG(credit, WORD, .config_bit = BPIPE_CFG_CREDIT, .words = credit_words),
 	FIELD_AS("credit_left", stats, credit, COUNT),
+	CONFIG(overload_after, TIME, .config_bit = BPIPE_CFG_OVERLOAD_AFTER),
+	STATS(overload_events, COUNT),
+	STATS(alarm_since_ns, TIME),
+	STATS(longest_stall_ns, TIME),
+	STATS(stalled_ns, TIME),
+	STATS(stalled_all_ns, TIME),
+	FIELD_AS("stalled.10", stats, stalled[0], SHARE),
+	FIELD_AS("stalled.60", stats, stalled[1], SHARE),
+	FIELD_AS("stalled.300", stats, stalled[2], SHARE),
+	FIELD_AS("stalled_all.10", stats, stalled_all[0], SHARE),
+	FIELD_AS("stalled_all.60", stats, stalled_all[1], SHARE),
+	FIELD_AS("stalled_all.300", stats, stalled_all[2], SHARE),
 	CONFIG(hold, BOOL, .config_bit = BPIPE_CFG_HOLD),
 	CONFIG(epipe, BOOL, .config_bit = BPIPE_CFG_EPIPE),
 	STATS(readers_waiting, COUNT),
@@ -226,20 +239,36 @@ static int parse_count_rate(const char *text, uint64_t *value)
 	return parse_count(number, value);
 }
 
+static int parse_percent(const char *text, double *percent)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return -1;
+	*percent = strtod(text, &end);
+	return strcmp(end, "%") || *percent > 100 ? -1 : 0;
+}
+
 /* A size, or a percentage of the channel's. */
 static int parse_level(const char *text, uint64_t size, uint64_t *value)
 {
 	double percent;
-	char *end;
 
 	if (!strchr(text, '%'))
 		return bpipe_parse_size(text, value);
-	if (!isdigit((unsigned char)*text))
-		return -1;
-	percent = strtod(text, &end);
-	if (strcmp(end, "%") || percent > 100)
+	if (parse_percent(text, &percent))
 		return -1;
 	*value = size * percent / 100;
+	return 0;
+}
+
+static int parse_share(const char *text, uint64_t *value)
+{
+	double percent;
+
+	if (parse_percent(text, &percent))
+		return -1;
+	*value = percent * 100 + 0.5;
 	return 0;
 }
 
@@ -262,6 +291,10 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 	case FIELD_BOOL:
 		error = parse_bool(text, value);
 		expected = "yes or no";
+		break;
+	case FIELD_SHARE:
+		error = parse_share(text, value);
+		expected = "a share like 12.5%";
 		break;
 	case FIELD_COUNT:
 		error = parse_count(text, value);
@@ -319,6 +352,9 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 		if (!value)
 			return "unlimited";
 		bpipe_format_rate(value, buf, FIELD_TEXT_MAX);
+		break;
+	case FIELD_SHARE:
+		snprintf(buf, FIELD_TEXT_MAX, "%.2f%%", value / 100.0);
 		break;
 	case FIELD_COUNT_RATE:
 		if (!value)

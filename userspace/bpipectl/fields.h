@@ -22,6 +22,7 @@ enum field_kind {
 	FIELD_RATE,	/* bytes a second, 0 is without limit */
 	FIELD_COUNT_RATE,	/* records a second, likewise */
 	FIELD_TIME,	/* nanoseconds */
+	FIELD_SHARE,	/* of the time, in 1/100 % */
 };
 
 struct field {
@@ -70,6 +71,9 @@ int columns_choose(struct columns *columns, const char *names, bool all);
 
 /* Print the channels as one JSON object; all fields, if none are chosen. */
 void json_print(const struct channels *all, const struct columns *chosen);
+
+/* All fields of one channel as a JSON object, in a line. */
+void json_print_line(const struct channel *ch);
 
 /* Likewise the versions; @module is NULL if it is not loaded. */
 void json_print_versions(const char *bpipectl, const char *module);

@@ -80,6 +80,26 @@ static struct json_object *json_sojourn(const struct channel *ch)
 	return array;
 }
 
+/* The fields chosen; if none are, all that is known. */
+static struct json_object *json_channel(const struct channel *ch, const struct columns *chosen)
+{
+	struct json_object *object = json_object_new_object();
+	const struct field *const *field;
+	struct columns columns;
+
+	if (chosen)
+		columns = *chosen;
+	else
+		columns_choose(&columns, NULL, true);
+	for (field = columns.at; *field; field++)
+		json_object_object_add(object, (*field)->name, json_field(*field, ch));
+	if (!chosen) {
+		json_object_object_add(object, "classes", json_classes(ch));
+		json_object_object_add(object, "sojourn", json_sojourn(ch));
+	}
+	return object;
+}
+
 static void print_and_put(struct json_object *root)
 {
 	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
@@ -91,28 +111,20 @@ void json_print(const struct channels *all, const struct columns *chosen)
 {
 	struct json_object *root = json_object_new_object();
 	struct json_object *array = json_object_new_array();
-	const struct field *const *field;
-	struct json_object *object;
-	struct columns columns;
 	size_t i;
 
-	if (chosen)
-		columns = *chosen;
-	else
-		columns_choose(&columns, NULL, true);
-	for (i = 0; i < all->nr; i++) {
-		object = json_object_new_object();
-		for (field = columns.at; *field; field++)
-			json_object_object_add(object, (*field)->name,
-					       json_field(*field, &all->at[i]));
-		if (!chosen) {
-			json_object_object_add(object, "classes", json_classes(&all->at[i]));
-			json_object_object_add(object, "sojourn", json_sojourn(&all->at[i]));
-		}
-		json_object_array_add(array, object);
-	}
+	for (i = 0; i < all->nr; i++)
+		json_object_array_add(array, json_channel(&all->at[i], chosen));
 	json_object_object_add(root, "channels", array);
 	print_and_put(root);
+}
+
+void json_print_line(const struct channel *ch)
+{
+	struct json_object *object = json_channel(ch, NULL);
+
+	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
+	json_object_put(object);
 }
 
 void json_print_versions(const char *bpipectl, const char *module)

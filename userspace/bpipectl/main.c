@@ -25,7 +25,9 @@ static const struct verb {
 	{ "set", "", "[CHANNEL] KEY=VALUE...", "change the configuration, all keys or none", set },
 	{ "wait", "t", "[CHANNEL] CONDITION", "until a field is so: state=normal, 'level<=64K'",
 	  wait_for },
-	{ "reset-peaks", "", "[CHANNEL...]", "let peak_level begin anew at the level",
+	{ "monitor", "e", "[CHANNEL]", "a line for each change of state, until interrupted",
+	  monitor },
+	{ "reset-peaks", "", "[CHANNEL...]", "let peaks begin anew, and the alarm be over",
 	  reset_peaks },
 	{ "version", "", "", "of bpipectl and of the module", version },
 };
@@ -37,6 +39,7 @@ static const struct option long_options[] = {
 	{ "noheadings", no_argument, NULL, 'n' },
 	{ "raw", no_argument, NULL, 'r' },
 	{ "timeout", required_argument, NULL, 't' },
+	{ "exec", required_argument, NULL, 'e' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 }
@@ -66,7 +69,7 @@ static void usage(void)
 
 	fputs("Usage: bpipectl [VERB] [OPTION...] [ARGUMENT...]\n"
 	      "Look at the channels of bpipe and steer them. A CHANNEL is a name or a path\n"
-	      "(default: all; for set, wait and reset-peaks: " BPIPE_DEFAULT ").\n"
+	      "(default: all; for set, wait, monitor and reset-peaks: " BPIPE_DEFAULT ").\n"
 	      "\nVerbs:\n", stdout);
 	for (verb = verbs; verb < verbs + ARRAY_SIZE(verbs); verb++)
 		printf("  %-11s %-22s  %s\n", verb->name, verb->args, verb->help);
@@ -77,6 +80,7 @@ static void usage(void)
 	      "  -n, --noheadings       no line of headings (list)\n"
 	      "  -r, --raw              do not align the columns (list)\n"
 	      "  -t, --timeout TIME     give up after this long, as 250ms or 10s (wait)\n"
+	      "  -e, --exec COMMAND     run it while the channel is overloaded (monitor)\n"
 	      "  -h, --help             this text\n"
 	      "  -V, --version          as the verb\n", stdout);
 	print_fields();
@@ -168,7 +172,7 @@ int main(int argc, char **argv)
 	const struct verb *verb = NULL;
 	int letter, status;
 
-	while ((letter = getopt_long(argc, argv, "Jo:bnrt:hV", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "Jo:bnrt:e:hV", long_options, NULL)) != -1) {
 		switch (letter) {
 		case 'J':
 			opts.json = true;
@@ -190,6 +194,9 @@ int main(int argc, char **argv)
 				complain("--timeout: '%s' is not a time like 250ms or 10s", optarg);
 				return EXIT_USAGE;
 			}
+			break;
+		case 'e':
+			opts.exec = optarg;
 			break;
 		case 'h':
 			usage();

@@ -20,12 +20,13 @@
  *	{field/s}	how much it grows in a second
  *	{field~}	the time since then
  *	{bar}, {fill}	the level as a bar, and in percent of the size
+ *	{pace}		when it will be full, if the level goes on rising
  *	[field|text]	text for when the field is not 0
  */
 static const char portrait[] =
 	"{name}: {mode}[order|, by {order}], {size}[policy|, {policy}][timeout|, timeout {timeout}]"
 		"[hold|, hold][epipe|, epipe], {state} for {state_since_ns~}\n"
-	"  level    {bar} {level} ({fill}), peak {peak_level}\n"
+	"  level    {bar} {level} ({fill}), peak {peak_level}{pace}\n"
 	"  marks    low {low}, high {high}[high_events|; high reached {high_events:time}]\n"
 	"  written  {written_bytes} in {writes:write}, now {written_bytes/s}\n"
 	"  read     {read_bytes} in {reads:read}, now {read_bytes/s}\n"
@@ -50,6 +51,10 @@ static const char portrait[] =
 	"[read_rate|  read at  {read_rate}, burst {read_burst}\n]"
 	"[read_rate_records|  read at  {read_rate_records}, burst {read_burst_records}\n]"
 	"[credit|  credit   of {credit}, {credit_left} left\n]"
+	"[stalled_ns|  stalls   {stalled.10} of the last 10 s, {stalled.300} of 5 min,"
+		" {stalled_ns} in all][longest_stall_ns|, the longest {longest_stall_ns}]"
+		"[stalled_ns|\n]"
+	"[alarm_since_ns|  alarm    overloaded {overload_events:time}, first {alarm_since_ns~} ago\n]"
 	"  window   {window} can be written now\n";
 
 static bool coloured(void)
@@ -85,6 +90,17 @@ static void print_bar(const struct channel *ch)
 	print_coloured(ch, bar);
 }
 
+static void print_pace(const struct channel *ch, const struct channel *before)
+{
+	uint64_t full = channel_full_in(ch, before);
+	char buf[FIELD_TEXT_MAX];
+
+	if (full == UINT64_MAX)
+		return;
+	bpipe_format_time(full, buf, sizeof(buf));
+	printf(", full in %s if it goes on like this", buf);
+}
+
 /* Print what stands in braces; @before is the channel a sample earlier. */
 static void print_field(const char *text, const struct channel *ch, const struct channel *before)
 {
@@ -96,6 +112,8 @@ static void print_field(const char *text, const struct channel *ch, const struct
 	if (!field) {
 		if (*text == 'b')
 			print_bar(ch);
+		else if (*text == 'p')
+			print_pace(ch, before);
 		else
 			printf("%.0f %%", 100.0 * ch->stats.level / ch->config.size);
 		return;

@@ -77,6 +77,7 @@ static bool has_been_met(const struct condition *condition, const struct channel
 	static const uint32_t entered[] = {
 		[BPIPE_STATE_NORMAL]	= BPIPE_EVENT_LOW,
 		[BPIPE_STATE_PRESSURED]	= BPIPE_EVENT_HIGH,
+		[BPIPE_STATE_OVERLOADED] = BPIPE_EVENT_OVERLOAD,
 	};
 	struct bpipe_events events;
 

@@ -42,7 +42,7 @@
 #define BPIPE_BURST_MAX		(1ULL << 32)
 /* Largest reader delay, in microseconds (an hour). */
 #define BPIPE_DELAY_MAX		3600000000ULL
-/* Longest timeout, and longest time that a record may wait, in nanoseconds (a day). */
+/* Longest timeout, time that a record may wait, and time until overload, in nanoseconds (a day). */
 #define BPIPE_TIMEOUT_MAX	86400000000000ULL
 /* Most credit that can be granted and not used, bytes or records. */
 #define BPIPE_CREDIT_MAX	(1ULL << 62)
@@ -129,10 +129,12 @@ enum bpipe_drop {
  * @BPIPE_STATE_NORMAL: the level fell to the low mark, or never reached high
  * @BPIPE_STATE_PRESSURED: the level reached the high mark and has not been
  *	at or below the low mark since
+ * @BPIPE_STATE_OVERLOADED: so it has been for as long as overload_after
  */
 enum bpipe_state {
 	BPIPE_STATE_NORMAL	= 0,
 	BPIPE_STATE_PRESSURED	= 1,
+	BPIPE_STATE_OVERLOADED	= 2,
 };
 
 /* Bits of struct bpipe_features.features */
@@ -146,6 +148,7 @@ enum bpipe_state {
 #define BPIPE_FEATURE_RATES	(1ULL << 7)	/* of records, readers, files */
 #define BPIPE_FEATURE_CREDIT	(1ULL << 8)	/* credit, GRANT */
 #define BPIPE_FEATURE_TIME	(1ULL << 9)	/* time to live, sojourn */
+#define BPIPE_FEATURE_OVERLOAD	(1ULL << 10)	/* overload, pressure */
 
 /**
  * struct bpipe_features - what this module can do
@@ -182,6 +185,7 @@ struct bpipe_features {
 #define BPIPE_CFG_READ_BURST	(1ULL << 15)
 #define BPIPE_CFG_READ_RATE_RECORDS	(1ULL << 16)
 #define BPIPE_CFG_READ_BURST_RECORDS	(1ULL << 17)
+#define BPIPE_CFG_OVERLOAD_AFTER	(1ULL << 18)
 #define BPIPE_CFG_LIMIT(class)	(1ULL << (24 + (class)))
 #define BPIPE_CFG_TTL(class)	(1ULL << (32 + (class)))
 #define BPIPE_CFG_SOJOURN(class)	(1ULL << (40 + (class)))
@@ -234,6 +238,8 @@ struct bpipe_features {
  *	all that were read for ten times as long have waited for longer, some are
  *	dropped as others are read, more and more often until it is better: by the
  *	law of CoDel, RFC 8289. The last one of a class is never dropped so.
+ * @overload_after: a channel is overloaded that has been pressured for so long, in
+ *	nanoseconds, at most BPIPE_TIMEOUT_MAX; 0 for never. 10 s in a new channel.
  *
  * "Records only": EOPNOTSUPP for anything but 0 while @mode is, or would become,
  * a stream.
@@ -264,6 +270,7 @@ struct bpipe_config {
 	__u64 read_burst_records;
 	__u64 ttl[BPIPE_CLASSES];
 	__u64 sojourn[BPIPE_CLASSES];
+	__u64 overload_after;
 };
 
 #define BPIPE_CONFIG_SIZE_VER0	96
@@ -341,6 +348,16 @@ struct bpipe_class_stats {
  * @sojourn: how long the records that were read had waited: @sojourn[0] counts those
  *	below 1024 ns, the next one those below twice that, and so on; the last
  *	one, all others. Their sum is @read_records.
+ * @overload_events: times the channel came to be overloaded
+ * @alarm_since_ns: when it did so first since load or RESET_PEAKS, CLOCK_MONOTONIC;
+ *	0 if it did not. If it was overloaded then, when that began.
+ * @longest_stall_ns: the longest that a writer has stalled since then: slept for want
+ *	of room or credit; those who do so now included
+ * @stalled_ns: time in which at least one writer stalled
+ * @stalled_all_ns: time in which as many stalled as are open
+ * @stalled: the share of the time of @stalled_ns in the last 10, 60 and 300 s, by
+ *	decay as in /proc/pressure, in 1/100 %
+ * @stalled_all: likewise of @stalled_all_ns
  *
  * The byte and event counts start at zero when the channel is made and never
  * go back.
@@ -386,6 +403,13 @@ struct bpipe_stats {
 	__u64 credit;
 	struct bpipe_class_stats classes[BPIPE_CLASSES];
 	__u64 sojourn[BPIPE_SOJOURN_BUCKETS];
+	__u64 overload_events;
+	__u64 alarm_since_ns;
+	__u64 longest_stall_ns;
+	__u64 stalled_ns;
+	__u64 stalled_all_ns;
+	__u32 stalled[3];
+	__u32 stalled_all[3];
 };
 
 #define BPIPE_STATS_SIZE_VER0	208
@@ -505,6 +529,7 @@ struct bpipe_grant_credit {
 /* Bits of struct bpipe_events.events */
 #define BPIPE_EVENT_HIGH	(1U << 0)	/* the level rose to high */
 #define BPIPE_EVENT_LOW		(1U << 1)	/* the level fell back to low */
+#define BPIPE_EVENT_OVERLOAD	(1U << 2)	/* the channel came to be overloaded */
 
 /**
  * struct bpipe_events - what happened since this open file asked last
@@ -515,6 +540,7 @@ struct bpipe_grant_credit {
  * @high_events: as in struct bpipe_stats
  * @low_events: as in struct bpipe_stats
  * @time_ns: when the latest event happened, CLOCK_MONOTONIC; 0 for never
+ * @overload_events: as in struct bpipe_stats
  *
  * poll reports EPOLLPRI while the next GET_EVENTS would return a bit. Events are
  * kept for an open file from its first GET_EVENTS on, and from the start for one
@@ -528,6 +554,7 @@ struct bpipe_events {
 	__u64 high_events;
 	__u64 low_events;
 	__u64 time_ns;
+	__u64 overload_events;
 };
 
 #define BPIPE_EVENTS_SIZE_VER0	40
@@ -558,7 +585,8 @@ struct bpipe_events {
  *
  * BPIPE_GET_WINDOW: how much may be sent now.
  *
- * BPIPE_RESET_PEAKS: peak_level becomes the level. Same right as SET_CONFIG.
+ * BPIPE_RESET_PEAKS: peak_level becomes the level, longest_stall_ns 0, and the alarm
+ * is over. Same right as SET_CONFIG.
  *
  * BPIPE_SET_READER: wake threshold and delay, framed reads. EBADF: not open for
  * reading.

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Overload: pressure that does not end. Who listens is told once, when it comes, and
+ * once when it goes; and the alarm stays until somebody has seen it.
+ */
+
+#include <linux/kobject.h>
+#include <linux/ktime.h>
+
+#include "channel.h"
+#include "compat.h"
+#include "overload.h"
+#include "wait.h"
+
+/**
+ * bpipe_overload_look_locked() - is the channel overloaded, by now?
+ * @ch: the channel, whose pressure or settings may have changed
+ * @now: the time, nanoseconds
+ *
+ * And see to it that it is noticed when it will be.
+ *
+ * Context: called with the channel's lock held.
+ * Return: whether that has changed.
+ */
+bool bpipe_overload_look_locked(struct bpipe_channel *ch, u64 now)
+{
+	struct bpipe_overload *ov = &ch->overload;
+	bool may = ch->flow.pressured && ov->after_ns;
+	bool over = may && now - ov->pressured_since >= ov->after_ns;
+
+	if (may && !over && !ov->off)
+		hrtimer_start(&ov->timer, ns_to_ktime(ov->pressured_since + ov->after_ns),
+			      HRTIMER_MODE_ABS_SOFT);
+	else
+		hrtimer_try_to_cancel(&ov->timer);
+	if (over == ov->now)
+		return false;
+	ov->now = over;
+	if (over) {
+		ov->events++;
+		if (!ov->alarm_since)
+			ov->alarm_since = now;
+	}
+	if (!ov->off)
+		schedule_work(&ov->tell);
+	return true;
+}
+
+static enum hrtimer_restart bpipe_overload_due(struct hrtimer *timer)
+{
+	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, overload.timer);
+
+	spin_lock_bh(&ch->lock);
+	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), ktime_get_ns());
+	spin_unlock_bh(&ch->lock);
+	return HRTIMER_NORESTART;
+}
+
+/* Changes that come faster than they can be told are not all told. */
+static void bpipe_overload_tell(struct work_struct *work)
+{
+	struct bpipe_channel *ch = container_of(work, struct bpipe_channel, overload.tell);
+	char *overloaded[] = { "BPIPE_STATE=overloaded", NULL };
+	char *normal[] = { "BPIPE_STATE=normal", NULL };
+	bool now, before;
+
+	spin_lock_bh(&ch->lock);
+	now = ch->overload.now;
+	before = ch->overload.told;
+	ch->overload.told = now;
+	spin_unlock_bh(&ch->lock);
+	if (now != before)
+		kobject_uevent_env(&ch->dev.kobj, KOBJ_CHANGE, now ? overloaded : normal);
+}
+
+/**
+ * bpipe_overload_account_locked() - how much of the time until now writers stalled
+ * @ch: the channel, of which who sleeps or is there is about to change, or is asked
+ * @now: the time, nanoseconds
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_overload_account_locked(struct bpipe_channel *ch, u64 now)
+{
+	unsigned int stalled = ch->blocked.sleeping;
+
+	bpipe_pressure_update(&ch->overload.some, stalled, now);
+	bpipe_pressure_update(&ch->overload.all, stalled && stalled >= ch->wr.open, now);
+}
+
+/**
+ * bpipe_overload_stalled_locked() - a writer has stalled, until now
+ * @ch: the channel
+ * @stalled_ns: for so long
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_overload_stalled_locked(struct bpipe_channel *ch, u64 stalled_ns)
+{
+	ch->overload.longest_ns = max(ch->overload.longest_ns, stalled_ns);
+}
+
+/**
+ * bpipe_overload_reset_locked() - the alarm was seen
+ * @ch: the channel
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_overload_reset_locked(struct bpipe_channel *ch)
+{
+	ch->overload.longest_ns = 0;
+	ch->overload.alarm_since = ch->overload.now ? ch->state_since : 0;
+}
+
+/**
+ * bpipe_overload_init() - it is not overloaded
+ * @ch: the channel
+ * @now: the time, nanoseconds
+ */
+void bpipe_overload_init(struct bpipe_channel *ch, u64 now)
+{
+	struct bpipe_overload *ov = &ch->overload;
+
+	ov->after_ns = BPIPE_OVERLOAD_AFTER;
+	bpipe_pressure_init(&ov->some, now);
+	bpipe_pressure_init(&ov->all, now);
+	bpipe_hrtimer_setup(&ov->timer, bpipe_overload_due, CLOCK_MONOTONIC,
+			    HRTIMER_MODE_ABS_SOFT);
+	INIT_WORK(&ov->tell, bpipe_overload_tell);
+}
+
+/**
+ * bpipe_overload_stop() - nobody is told any more
+ * @ch: the channel, whose device is still there
+ *
+ * Context: may sleep.
+ */
+void bpipe_overload_stop(struct bpipe_channel *ch)
+{
+	spin_lock_bh(&ch->lock);
+	ch->overload.off = true;
+	spin_unlock_bh(&ch->lock);
+	hrtimer_cancel(&ch->overload.timer);
+	cancel_work_sync(&ch->overload.tell);
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Averages of the time stalled, by decay. Pure, as flow.c is: the time is an argument.
+ */
+
+#include <linux/bitops.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+
+#include "pressure.h"
+
+/* Averages go in ticks of 2^20 ns, and not more often than every so many. */
+#define BPIPE_PRESSURE_TICK	20
+#define BPIPE_PRESSURE_FOLD	64
+
+/* What is left of an average after a tick: e^(-tick/span), of 2^32. */
+static const u32 bpipe_pressure_decay[BPIPE_PRESSURE_SPANS] = {
+	4294516960U, 4294892237U, 4294952284U,
+};
+
+/* What is left of an average of all after so many ticks. */
+static u64 bpipe_pressure_left(u32 decay, u64 ticks)
+{
+	u64 left = BPIPE_PRESSURE_ONE, base = decay;
+
+	for (; ticks && left; ticks >>= 1) {
+		if (ticks & 1)
+			left = left * base >> 32;
+		base = base * base >> 32;
+	}
+	return left;
+}
+
+/* A part as a share of the whole, which is more than 0. */
+static u64 bpipe_pressure_share(u64 part, u64 whole)
+{
+	int shift = max(fls64(whole) - 33, 0);
+
+	return div64_u64((part >> shift) * BPIPE_PRESSURE_ONE, whole >> shift);
+}
+
+/**
+ * bpipe_pressure_init() - nothing has stalled yet
+ * @p: the account
+ * @now: the time, nanoseconds
+ */
+void bpipe_pressure_init(struct bpipe_pressure *p, u64 now)
+{
+	*p = (struct bpipe_pressure) { .updated = now, .folded = now };
+}
+
+/**
+ * bpipe_pressure_update() - the time until now is over
+ * @p: the account
+ * @stalled: whether it was stalled all of the time since the last update
+ * @now: the time, nanoseconds
+ */
+void bpipe_pressure_update(struct bpipe_pressure *p, bool stalled, u64 now)
+{
+	u64 passed, share, left;
+	int i;
+
+	if (stalled)
+		p->stalled_ns += now - p->updated;
+	p->updated = now;
+
+	passed = now - p->folded;
+	if (passed >> BPIPE_PRESSURE_TICK < BPIPE_PRESSURE_FOLD)
+		return;
+	share = bpipe_pressure_share(p->stalled_ns - p->folded_ns, passed);
+	for (i = 0; i < BPIPE_PRESSURE_SPANS; i++) {
+		left = bpipe_pressure_left(bpipe_pressure_decay[i], passed >> BPIPE_PRESSURE_TICK);
+		p->avg[i] = (p->avg[i] * left + share * (BPIPE_PRESSURE_ONE - left)) /
+			    BPIPE_PRESSURE_ONE;
+	}
+	p->folded_ns = p->stalled_ns;
+	p->folded = now;
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Overload: when it comes, who is told, and what stays to be seen; and how much of the
+ * time writers stalled.
+ */
+#define _GNU_SOURCE
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include "bpipe_test.h"
+
+#define MS	1000000ULL
+#define HOUR	(3600000 * MS)
+
+static int set_after(int fd, unsigned long long after)
+{
+	return set_config(fd, (struct bpipe_config) {
+		.mask = BPIPE_CFG_OVERLOAD_AFTER, .overload_after = after });
+}
+
+static unsigned int state(int fd)
+{
+	return get_stats(fd).state;
+}
+
+static bool is_past(unsigned long long when)
+{
+	return now_ns() > when;
+}
+
+TEST_F(channel, overloaded_once_it_was_pressured_for_so_long)
+{
+	struct bpipe_stats before = get_stats(self->ctl), after;
+	struct bpipe_events events;
+	unsigned long long rose;
+
+	ASSERT_EQ(0, set_after(self->ctl, 50 * MS));
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	events = get_events(self->ctl);
+	rose = events.time_ns;
+	EXPECT_EQ(BPIPE_EVENT_HIGH, events.events);
+	EXPECT_EQ(BPIPE_STATE_PRESSURED, events.state);
+	ASSERT_TRUE(EVENTUALLY(ready(self->ctl, POLLPRI) & POLLPRI));
+	events = get_events(self->ctl);
+	EXPECT_EQ(BPIPE_EVENT_OVERLOAD, events.events);
+	EXPECT_EQ(BPIPE_STATE_OVERLOADED, events.state);
+	EXPECT_EQ(before.overload_events + 1, events.overload_events);
+	EXPECT_LE(rose + 50 * MS, events.time_ns);
+	after = get_stats(self->ctl);
+	EXPECT_EQ(BPIPE_STATE_OVERLOADED, after.state);
+	EXPECT_EQ(events.time_ns, after.state_since_ns);
+
+	ASSERT_EQ(HIGH, take(self->rd, SIZE));
+	EXPECT_EQ(BPIPE_STATE_NORMAL, state(self->ctl));
+	EXPECT_EQ(BPIPE_EVENT_LOW, get_events(self->ctl).events);
+	EXPECT_EQ(before.overload_events + 1, get_stats(self->ctl).overload_events);
+}
+
+TEST_F(channel, who_sleeps_in_poll_is_told_of_overload)
+{
+	struct pollfd p = { .fd = self->ctl, .events = POLLPRI };
+
+	ASSERT_EQ(0, set_after(self->ctl, 20 * MS));
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	get_events(self->ctl);
+	EXPECT_EQ(1, poll(&p, 1, 10000));
+	EXPECT_EQ(BPIPE_EVENT_OVERLOAD, get_events(self->ctl).events);
+}
+
+TEST_F(channel, pressure_that_ends_in_time_is_no_overload)
+{
+	unsigned long long before = get_stats(self->ctl).overload_events;
+
+	ASSERT_EQ(0, set_after(self->ctl, 1000 * MS));
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(HIGH, put(self->wr, HIGH));
+		EXPECT_EQ(BPIPE_STATE_PRESSURED, state(self->ctl));
+		ASSERT_EQ(HIGH, take(self->rd, SIZE));
+		EXPECT_EQ(BPIPE_STATE_NORMAL, state(self->ctl));
+	}
+	EXPECT_EQ(before, get_stats(self->ctl).overload_events);
+}
+
+TEST_F(channel, level_that_trembles_around_high_is_one_overload)
+{
+	struct bpipe_stats before = get_stats(self->ctl), after;
+
+	ASSERT_EQ(0, set_after(self->ctl, MS));
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	for (int i = 0; i < 500; i++) {
+		ASSERT_EQ(100, take(self->rd, 100));
+		ASSERT_EQ(100, put(self->wr, 100));
+	}
+	ASSERT_TRUE(EVENTUALLY(state(self->ctl) == BPIPE_STATE_OVERLOADED));
+	for (int i = 0; i < 500; i++) {
+		ASSERT_EQ(100, take(self->rd, 100));
+		EXPECT_EQ(BPIPE_STATE_OVERLOADED, state(self->ctl));
+		ASSERT_EQ(100, put(self->wr, 100));
+	}
+	after = get_stats(self->ctl);
+	EXPECT_EQ(before.high_events + 1, after.high_events);
+	EXPECT_EQ(before.low_events, after.low_events);
+	EXPECT_EQ(before.overload_events + 1, after.overload_events);
+}
+
+TEST_F(channel, a_new_time_holds_for_the_pressure_there_is)
+{
+	unsigned long long events = get_stats(self->ctl).overload_events;
+
+	ASSERT_EQ(0, set_after(self->ctl, HOUR));
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(BPIPE_STATE_PRESSURED, state(self->ctl));
+	ASSERT_EQ(0, set_after(self->ctl, 1));
+	EXPECT_EQ(BPIPE_STATE_OVERLOADED, state(self->ctl));
+	ASSERT_EQ(0, set_after(self->ctl, HOUR));
+	EXPECT_EQ(BPIPE_STATE_PRESSURED, state(self->ctl));
+	ASSERT_EQ(0, set_after(self->ctl, 1));
+	ASSERT_EQ(0, set_after(self->ctl, 0));
+	EXPECT_EQ(BPIPE_STATE_PRESSURED, state(self->ctl));
+	EXPECT_EQ(events + 2, get_stats(self->ctl).overload_events);
+}
+
+TEST_F(channel, alarm_stays_until_it_is_reset)
+{
+	struct bpipe_stats stats;
+	unsigned long long first;
+
+	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_RESET_PEAKS));
+	EXPECT_EQ(0, get_stats(self->ctl).alarm_since_ns);
+	ASSERT_EQ(0, set_after(self->ctl, 1));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(HIGH, put(self->wr, HIGH));
+		ASSERT_TRUE(EVENTUALLY(state(self->ctl) == BPIPE_STATE_OVERLOADED));
+		stats = get_stats(self->ctl);
+		if (!i)
+			first = stats.state_since_ns;
+		EXPECT_EQ(first, stats.alarm_since_ns);
+		ASSERT_EQ(HIGH, take(self->rd, SIZE));
+		EXPECT_EQ(first, get_stats(self->ctl).alarm_since_ns);
+	}
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	ASSERT_TRUE(EVENTUALLY(state(self->ctl) == BPIPE_STATE_OVERLOADED));
+	/* What goes on is still alarming. */
+	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_RESET_PEAKS));
+	stats = get_stats(self->ctl);
+	EXPECT_LT(first, stats.alarm_since_ns);
+	EXPECT_EQ(stats.state_since_ns, stats.alarm_since_ns);
+	ASSERT_EQ(HIGH, take(self->rd, SIZE));
+	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_RESET_PEAKS));
+	EXPECT_EQ(0, get_stats(self->ctl).alarm_since_ns);
+}
+
+TEST_F(channel, the_longest_stall_is_known_also_while_it_lasts)
+{
+	unsigned long long since;
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_RESET_PEAKS));
+	EXPECT_EQ(0, get_stats(self->ctl).longest_stall_ns);
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	helper_start(&h, self->wrb, true, 1);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	since = now_ns();
+	ASSERT_TRUE(EVENTUALLY(is_past(since + 20 * MS)));
+	EXPECT_LE(20 * MS, get_stats(self->ctl).longest_stall_ns);
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	EXPECT_EQ(1, helper_end(&h));
+	EXPECT_LE(20 * MS, get_stats(self->ctl).longest_stall_ns);
+	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_RESET_PEAKS));
+	EXPECT_EQ(0, get_stats(self->ctl).longest_stall_ns);
+}
+
+TEST_F(channel, time_counts_as_stalled_while_a_writer_sleeps_and_no_longer)
+{
+	struct bpipe_stats before, after, later;
+	unsigned long long since;
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	before = get_stats(self->ctl);
+	helper_start(&h, self->wrb, true, 1);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	since = now_ns();
+	ASSERT_TRUE(EVENTUALLY(is_past(since + 20 * MS)));
+	after = get_stats(self->ctl);
+	EXPECT_LE(20 * MS, after.stalled_ns - before.stalled_ns);
+	EXPECT_GE(after.time_ns - before.time_ns, after.stalled_ns - before.stalled_ns);
+	/* There is another one, and it does not sleep. */
+	EXPECT_EQ(before.stalled_all_ns, after.stalled_all_ns);
+	close(self->wr);
+	since = now_ns();
+	ASSERT_TRUE(EVENTUALLY(is_past(since + 20 * MS)));
+	EXPECT_LE(20 * MS, get_stats(self->ctl).stalled_all_ns - after.stalled_all_ns);
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	EXPECT_EQ(1, helper_end(&h));
+	after = get_stats(self->ctl);
+	since = now_ns();
+	ASSERT_TRUE(EVENTUALLY(is_past(since + 20 * MS)));
+	later = get_stats(self->ctl);
+	EXPECT_EQ(after.stalled_ns, later.stalled_ns);
+	EXPECT_EQ(after.stalled_all_ns, later.stalled_all_ns);
+}
+
+TEST_F(channel, pressure_file_is_as_those_of_proc)
+{
+	FILE *file = fopen(SYSFS "pressure", "r");
+	struct bpipe_stats stats = get_stats(self->ctl);
+	double avg10, avg60, avg300;
+	unsigned long long total;
+
+	ASSERT_NE(NULL, file);
+	ASSERT_EQ(4, fscanf(file, "some avg10=%lf avg60=%lf avg300=%lf total=%llu\n",
+			    &avg10, &avg60, &avg300, &total));
+	EXPECT_EQ(stats.stalled_ns / 1000, total);
+	EXPECT_GE(100, avg10);
+	ASSERT_EQ(4, fscanf(file, "full avg10=%lf avg60=%lf avg300=%lf total=%llu\n",
+			    &avg10, &avg60, &avg300, &total));
+	EXPECT_EQ(stats.stalled_all_ns / 1000, total);
+	EXPECT_EQ(EOF, fgetc(file));
+	fclose(file);
+}
+
+/* Does a uevent come that says so, of the channel? */
+static bool uevent(int fd, const char *what)
+{
+	char text[4096];
+	ssize_t n;
+
+	for (;;) {
+		n = recv(fd, text, sizeof(text) - 1, 0);
+		if (n < 0)
+			return false;
+		text[n] = 0;
+		if (!strstr(text, "/bpipe/bpipe"))
+			continue;
+		for (ssize_t i = 0; i < n; i += strlen(text + i) + 1)
+			if (!strcmp(text + i, what))
+				return true;
+	}
+}
+
+TEST_F(channel, a_uevent_tells_of_it_and_of_its_end)
+{
+	const struct sockaddr_nl all = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	const struct timeval patience = { .tv_sec = 10 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, bind(fd, (const struct sockaddr *)&all, sizeof(all)));
+	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)));
+	ASSERT_EQ(0, set_after(self->ctl, 1));
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_TRUE(uevent(fd, "BPIPE_STATE=overloaded"));
+	ASSERT_EQ(HIGH, take(self->rd, SIZE));
+	EXPECT_TRUE(uevent(fd, "BPIPE_STATE=normal"));
+	close(fd);
+}
+
+TEST_F(channel, a_time_that_is_too_long_is_refused)
+{
+	ASSERT_EQ(0, set_after(self->ctl, BPIPE_TIMEOUT_MAX));
+	EXPECT_EQ(-EINVAL, set_after(self->ctl, BPIPE_TIMEOUT_MAX + 1));
+	EXPECT_EQ(BPIPE_TIMEOUT_MAX, get_config(self->ctl).overload_after);
+}
+
+TEST_HARNESS_MAIN
