@@ -89,6 +89,7 @@ share/man/man1/bpipe-load.1:userspace/man
 share/man/man4/bpipe.4:userspace/man
 share/bash-completion/completions/bpipectl:userspace/completion
 lib/udev/rules.d/60-bpipe.rules:userspace/udev
+lib/systemd/system/bpipe-monitor@.service:userspace/systemd
 lib/sysusers.d/bpipe.conf:userspace/udev
 endef
 target_of = $(DESTDIR)$(PREFIX)/$(firstword $(subst :, ,$(1)))

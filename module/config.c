@@ -391,9 +391,12 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 		bpipe_shed_by_locked(ch, now);
 	ch->burst_follows = plan->burst_follows;
 
+	/* Who waits for tokens asks anew, and for as many as it takes now. */
+	hrtimer_try_to_cancel(&ch->wr.tokens);
+	hrtimer_try_to_cancel(&ch->rd.tokens);
 	bpipe_wait_settle_locked(ch);
 	ch->overload.after_ns = plan->overload_after_ns;
-	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), now);
+	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), ktime_get_ns());
 	bpipe_wait_wake_all_locked(&ch->wr, POLL_OUT);
 	bpipe_wait_wake_all_locked(&ch->rd, POLL_IN);
 }

@@ -253,11 +253,17 @@ static int do_ioctl(struct input *in)
 		size += 8;
 	for (unsigned int i = 0; i < (how & 0x80 ? 29 : 14); i++)
 		fields[i] = number(in);
+	/* Times to live, and so on, of limits and the like. */
+	for (unsigned int i = 29; i < sizeof(struct bpipe_config) / 8; i++)
+		fields[i] = fields[i - 15];
 	/* What is behind the structure that the module knows. */
 	if (how % 16 == 1)
 		fields[size / 8 - 1] = fields[13];
 	if (how & 0x20)
 		fields[0] &= 0xff;
+	/* The bits for them are high. */
+	if (how & 0x10 && cmd == BPIPE_SET_CONFIG)
+		fields[0] <<= 32;
 	if (how & 0x40)
 		make_sense(cmd, fields);
 	arg = memory(in, size);

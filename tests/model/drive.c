@@ -41,7 +41,8 @@
 #define DEV		"/dev/bpipe"
 #define EPISODE		300		/* operations */
 #define LENGTH_MAX	(256 * 1024)	/* of a read or a write */
-#define ARGS		20
+#define ARGS		23
+#define ENDLESS_NS	3600000000000ULL
 #define RATE_ENDLESS	1000000000000ULL
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -300,6 +301,7 @@ static const struct {
 	STAT(readers_waiting), STAT(writers_waiting), STAT(written_records), STAT(read_records),
 	STAT(queued_records), STAT(dropped_bytes), STAT(dropped_records), STAT(timeouts),
 	STAT(read_throttled), STAT(read_throttled_ns), STAT(credit),
+	STAT(overload_events),
 };
 
 static uint64_t stat_of(const struct bpipe_stats *stats, size_t field)
@@ -735,9 +737,9 @@ static bool do_kill(const struct op *op)
 
 /*
  * config MASK SIZE HIGH LOW RATE BURST MODE HOLD EPIPE PAD NOBODY ORDER POLICY CREDIT
- * TIMEOUT LIMIT RATE_RECORDS READ_RATE READ_RATE_RECORDS BURSTS
+ * TIMEOUT LIMIT RATE_RECORDS READ_RATE READ_RATE_RECORDS BURSTS OVERLOAD_AFTER TTL SOJOURN
  *
- * All limits, and all bursts but the first, are the same.
+ * All bursts but the first are the same, and what is by class is so in each.
  */
 static bool do_config(const struct op *op)
 {
@@ -748,13 +750,15 @@ static bool do_config(const struct op *op)
 		.pad2 = v[9] >> 1, .order = v[11], .policy = v[12], .credit = v[13],
 		.timeout = v[14], .rate_records = v[16], .read_rate = v[17],
 		.read_rate_records = v[18], .burst_records = v[19], .read_burst = v[19],
-		.read_burst_records = v[19],
+		.read_burst_records = v[19], .overload_after = v[20],
 	};
 	int gave[now.nr];
 
-	for (int i = 0; i < BPIPE_CLASSES; i++)
+	for (int i = 0; i < BPIPE_CLASSES; i++) {
 		set.limit[i] = v[15];
-
+		set.ttl[i] = v[21];
+		set.sojourn[i] = v[22];
+	}
 	FOR_EACH_MODEL(m)
 		gave[m - now.at] = model_set_config(m, &set, !v[10]);
 	return expect(gave, may_be_nobody(v[10], ctl, BPIPE_SET_CONFIG, &set), "SET_CONFIG") &&
@@ -773,7 +777,10 @@ static void gen_config(uint64_t *v)
 		    BPIPE_CFG_POLICY, BPIPE_CFG_POLICY, BPIPE_CFG_ORDER, BPIPE_CFG_CREDIT,
 		    BPIPE_CFG_CREDIT, BPIPE_CFG_LIMIT(rnd(8)), BPIPE_CFG_LIMIT(7),
 		    BPIPE_CFG_LIMIT(0) * rnd(256), BPIPE_CFG_TIMEOUT,
-		    rnd(1 << 18), 1ULL << (8 + rnd(10)), 1ULL << rnd(64));
+		    BPIPE_CFG_TTL(rnd(8)), BPIPE_CFG_TTL(0) * rnd(256), BPIPE_CFG_TTL(0) * 255,
+		    BPIPE_CFG_SOJOURN(rnd(8)), BPIPE_CFG_OVERLOAD_AFTER,
+		    BPIPE_CFG_OVERLOAD_AFTER, rnd(1 << 19), 1ULL << (8 + rnd(11)),
+		    1ULL << rnd(64));
 	size = PICK(4096, 4096, 4097, 5000, 8192, 10007, 16384, 65536, 100000, level, level + 1,
 		    level - 1, 4095, BPIPE_SIZE_MAX + 1);
 	v[1] = size;
@@ -798,6 +805,9 @@ static void gen_config(uint64_t *v)
 		     level, level + 1);
 	for (int i = 16; i <= 18; i++)
 		v[i] = PICK(0, RATE_ENDLESS, RATE_ENDLESS, BPIPE_RATE_MAX + 1);
+	v[20] = PICK(0, 1, 1, ENDLESS_NS, BPIPE_TIMEOUT_MAX + 1);
+	v[21] = PICK(0, 0, 0, 1, ENDLESS_NS, BPIPE_TIMEOUT_MAX + 1);
+	v[22] = PICK(0, ENDLESS_NS, ENDLESS_NS, BPIPE_TIMEOUT_MAX + 1);
 	v[19] = PICK(0, 1 << 30, BPIPE_BURST_MAX, BPIPE_BURST_MAX + 1);
 }
 
@@ -1024,7 +1034,7 @@ static const struct {
 	{ "poll", 12, 3, FILE_ARG | WORKER_ARG, can_poll, do_poll, gen_poll },
 	{ "signal", 4, 2, WORKER_ARG, is_asleep, do_signal, NULL },
 	{ "kill", 2, 2, WORKER_ARG, is_asleep, do_kill, NULL },
-	{ "config", 20, 20, 0, NULL, do_config, gen_config },
+	{ "config", 20, 23, 0, NULL, do_config, gen_config },
 	{ "reader", 8, 5, FILE_ARG, can_reader, do_reader, gen_reader },
 	{ "writer", 15, 7, FILE_ARG, can_writer, do_writer, gen_writer },
 	{ "grant", 10, 2, FILE_ARG, is_open, do_grant, gen_grant },

@@ -56,7 +56,34 @@ static bool is_shut(const struct model *m, unsigned int class)
 
 static bool pressured(const struct model *m)
 {
-	return m->stats.state == BPIPE_STATE_PRESSURED;
+	return m->stats.state != BPIPE_STATE_NORMAL;
+}
+
+/* A time that is over at any moment. */
+static bool is_short(uint64_t ns)
+{
+	return ns && ns < MODEL_SHORT_NS;
+}
+
+/* Will the channel be overloaded, if nothing happens? */
+static bool will_be_overloaded(const struct model *m)
+{
+	return m->stats.state == BPIPE_STATE_PRESSURED && is_short(m->config.overload_after);
+}
+
+/* Is there a record's time over? */
+static bool is_over(const struct model *m, const struct piece *p)
+{
+	return records(m) && is_short(m->config.ttl[p->class]);
+}
+
+/* May records be dropped that have waited for too long? */
+static bool sheds(const struct model *m)
+{
+	for (int i = 0; i < BPIPE_CLASSES; i++)
+		if (m->config.ttl[i] || m->config.sojourn[i])
+			return true;
+	return false;
 }
 
 static struct model_proc *first(struct model *m, enum call call)
@@ -166,6 +193,15 @@ static uint64_t evictable(const struct model *m, unsigned int class)
 	return sum;
 }
 
+/* A record that is queued goes. */
+static void discard(struct model *m, struct piece *p, enum bpipe_drop reason)
+{
+	m->lost[p->class] += p->lost + 1;
+	m->stats.level -= p->len + BPIPE_RECORD_OVERHEAD;
+	drop(m, p->len, p->class, reason);
+	queue_cut(m, p, p + 1);
+}
+
 /* The oldest record of the least important class goes. */
 static void evict(struct model *m)
 {
@@ -174,10 +210,7 @@ static void evict(struct model *m)
 	for (p = m->queue; p < m->queue + m->nr_pieces; p++)
 		if (p->class > worst->class)
 			worst = p;
-	m->lost[worst->class] += worst->lost + 1;
-	m->stats.level -= worst->len + BPIPE_RECORD_OVERHEAD;
-	drop(m, worst->len, worst->class, BPIPE_DROP_EVICTED);
-	queue_cut(m, worst, worst + 1);
+	discard(m, worst, BPIPE_DROP_EVICTED);
 }
 
 /* Who waits, and who is woken. */
@@ -293,6 +326,30 @@ static void settle(struct model *m, bool due)
 	wake_reader(m, due);
 }
 
+/* A record goes whose time is over, class by class; whether there was one. */
+static bool expire(struct model *m)
+{
+	struct piece *p, *first = NULL;
+
+	for (p = m->queue; p < m->queue + m->nr_pieces; p++)
+		if (is_over(m, p) && (!first || p->class < first->class))
+			first = p;
+	if (!first)
+		return false;
+	discard(m, first, BPIPE_DROP_EXPIRED);
+	settle(m, false);
+	return true;
+}
+
+/* Is there something that a read would give? */
+static bool readable(const struct model *m)
+{
+	for (uint32_t i = 0; i < m->nr_pieces; i++)
+		if (!is_over(m, &m->queue[i]))
+			return true;
+	return false;
+}
+
 /* Is a class's gate shut at or below its low mark, by a write that was refused there? */
 static bool refused_low(const struct model *m)
 {
@@ -328,6 +385,7 @@ void model_open(struct model *m, int file, bool reader, bool writer, bool nonblo
 	f->policy = BPIPE_POLICY_CHANNEL;
 	f->high_seen = m->stats.high_events;
 	f->low_seen = m->stats.low_events;
+	f->overload_seen = m->stats.overload_events;
 	m->stats.readers += reader;
 	m->stats.writers += writer;
 	f->seen = m->stats.writers;
@@ -444,10 +502,22 @@ static int set_choices(struct model *m, const struct bpipe_config *set)
 	    (set->mask & BPIPE_CFG_POLICY && set->policy > BPIPE_POLICY_DROP_OLDEST) ||
 	    (set->mask & BPIPE_CFG_CREDIT && set->credit > BPIPE_CREDIT_RECORDS))
 		return -EOPNOTSUPP;
+	for (int i = 0; i < BPIPE_CLASSES; i++) {
+		if ((set->mask & BPIPE_CFG_TTL(i) && set->ttl[i] > BPIPE_TIMEOUT_MAX) ||
+		    (set->mask & BPIPE_CFG_SOJOURN(i) && set->sojourn[i] > BPIPE_TIMEOUT_MAX))
+			return -EINVAL;
+		if (set->mask & BPIPE_CFG_TTL(i))
+			c->ttl[i] = set->ttl[i];
+		if (set->mask & BPIPE_CFG_SOJOURN(i))
+			c->sojourn[i] = set->sojourn[i];
+	}
 	if (set->pad || set->pad2 || (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
 	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1) ||
-	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX))
+	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX) ||
+	    (set->mask & BPIPE_CFG_OVERLOAD_AFTER && set->overload_after > BPIPE_TIMEOUT_MAX))
 		return -EINVAL;
+	if (set->mask & BPIPE_CFG_OVERLOAD_AFTER)
+		c->overload_after = set->overload_after;
 	if (set->mask & BPIPE_CFG_MODE)
 		c->mode = set->mode;
 	if (set->mask & BPIPE_CFG_ORDER)
@@ -489,7 +559,7 @@ static int configure(struct model *m, const struct bpipe_config *set)
 		return -EINVAL;
 	if (!records(m) && (c->order || c->policy == BPIPE_POLICY_DROP_OLDEST ||
 			    c->credit == BPIPE_CREDIT_RECORDS || c->rate_records ||
-			    c->read_rate_records))
+			    c->read_rate_records || sheds(m)))
 		return -EOPNOTSUPP;
 	if (level(m) > c->size)
 		return -EBUSY;
@@ -510,6 +580,8 @@ int model_set_config(struct model *m, const struct bpipe_config *set, bool may)
 		return error;
 	*m = new;
 	settle(m, false);
+	if (pressured(m) && !is_short(m->config.overload_after))
+		m->stats.state = BPIPE_STATE_PRESSURED;
 	wake_all(m, WRITE);
 	wake_all(m, READ);
 	return 0;
@@ -600,7 +672,8 @@ static uint32_t events_of(const struct model *m, const struct model_file *f)
 	if (!f->listens)
 		return 0;
 	return (f->high_seen != m->stats.high_events ? BPIPE_EVENT_HIGH : 0) |
-	       (f->low_seen != m->stats.low_events ? BPIPE_EVENT_LOW : 0);
+	       (f->low_seen != m->stats.low_events ? BPIPE_EVENT_LOW : 0) |
+	       (f->overload_seen != m->stats.overload_events ? BPIPE_EVENT_OVERLOAD : 0);
 }
 
 void model_events(struct model *m, int file, struct bpipe_events *events)
@@ -613,8 +686,10 @@ void model_events(struct model *m, int file, struct bpipe_events *events)
 		.level = level(m),
 		.high_events = m->stats.high_events,
 		.low_events = m->stats.low_events,
+		.overload_events = m->stats.overload_events,
 	};
 	f->listens = true;
+	f->overload_seen = m->stats.overload_events;
 	f->high_seen = m->stats.high_events;
 	f->low_seen = m->stats.low_events;
 }
@@ -817,6 +892,10 @@ static void write_try(struct model *m, struct model_proc *p)
 		end(p, -EMSGSIZE);
 		return;
 	}
+	/* Nothing is refused because of a record whose time is over. */
+	if (sheds(m) && ask(m, p, 0, &bytes) == NO_ROOM)
+		while (expire(m))
+			;
 	much = to_evict(m, p);
 	if (much) {
 		for (level_then = level(m); level_then - level(m) < much;)
@@ -851,13 +930,25 @@ static void given(struct model *m, struct model_proc *p, uint32_t bytes, bool re
 
 static void read_record(struct model *m, struct model_proc *p)
 {
-	struct piece *next = next_record(m);
-	uint32_t len = next->len, need = len + (p->framed ? sizeof(struct bpipe_frame) : 0);
+	struct piece *next;
+	uint32_t len, need;
 
 	if (p->moved && !p->framed) {
 		end(p, 0);
 		return;
 	}
+	while ((next = next_record(m)) && is_over(m, next)) {
+		discard(m, next, BPIPE_DROP_EXPIRED);
+		settle(m, false);
+	}
+	if (!next) {
+		p->where = WAIT;
+		if (p->moved)
+			end(p, 0);
+		return;
+	}
+	len = next->len;
+	need = len + (p->framed ? sizeof(struct bpipe_frame) : 0);
 	if (need > p->len - p->moved) {
 		end(p, -EMSGSIZE);
 		return;
@@ -1126,6 +1217,18 @@ static bool reach_all(struct models *seen, struct models *end)
 			over &= !ring(&m);
 			models_add(seen, &m);
 		}
+		memcpy(&m, &seen->at[i], sizeof(m));
+		if (expire(&m)) {
+			over = false;
+			models_add(seen, &m);
+		}
+		if (will_be_overloaded(&seen->at[i])) {
+			over = false;
+			memcpy(&m, &seen->at[i], sizeof(m));
+			m.stats.state = BPIPE_STATE_OVERLOADED;
+			m.stats.overload_events++;
+			models_add(seen, &m);
+		}
 		if (over)
 			models_add(end, &seen->at[i]);
 	}
@@ -1174,7 +1277,7 @@ short model_poll(const struct model *m, int file)
 	const struct model_file *f = &m->file[file];
 	short mask = events_of(m, f) ? POLLPRI : 0;
 
-	if (f->reader && (level(m) || at_end(m, f)))
+	if (f->reader && (readable(m) || at_end(m, f)))
 		mask |= POLLIN | POLLRDNORM;
 	if (f->reader && at_end(m, f))
 		mask |= POLLHUP;

@@ -18,9 +18,10 @@
  *   may come back at the next write or the end of a delay, or with the next read.
  * - A writer that waits for credit may be woken by any write, and find none.
  *
- * Time is not modelled. A delay that is over is a step that comes at any
- * moment, and rates are without limit, or so high that nobody notices. What a
- * threshold does to poll is not modelled.
+ * Time is not modelled. What is over after a time, a delay, a record's time to live, or
+ * pressure that may not last, is a step that comes at any moment, or never: a time is
+ * short, below MODEL_SHORT_NS, or endless. Rates are without limit, or so high that
+ * nobody notices. What a threshold does to poll is not modelled.
  */
 #ifndef BPIPE_MODEL_H
 #define BPIPE_MODEL_H
@@ -31,6 +32,7 @@
 
 #include <linux/bpipe.h>
 
+#define MODEL_SHORT_NS	1000
 #define MODEL_FILES	6
 #define MODEL_PROCS	5
 #define MODEL_PIECES	100	/* pieces of writes, or records, that can be queued */
@@ -62,6 +64,7 @@ struct model_file {
 	uint8_t policy;
 	uint64_t high_seen;
 	uint64_t low_seen;
+	uint64_t overload_seen;
 	uint64_t threshold;
 	uint64_t delay_us;
 	uint64_t written_bytes, written_records, writes, again, blocked;

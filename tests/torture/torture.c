@@ -479,10 +479,16 @@ static ssize_t unframe(unsigned char *buf, ssize_t n)
 
 static void law(int fd)
 {
+	uint64_t waited = 0;
 	struct bpipe_stats s;
 
 	if (ioctl(fd, BPIPE_GET_STATS, &s))
 		fail("GET_STATS: %s", strerror(errno));
+	for (int i = 0; i < BPIPE_SOJOURN_BUCKETS; i++)
+		waited += s.sojourn[i];
+	if (waited != s.read_records)
+		fail("%llu records were read, and %llu had waited", s.read_records,
+		     (unsigned long long)waited);
 	else if (s.written_bytes != s.read_bytes + s.queued_bytes + s.dropped_bytes ||
 		 s.written_records != s.read_records + s.queued_records + s.dropped_records ||
 		 s.level != s.queued_bytes + s.queued_records * BPIPE_RECORD_OVERHEAD)
@@ -711,7 +717,7 @@ static void some_config(struct bpipe_config *c, unsigned int size_max)
 	static const uint64_t rates[] = { 0, 0, 0, 20000000, 200000000 };
 
 	memset(c, 0, sizeof(*c));
-	c->mask = rnd(256);
+	c->mask = rnd(256) | (rnd(3) ? 0 : BPIPE_CFG_OVERLOAD_AFTER);
 	if (!shared->rated)
 		c->mask &= ~BPIPE_CFG_RATE;
 	c->size = CELL * (4096 / CELL + rnd((size_max - 4096) / CELL));
@@ -721,6 +727,7 @@ static void some_config(struct bpipe_config *c, unsigned int size_max)
 	c->burst = rnd(2) ? 0 : 1 + rnd(1000000);
 	c->hold = rnd(2);
 	c->epipe = !rnd(4);
+	c->overload_after = rnd(4) ? rnd(2000000) : 0;
 }
 
 /* What there is for records. */
@@ -728,7 +735,7 @@ static void some_record_config(struct bpipe_config *c, uint64_t known)
 {
 	unsigned int bit;
 
-	for (bit = 8; bit < 32; bit++)
+	for (bit = 8; bit < 48; bit++)
 		c->mask |= !rnd(6) ? 1ULL << bit & known : 0;
 	if (!rnd(3))
 		c->mask |= BPIPE_CFG_CREDIT;
@@ -736,8 +743,11 @@ static void some_record_config(struct bpipe_config *c, uint64_t known)
 	c->policy = rnd(4);
 	c->credit = rnd(4) ? 0 : rnd(3);
 	c->timeout = rnd(2) ? 0 : rnd(20000000);
-	for (int i = 0; i < BPIPE_CLASSES; i++)
+	for (int i = 0; i < BPIPE_CLASSES; i++) {
 		c->limit[i] = rnd(2) ? 0 : 4096 + rnd(c->size - 4095);
+		c->ttl[i] = rnd(2) ? 0 : rnd(50000000);
+		c->sojourn[i] = rnd(2) ? 0 : rnd(1000000);
+	}
 	if (!shared->rated)
 		return;
 	c->rate_records = rnd(2) ? 0 : 1000 + rnd(100000);
@@ -776,7 +786,7 @@ static void be_sysfs_user(void)
 	static const char *const names[] = {
 		"size", "high", "low", "rate", "burst", "hold", "epipe", "level", "state",
 		"window", "blocked_ns", "write_wait_ns", "read_wait_ns", "readers_waiting",
-		"peak_level", "mode", "written_bytes",
+		"peak_level", "mode", "written_bytes", "pressure", "alarm_since_ns",
 	};
 	char path[64], text[64];
 	int fd;

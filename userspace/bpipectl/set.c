@@ -87,7 +87,7 @@ static int explain_set(const struct channel *ch, const struct bpipe_config *want
 	case EOPNOTSUPP:
 		if ((want->mask & BPIPE_CFG_MODE ? want->mode : ch->config.mode) ==
 		    BPIPE_MODE_STREAM) {
-			complain("%s: order, drop-oldest, credit of records and their rates need mode=record",
+			complain("%s: order, drop-oldest, credit of records, their rates, ttl and sojourn need mode=record",
 				 ch->path);
 			break;
 		}
