@@ -60,8 +60,7 @@ static enum hrtimer_restart bpipe_overload_due(struct hrtimer *timer)
 static void bpipe_overload_tell(struct work_struct *work)
 {
 	struct bpipe_channel *ch = container_of(work, struct bpipe_channel, overload.tell);
-	char *overloaded[] = { "BPIPE_STATE=overloaded", NULL };
-	char *normal[] = { "BPIPE_STATE=normal", NULL };
+	char *env[2] = { };
 	bool now, before;
 
 	spin_lock_bh(&ch->lock);
@@ -69,8 +68,9 @@ static void bpipe_overload_tell(struct work_struct *work)
 	before = ch->overload.told;
 	ch->overload.told = now;
 	spin_unlock_bh(&ch->lock);
+	env[0] = now ? "BPIPE_STATE=overloaded" : "BPIPE_STATE=normal";
 	if (now != before)
-		kobject_uevent_env(&ch->dev.kobj, KOBJ_CHANGE, now ? overloaded : normal);
+		kobject_uevent_env(&ch->dev.kobj, KOBJ_CHANGE, env);
 }
 
 /**

@@ -7,7 +7,7 @@
 /* Averages over the last 10, 60 and 300 s. */
 #define BPIPE_PRESSURE_SPANS	3
 /* All of the time. */
-#define BPIPE_PRESSURE_ONE	(1ULL << 30)
+#define BPIPE_PRESSURE_ONE	0x40000000ULL
 
 /**
  * struct bpipe_pressure - how much of the time something stalled

@@ -289,8 +289,8 @@ static inline bool lawful(const struct bpipe_stats *s)
 		records += dropped_records;
 		held += class->queued_bytes + class->queued_records * BPIPE_RECORD_OVERHEAD;
 	}
-	return holds && held == s->level && waited == s->read_records && bytes == s->dropped_bytes &&
-	       records == s->dropped_records &&
+	return holds && held == s->level && waited == s->read_records &&
+	       bytes == s->dropped_bytes && records == s->dropped_records &&
 	       s->written_bytes == s->read_bytes + s->queued_bytes + bytes &&
 	       s->written_records == s->read_records + s->queued_records + records;
 }

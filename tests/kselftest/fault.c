@@ -486,12 +486,11 @@ static void ready_records(void)
 /* A class that nobody uses has no storage: that goes with the old size. */
 static void ready_set_writer(void)
 {
+	const struct bpipe_writer class0 = { .mask = BPIPE_WRITER_CLASS };
 	struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 2 * SIZE };
 
 	ready_records();
-	if (set_writer(wr, (struct bpipe_writer) { .mask = BPIPE_WRITER_CLASS }))
-		abort();
-	if (set_config(ctl, config))
+	if (set_writer(wr, class0) || set_config(ctl, config))
 		abort();
 	config.size = SIZE;
 	if (set_config(ctl, config))
@@ -534,8 +533,11 @@ static int do_read_framed(void)
 
 static void ready_grant(void)
 {
-	if (set_config(ctl, (struct bpipe_config) { .mask = BPIPE_CFG_CREDIT,
-						    .credit = BPIPE_CREDIT_BYTES }))
+	const struct bpipe_config config = {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES,
+	};
+
+	if (set_config(ctl, config))
 		abort();
 }
 
