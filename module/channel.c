@@ -4,11 +4,12 @@
  * in and out is in write.c and read.c.
  *
  * Lock order
- *	1. channel.config	one change of the configuration at a time
- *	2. channel.wr.lock	owner of the rings' heads: copying in
- *	3. channel.rd.lock	owner of the rings' tails: copying out
- *	4. channel.lock		gate, sleepers, counts (spin, softirq)
- *	5. wait queues' own
+ *	1. control.c's lock	which channels there are
+ *	2. channel.config	one change of the configuration at a time
+ *	3. channel.wr.lock	owner of the rings' heads: copying in
+ *	4. channel.rd.lock	owner of the rings' tails: copying out
+ *	5. channel.lock		gate, sleepers, counts (spin, softirq)
+ *	6. wait queues' own
  * A function whose name ends in _wr, _rd or _locked is called with wr.lock,
  * rd.lock or lock held. No user page is faulted in under any of them.
  */
@@ -243,7 +244,7 @@ int bpipe_channel_provide_config(struct bpipe_channel *ch, u32 class, bool stora
  * @mode: FMODE_READ, FMODE_WRITE, both, or none
  *
  * Context: may sleep for memory: the first writer finds the channel's buffer.
- * Return: the open file, or ERR_PTR: -ENOMEM, -ENOSPC.
+ * Return: the open file, or ERR_PTR: -ENOMEM, -ENOSPC, -ENXIO.
  */
 struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 {
@@ -253,7 +254,9 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	if (!bf)
 		return ERR_PTR(-ENOMEM);
 	mutex_lock(&ch->config);
-	if (mode & FMODE_WRITE)
+	if (ch->retired)
+		ret = -ENXIO;
+	else if (mode & FMODE_WRITE)
 		ret = bpipe_channel_provide_config(ch, 0, true);
 	if (ret) {
 		mutex_unlock(&ch->config);
@@ -270,6 +273,7 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	bf->listens = !bf->mode;
 
 	spin_lock_bh(&ch->lock);
+	ch->opens++;
 	bf->high_seen = ch->high_events;
 	bf->low_seen = ch->low_events;
 	bf->overload_seen = ch->overload.events;
@@ -304,6 +308,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 	mutex_lock(&ch->wr.lock);
 	spin_lock_bh(&ch->lock);
 	bpipe_config_forget_locked(bf);
+	ch->opens--;
 	if (bpipe_is_reader(bf)) {
 		list_del(&bf->rd_node);
 		WRITE_ONCE(ch->rd.open, ch->rd.open - 1);
@@ -399,13 +404,15 @@ static void bpipe_channel_free(struct device *dev)
  * bpipe_channel_create() - make a channel and its device node
  * @name: the node's name under /dev
  * @devt: its device number
- * @size: capacity in bytes
+ * @size: capacity in bytes, if @config does not set it
+ * @config: what is to differ from a new channel's configuration
  *
  * Context: may sleep.
- * Return: the channel; or ERR_PTR: -EINVAL for the size, -ENOMEM, -ENOSPC, or
- * what the driver core says.
+ * Return: the channel; or ERR_PTR: -EINVAL for the size, -ENOMEM, -ENOSPC, as
+ * bpipe_config_set(), or what the driver core says.
  */
-struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size)
+struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size,
+					   const struct bpipe_config *config)
 {
 	struct bpipe_channel *ch;
 	int ret;
@@ -445,7 +452,9 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 	if (!ch->band[0])
 		goto put;
 
-	ret = dev_set_name(&ch->dev, "%s", name);
+	ret = bpipe_config_set(ch, config);
+	if (!ret)
+		ret = dev_set_name(&ch->dev, "%s", name);
 	if (!ret)
 		ret = cdev_device_add(&ch->cdev, &ch->dev);
 	if (!ret)
@@ -453,6 +462,26 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 put:
 	put_device(&ch->dev);
 	return ERR_PTR(ret);
+}
+
+/**
+ * bpipe_channel_retire() - let nobody open a channel any more, if nobody has it open
+ * @ch: the channel
+ *
+ * Context: may sleep.
+ * Return: 0 or -EBUSY.
+ */
+int bpipe_channel_retire(struct bpipe_channel *ch)
+{
+	int ret;
+
+	mutex_lock(&ch->config);
+	spin_lock_bh(&ch->lock);
+	ret = ch->opens ? -EBUSY : 0;
+	ch->retired = !ret;
+	spin_unlock_bh(&ch->lock);
+	mutex_unlock(&ch->config);
+	return ret;
 }
 
 /**

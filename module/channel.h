@@ -98,6 +98,9 @@ struct bpipe_side {
  * @delay: wakes readers for data that waited long enough
  * @expiry: drops records whose time is over
  * @expiry_at: when it will; U64_MAX for never
+ * @opens: open files
+ * @retired: it is to go, and cannot be opened any more
+ * @node: in the list of channels, guarded by the lock of that
  * @config: serialises changes of the configuration, and of which bands there are
  * @dev: the device, which owns the channel's lifetime
  * @cdev: its character device
@@ -140,6 +143,9 @@ struct bpipe_channel {
 	struct hrtimer delay;
 	struct delayed_work expiry;
 	u64 expiry_at;
+	unsigned int opens;
+	bool retired;
+	struct list_head node;
 	struct mutex config;
 	struct device dev;
 	struct cdev cdev;
@@ -244,7 +250,9 @@ static inline bool bpipe_is_record(const struct bpipe_channel *ch)
 #define BPIPE_NOWAIT	0x2	/* do not sleep at all: IOCB_NOWAIT; with the former */
 #define BPIPE_NOSIGNAL	0x4	/* no SIGPIPE: IOCB_NOSIGNAL */
 
-struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size);
+struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size,
+					   const struct bpipe_config *config);
+int bpipe_channel_retire(struct bpipe_channel *ch);
 void bpipe_channel_destroy(struct bpipe_channel *ch);
 void bpipe_channel_drain(void);
 

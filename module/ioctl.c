@@ -14,6 +14,7 @@
 
 #include "channel.h"
 #include "config.h"
+#include "ioctl.h"
 
 /**
  * bpipe_file_may_configure() - may the caller change the channel?
@@ -26,9 +27,18 @@ bool bpipe_file_may_configure(const struct file *file)
 	return uid_eq(current_fsuid(), file_inode(file)->i_uid) || capable(CAP_SYS_ADMIN);
 }
 
-/* A structure of the caller's, which may be older or newer than ours. */
-static int bpipe_get_struct(void *dst, size_t ksize, size_t ver0, const void __user *src,
-			    size_t usize)
+/**
+ * bpipe_ioctl_get() - fetch a structure of the caller's
+ * @dst: where to
+ * @ksize: its size here
+ * @ver0: the least that it can be
+ * @src: where it is
+ * @usize: its size there, which may be older or newer
+ *
+ * Context: may sleep.
+ * Return: 0, -EINVAL, -E2BIG or -EFAULT.
+ */
+int bpipe_ioctl_get(void *dst, size_t ksize, size_t ver0, const void __user *src, size_t usize)
 {
 	if (usize < ver0)
 		return -EINVAL;
@@ -36,7 +46,7 @@ static int bpipe_get_struct(void *dst, size_t ksize, size_t ver0, const void __u
 }
 
 /* The way back: what the caller has no room for is cut, what we lack is zero. */
-static int bpipe_put_struct(void __user *dst, size_t usize, size_t ver0, const void *src,
+static int bpipe_ioctl_put(void __user *dst, size_t usize, size_t ver0, const void *src,
 			    size_t ksize)
 {
 	size_t both = min(usize, ksize);
@@ -56,13 +66,13 @@ static int bpipe_ioctl_get_features(void __user *arg, size_t size)
 			    BPIPE_FEATURE_RECORD | BPIPE_FEATURE_CLASSES |
 			    BPIPE_FEATURE_POLICY | BPIPE_FEATURE_RATES |
 			    BPIPE_FEATURE_CREDIT | BPIPE_FEATURE_TIME |
-			    BPIPE_FEATURE_OVERLOAD,
+			    BPIPE_FEATURE_OVERLOAD | BPIPE_FEATURE_CONTROL,
 		.config_mask = BPIPE_CFG_KNOWN,
 		.reader_mask = BPIPE_READER_KNOWN,
 		.writer_mask = BPIPE_WRITER_KNOWN,
 	};
 
-	return bpipe_put_struct(arg, size, BPIPE_FEATURES_SIZE_VER0, &features, sizeof(features));
+	return bpipe_ioctl_put(arg, size, BPIPE_FEATURES_SIZE_VER0, &features, sizeof(features));
 }
 
 static int bpipe_ioctl_set_config(struct file *file, const void __user *arg, size_t size)
@@ -73,7 +83,7 @@ static int bpipe_ioctl_set_config(struct file *file, const void __user *arg, siz
 
 	if (!bpipe_file_may_configure(file))
 		return -EPERM;
-	ret = bpipe_get_struct(&config, sizeof(config), BPIPE_CONFIG_SIZE_VER0, arg, size);
+	ret = bpipe_ioctl_get(&config, sizeof(config), BPIPE_CONFIG_SIZE_VER0, arg, size);
 	return ret ?: bpipe_config_set(bf->ch, &config);
 }
 
@@ -82,7 +92,7 @@ static int bpipe_ioctl_get_config(struct bpipe_file *bf, void __user *arg, size_
 	struct bpipe_config config;
 
 	bpipe_config_get(bf->ch, &config);
-	return bpipe_put_struct(arg, size, BPIPE_CONFIG_SIZE_VER0, &config, sizeof(config));
+	return bpipe_ioctl_put(arg, size, BPIPE_CONFIG_SIZE_VER0, &config, sizeof(config));
 }
 
 static int bpipe_ioctl_get_stats(struct bpipe_file *bf, void __user *arg, size_t size)
@@ -93,7 +103,7 @@ static int bpipe_ioctl_get_stats(struct bpipe_file *bf, void __user *arg, size_t
 	if (!stats)
 		return -ENOMEM;
 	bpipe_stats_snapshot(bf->ch, stats);
-	ret = bpipe_put_struct(arg, size, BPIPE_STATS_SIZE_VER0, stats, sizeof(*stats));
+	ret = bpipe_ioctl_put(arg, size, BPIPE_STATS_SIZE_VER0, stats, sizeof(*stats));
 	kfree(stats);
 	return ret;
 }
@@ -103,7 +113,7 @@ static int bpipe_ioctl_get_window(struct bpipe_file *bf, void __user *arg, size_
 	struct bpipe_window window;
 
 	bpipe_stats_window(bf, &window);
-	return bpipe_put_struct(arg, size, BPIPE_WINDOW_SIZE_VER0, &window, sizeof(window));
+	return bpipe_ioctl_put(arg, size, BPIPE_WINDOW_SIZE_VER0, &window, sizeof(window));
 }
 
 static int bpipe_ioctl_reset_peaks(struct file *file, size_t size)
@@ -123,7 +133,7 @@ static int bpipe_ioctl_set_reader(struct bpipe_file *bf, const void __user *arg,
 	struct bpipe_reader reader;
 	int ret;
 
-	ret = bpipe_get_struct(&reader, sizeof(reader), BPIPE_READER_SIZE_VER0, arg, size);
+	ret = bpipe_ioctl_get(&reader, sizeof(reader), BPIPE_READER_SIZE_VER0, arg, size);
 	return ret ?: bpipe_config_set_reader(bf, &reader);
 }
 
@@ -135,7 +145,7 @@ static int bpipe_ioctl_get_events(struct bpipe_file *bf, void __user *arg, size_
 	/* Events are cleared by being told, which may fail, and told only once. */
 	do {
 		bpipe_channel_events(bf, &events);
-		ret = bpipe_put_struct(arg, size, BPIPE_EVENTS_SIZE_VER0, &events, sizeof(events));
+		ret = bpipe_ioctl_put(arg, size, BPIPE_EVENTS_SIZE_VER0, &events, sizeof(events));
 	} while (!ret && !bpipe_channel_events_told(bf, &events));
 	return ret;
 }
@@ -145,7 +155,7 @@ static int bpipe_ioctl_set_writer(struct bpipe_file *bf, const void __user *arg,
 	struct bpipe_writer writer;
 	int ret;
 
-	ret = bpipe_get_struct(&writer, sizeof(writer), BPIPE_WRITER_SIZE_VER0, arg, size);
+	ret = bpipe_ioctl_get(&writer, sizeof(writer), BPIPE_WRITER_SIZE_VER0, arg, size);
 	return ret ?: bpipe_config_set_writer(bf, &writer);
 }
 
@@ -154,12 +164,9 @@ static int bpipe_ioctl_grant(struct bpipe_file *bf, const void __user *arg, size
 	struct bpipe_grant_credit grant;
 	int ret;
 
-	ret = bpipe_get_struct(&grant, sizeof(grant), BPIPE_GRANT_SIZE_VER0, arg, size);
+	ret = bpipe_ioctl_get(&grant, sizeof(grant), BPIPE_GRANT_SIZE_VER0, arg, size);
 	return ret ?: bpipe_config_grant(bf, grant.amount);
 }
-
-/* The command number without the size, which may differ; see the uapi header. */
-#define BPIPE_IOC_BARE(cmd)	((cmd) & ~IOCSIZE_MASK)
 
 /**
  * bpipe_file_ioctl() - ioctl(2) on a channel

@@ -5,8 +5,6 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/err.h>
-#include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -16,6 +14,7 @@
 #include "channel.h"
 #include "compat.h"
 #include "config.h"
+#include "control.h"
 
 static u64 bpipe_size = 1024 * 1024;
 
@@ -50,9 +49,6 @@ struct class bpipe_class = {
 	.class_groups = bpipe_class_groups,
 };
 
-static dev_t bpipe_devt;
-static struct bpipe_channel *bpipe_default;
-
 static int __init bpipe_init(void)
 {
 	int ret;
@@ -64,27 +60,17 @@ static int __init bpipe_init(void)
 	ret = class_register(&bpipe_class);
 	if (ret)
 		return ret;
-	ret = alloc_chrdev_region(&bpipe_devt, 0, 1, "bpipe");
-	if (ret)
-		goto unregister;
-	bpipe_default = bpipe_channel_create("bpipe", bpipe_devt, bpipe_size);
-	if (!IS_ERR(bpipe_default))
-		return 0;
-
-	ret = PTR_ERR(bpipe_default);
-	pr_err("no channel of size %llu: error %d\n", bpipe_size, ret);
-	bpipe_channel_drain();
-	unregister_chrdev_region(bpipe_devt, 1);
-unregister:
-	class_unregister(&bpipe_class);
+	ret = bpipe_control_init(bpipe_size);
+	if (ret) {
+		pr_err("no channel of size %llu: error %d\n", bpipe_size, ret);
+		class_unregister(&bpipe_class);
+	}
 	return ret;
 }
 
 static void __exit bpipe_exit(void)
 {
-	bpipe_channel_destroy(bpipe_default);
-	bpipe_channel_drain();
-	unregister_chrdev_region(bpipe_devt, 1);
+	bpipe_control_uninit();
 	class_unregister(&bpipe_class);
 }
 

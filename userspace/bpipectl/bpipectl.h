@@ -39,6 +39,8 @@ int show(const struct options *opts, char **args);
 int list(const struct options *opts, char **args);
 int stats(const struct options *opts, char **args);
 int set(const struct options *opts, char **args);
+int create(const struct options *opts, char **args);
+int delete(const struct options *opts, char **args);
 int wait_for(const struct options *opts, char **args);
 int monitor(const struct options *opts, char **args);
 int reset_peaks(const struct options *opts, char **args);

@@ -23,6 +23,8 @@ static const struct verb {
 	{ "list", "bnor", "[CHANNEL...]", "channels as a table", list },
 	{ "stats", "o", "[CHANNEL...]", "all that is known, a line for each field", stats },
 	{ "set", "", "[CHANNEL] KEY=VALUE...", "change the configuration, all keys or none", set },
+	{ "create", "", "NAME [KEY=VALUE...]", "make a channel, /dev/bpipe-NAME", create },
+	{ "delete", "", "NAME...", "remove channels that nobody has open", delete },
 	{ "wait", "t", "[CHANNEL] CONDITION", "until a field is so: state=normal, 'level<=64K'",
 	  wait_for },
 	{ "monitor", "e", "[CHANNEL]", "a line for each change of state, until interrupted",

@@ -5,6 +5,7 @@
 
 #include "bpipectl.h"
 #include "fields.h"
+#include "set.h"
 
 /* Of the limits to be set, one that cannot be; 0 if all can. */
 static uint64_t worst_limit(const struct bpipe_config *want)
@@ -56,7 +57,7 @@ static void explain_invalid(const struct channel *ch, const struct bpipe_config 
 		 rules[i].name, value, rules[i].must, bound);
 }
 
-static int explain_set(const struct channel *ch, const struct bpipe_config *want)
+int set_explain(const struct channel *ch, const struct bpipe_config *want)
 {
 	char level[BPIPE_TEXT_MAX];
 
@@ -121,11 +122,23 @@ static int assign(struct channel *want, const char *arg)
 	return EXIT_OK;
 }
 
+int set_assign(struct channel *want, char **args)
+{
+	int status = EXIT_OK;
+
+	/* twice, as a percentage is one of the new size, also if that comes last */
+	for (int i = 0; !status && args[i]; i++)
+		status = assign(want, args[i]);
+	for (int i = 0; !status && args[i]; i++)
+		status = assign(want, args[i]);
+	return status;
+}
+
 int set(const struct options *opts, char **args)
 {
 	const char *which = BPIPE_DEFAULT;
 	struct channel ch, want;
-	int status, i;
+	int status;
 
 	if (*args && !strchr(*args, '='))
 		which = *args++;
@@ -138,13 +151,9 @@ int set(const struct options *opts, char **args)
 		return status;
 	want = ch;
 	want.config.mask = 0;
-	/* twice, as a percentage is one of the new size, also if that comes last */
-	for (i = 0; !status && args[i]; i++)
-		status = assign(&want, args[i]);
-	for (i = 0; !status && args[i]; i++)
-		status = assign(&want, args[i]);
+	status = set_assign(&want, args);
 	if (!status && bpipe_set_config(ch.fd, &want.config))
-		status = explain_set(&ch, &want.config);
+		status = set_explain(&ch, &want.config);
 	if (!status && opts->json)
 		status = channel_read(&ch);
 	if (!status && opts->json)
@@ -162,7 +171,7 @@ int reset_peaks(const struct options *opts, char **args)
 
 	status = channels_open(&all, *args ? args : standard);
 	for (ch = all.at; ch < all.at + all.nr; ch++) {
-		failed = bpipe_reset_peaks(ch->fd) ? explain_set(ch, &ch->config) :
+		failed = bpipe_reset_peaks(ch->fd) ? set_explain(ch, &ch->config) :
 			 channel_read(ch);
 		if (!status)
 			status = failed;

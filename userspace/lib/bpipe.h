@@ -19,14 +19,17 @@ extern "C" {
 
 /* The channel that is there from load. */
 #define BPIPE_DEFAULT	"bpipe"
+/* Where others are made. */
+#define BPIPE_CONTROL	"/dev/bpipe-control"
 
 /* Enough for the device path of any channel, and for any formatted number. */
 #define BPIPE_PATH_MAX	(sizeof("/dev/") + BPIPE_NAME_MAX)
 #define BPIPE_TEXT_MAX	32
 
 /*
- * The path of a channel given by name ("bpipe") or already by path (with a
- * slash, returned as it is). ENAMETOOLONG: no channel has such a name.
+ * The path of a channel given by name ("bpipe", or as it was added, with or without the
+ * "bpipe-" of its node) or already by path (with a slash, returned as it is).
+ * ENAMETOOLONG: no channel has such a name.
  */
 const char *bpipe_path(const char *channel, char buf[BPIPE_PATH_MAX]);
 
@@ -48,6 +51,13 @@ int bpipe_set_reader(int fd, const struct bpipe_reader *reader);
 int bpipe_get_events(int fd, struct bpipe_events *events);
 int bpipe_set_writer(int fd, const struct bpipe_writer *writer);
 int bpipe_grant(int fd, uint64_t amount);
+
+/*
+ * Make a channel, which differs from a new one in what @config's mask says, and remove
+ * one that nobody has open.
+ */
+int bpipe_add(const char *name, const struct bpipe_config *config);
+int bpipe_remove(const char *name);
 
 /*
  * Numbers with units, in any case and with at most six digits after a point:

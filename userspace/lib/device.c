@@ -2,7 +2,7 @@
 /* A channel's device: finding it, opening it, its commands. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -11,13 +11,16 @@
 
 const char *bpipe_path(const char *channel, char buf[BPIPE_PATH_MAX])
 {
+	bool whole = !strncmp(channel, BPIPE_DEFAULT, strlen(BPIPE_DEFAULT));
+	const char *prefix = whole ? "" : BPIPE_NAME_PREFIX;
+
 	if (strchr(channel, '/'))
 		return channel;
-	if (strlen(channel) >= BPIPE_NAME_MAX) {
+	if (strlen(prefix) + strlen(channel) >= BPIPE_NAME_MAX) {
 		errno = ENAMETOOLONG;
 		return NULL;
 	}
-	snprintf(buf, BPIPE_PATH_MAX, "/dev/%s", channel);
+	stpcpy(stpcpy(stpcpy(buf, "/dev/"), prefix), channel);
 	return buf;
 }
 
@@ -90,4 +93,45 @@ int bpipe_grant(int fd, uint64_t amount)
 	const struct bpipe_grant_credit credit = { .amount = amount };
 
 	return ioctl(fd, BPIPE_GRANT, &credit);
+}
+
+static int control(unsigned long command, void *arg)
+{
+	int fd = open(BPIPE_CONTROL, O_RDWR | O_CLOEXEC);
+	int ret, error;
+
+	if (fd < 0)
+		return -1;
+	ret = ioctl(fd, command, arg);
+	error = errno;
+	close(fd);
+	errno = error;
+	return ret;
+}
+
+/* One that is too long is not a name, which the module is to say of it. */
+static void put_name(char name[BPIPE_NAME_MAX], const char *from)
+{
+	size_t len = strlen(from);
+
+	memcpy(name, from, len < BPIPE_NAME_MAX ? len : BPIPE_NAME_MAX);
+}
+
+int bpipe_add(const char *name, const struct bpipe_config *config)
+{
+	struct bpipe_add add = {
+		.config = (uintptr_t)config,
+		.config_size = sizeof(*config),
+	};
+
+	put_name(add.name, name);
+	return control(BPIPE_ADD, &add);
+}
+
+int bpipe_remove(const char *name)
+{
+	struct bpipe_remove remove = { 0 };
+
+	put_name(remove.name, name);
+	return control(BPIPE_REMOVE, &remove);
 }

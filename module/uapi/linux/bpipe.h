@@ -31,8 +31,14 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-/* Longest name of a channel, with the terminating zero. */
+/*
+ * Longest name of a channel, with the terminating zero. It is that of its node: "bpipe",
+ * or for one that was added, BPIPE_NAME_PREFIX and the name it was given.
+ */
 #define BPIPE_NAME_MAX		32
+#define BPIPE_NAME_PREFIX	"bpipe-"
+/* Most channels that there can be. */
+#define BPIPE_CHANNELS_MAX	65536
 
 /* Bounds of a channel's size and of a class's limit, in bytes. */
 #define BPIPE_SIZE_MIN		4096ULL
@@ -149,6 +155,7 @@ enum bpipe_state {
 #define BPIPE_FEATURE_CREDIT	(1ULL << 8)	/* credit, GRANT */
 #define BPIPE_FEATURE_TIME	(1ULL << 9)	/* time to live, sojourn */
 #define BPIPE_FEATURE_OVERLOAD	(1ULL << 10)	/* overload, pressure */
+#define BPIPE_FEATURE_CONTROL	(1ULL << 11)	/* ADD, REMOVE */
 
 /**
  * struct bpipe_features - what this module can do
@@ -559,6 +566,35 @@ struct bpipe_events {
 
 #define BPIPE_EVENTS_SIZE_VER0	40
 
+/**
+ * struct bpipe_add - a channel that is to be made
+ * @name: of 1 to 25 letters, digits, dots, underscores and dashes, of which the first is
+ *	a letter or a digit; it does not begin with "bpipe", and the rest is zero. Its
+ *	node is BPIPE_NAME_PREFIX and this.
+ * @config: address of a struct bpipe_config, with what is to differ from a new channel's;
+ *	or 0
+ * @config_size: its size
+ * @pad: zero
+ */
+struct bpipe_add {
+	char name[BPIPE_NAME_MAX];
+	__u64 config;
+	__u32 config_size;
+	__u32 pad;
+};
+
+#define BPIPE_ADD_SIZE_VER0	48
+
+/**
+ * struct bpipe_remove - a channel that is to go
+ * @name: as it was added
+ */
+struct bpipe_remove {
+	char name[BPIPE_NAME_MAX];
+};
+
+#define BPIPE_REMOVE_SIZE_VER0	32
+
 #define BPIPE_IOC_MAGIC		0xBB
 
 /**
@@ -600,6 +636,15 @@ struct bpipe_events {
  *
  * BPIPE_GET_EVENTS: fetch and clear this open file's events.
  *
+ * On /dev/bpipe-control only, where none of those above are known, and with
+ * CAP_SYS_ADMIN (EPERM):
+ *
+ * BPIPE_ADD: make a channel. EINVAL: the name cannot be one; EEXIST: there is one of
+ * that name; ENOSPC: there are as many as can be; else as SET_CONFIG.
+ *
+ * BPIPE_REMOVE: remove one, and what it holds. ENOENT: there is none of that name;
+ * EBUSY: it is open. That of the module itself stays as long as it does.
+ *
  * FIONREAD gives the bytes that can be read, as an int: those of the next record,
  * if they are records.
  */
@@ -613,5 +658,7 @@ struct bpipe_events {
 #define BPIPE_GET_EVENTS	_IOR(BPIPE_IOC_MAGIC, 0x07, struct bpipe_events)
 #define BPIPE_SET_WRITER	_IOW(BPIPE_IOC_MAGIC, 0x08, struct bpipe_writer)
 #define BPIPE_GRANT		_IOW(BPIPE_IOC_MAGIC, 0x09, struct bpipe_grant_credit)
+#define BPIPE_ADD		_IOW(BPIPE_IOC_MAGIC, 0x20, struct bpipe_add)
+#define BPIPE_REMOVE		_IOW(BPIPE_IOC_MAGIC, 0x21, struct bpipe_remove)
 
 #endif /* _UAPI_LINUX_BPIPE_H */

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Channels that come and go by /dev/bpipe-control.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <sys/fsuid.h>
+
+#include "bpipe_test.h"
+
+#define CONTROL		"/dev/bpipe-control"
+#define MANY		1000
+
+static int add(int control, const char *name, const struct bpipe_config *config)
+{
+	struct bpipe_add add = { .config = (unsigned long)config };
+
+	add.config_size = config ? sizeof(*config) : 0;
+	memcpy(add.name, name, strnlen(name, sizeof(add.name)));
+	return ioctl(control, BPIPE_ADD, &add) ? -errno : 0;
+}
+
+static int remove_channel(int control, const char *name)
+{
+	struct bpipe_remove remove = { 0 };
+
+	memcpy(remove.name, name, strnlen(name, sizeof(remove.name)));
+	return ioctl(control, BPIPE_REMOVE, &remove) ? -errno : 0;
+}
+
+static unsigned long long memory(void)
+{
+	FILE *file = fopen("/sys/class/bpipe/memory", "r");
+	unsigned long long bytes = 0;
+
+	if (!file || fscanf(file, "%llu", &bytes) != 1)
+		abort();
+	fclose(file);
+	return bytes;
+}
+
+/* How many channels there are. */
+static int channels(void)
+{
+	DIR *class = opendir("/sys/class/bpipe");
+	struct dirent *entry;
+	int n = 0;
+
+	while ((entry = readdir(class)))
+		n += entry->d_type == DT_LNK;
+	closedir(class);
+	return n;
+}
+
+FIXTURE(control) {
+	int control;
+	int channels;
+	unsigned long long memory;
+};
+
+FIXTURE_SETUP(control)
+{
+	self->control = open(CONTROL, O_RDWR);
+	ASSERT_LE(0, self->control);
+	self->channels = channels();
+	self->memory = memory();
+}
+
+FIXTURE_TEARDOWN(control)
+{
+	EXPECT_EQ(self->channels, channels());
+	EXPECT_EQ(self->memory, memory());
+}
+
+TEST_F(control, a_channel_of_its_own)
+{
+	const struct bpipe_config config = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_MODE | BPIPE_CFG_POLICY,
+		.size = 8192, .high = 5000, .mode = BPIPE_MODE_RECORD,
+		.policy = BPIPE_POLICY_DROP_OLDEST,
+	};
+	struct bpipe_config got;
+	int fd, other;
+
+	ASSERT_EQ(0, add(self->control, "t.1_a-b", &config));
+	fd = open("/dev/bpipe-t.1_a-b", O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, fd);
+	got = get_config(fd);
+	EXPECT_STREQ("bpipe-t.1_a-b", got.name);
+	EXPECT_EQ(8192, got.size);
+	EXPECT_EQ(5000, got.high);
+	EXPECT_EQ(2048, got.low);
+	EXPECT_EQ(BPIPE_MODE_RECORD, got.mode);
+	EXPECT_EQ(BPIPE_POLICY_DROP_OLDEST, got.policy);
+	EXPECT_EQ(0, access("/sys/class/bpipe/bpipe-t.1_a-b/level", R_OK));
+
+	other = open(DEV, O_ACCMODE);
+	ASSERT_EQ(5, write(fd, "alone", 5));
+	EXPECT_EQ(0, get_stats(other).level);
+	EXPECT_EQ(5 + BPIPE_RECORD_OVERHEAD, get_stats(fd).level);
+	EXPECT_STREQ("alone", next_text(fd));
+	close(other);
+	close(fd);
+	EXPECT_EQ(0, remove_channel(self->control, "t.1_a-b"));
+	EXPECT_EQ(-1, access("/dev/bpipe-t.1_a-b", F_OK));
+	EXPECT_EQ(-1, access("/sys/class/bpipe/bpipe-t.1_a-b", F_OK));
+}
+
+TEST_F(control, without_a_configuration_it_is_as_any_new_one)
+{
+	struct bpipe_config got;
+	int fd;
+
+	ASSERT_EQ(0, add(self->control, "t", NULL));
+	fd = open("/dev/bpipe-t", O_ACCMODE);
+	ASSERT_LE(0, fd);
+	got = get_config(fd);
+	EXPECT_EQ(got.size - got.size / 4, got.high);
+	EXPECT_EQ(BPIPE_MODE_STREAM, got.mode);
+	EXPECT_EQ(10000000000ULL, got.overload_after);
+	close(fd);
+	EXPECT_EQ(0, remove_channel(self->control, "t"));
+}
+
+TEST_F(control, not_removed_while_open)
+{
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };
+
+	ASSERT_EQ(0, add(self->control, "t", NULL));
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		int fd = open("/dev/bpipe-t", modes[i] | O_NONBLOCK), copy;
+
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(-EBUSY, remove_channel(self->control, "t"));
+		copy = dup(fd);
+		close(fd);
+		EXPECT_EQ(-EBUSY, remove_channel(self->control, "t"));
+		EXPECT_EQ(0, get_stats(copy).level);
+		close(copy);
+	}
+	EXPECT_EQ(0, remove_channel(self->control, "t"));
+	EXPECT_EQ(-ENOENT, remove_channel(self->control, "t"));
+}
+
+TEST_F(control, what_it_holds_goes_with_it)
+{
+	int fd;
+
+	ASSERT_EQ(0, add(self->control, "t", NULL));
+	fd = open("/dev/bpipe-t", O_WRONLY | O_NONBLOCK);
+	ASSERT_EQ(1000, put(fd, 1000));
+	close(fd);
+	ASSERT_EQ(0, remove_channel(self->control, "t"));
+	ASSERT_EQ(0, add(self->control, "t", NULL));
+	fd = open("/dev/bpipe-t", O_RDONLY | O_NONBLOCK);
+	EXPECT_EQ(-1, take(fd, 1000));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, get_stats(fd).written_bytes);
+	close(fd);
+	EXPECT_EQ(0, remove_channel(self->control, "t"));
+}
+
+TEST_F(control, names_are_checked)
+{
+	static const char *const bad[] = {
+		"", ".", "..", ".a", "-a", "_a", "a/b", "/a", "a b", "a\n", "a\t", "\xc3\xa4", "a*",
+		"bpipe", "bpipe-a", "bpipes", "control", "abcdefghijklmnopqrstuvwxyz",
+		"0123456789012345678901234567890123456789", "a!b", "%s",
+	};
+	struct bpipe_add tail = { .name = "a\0b" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		EXPECT_EQ(-EINVAL, add(self->control, bad[i], NULL)) {
+			TH_LOG("%s", bad[i]);
+		}
+		EXPECT_EQ(-ENOENT, remove_channel(self->control, bad[i]));
+	}
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &tail));
+	EXPECT_EQ(EINVAL, errno);
+	ASSERT_EQ(0, add(self->control, "abcdefghijklmnopqrstuvwxy", NULL));
+	EXPECT_EQ(-EEXIST, add(self->control, "abcdefghijklmnopqrstuvwxy", NULL));
+	EXPECT_EQ(0, access("/dev/bpipe-abcdefghijklmnopqrstuvwxy", F_OK));
+	EXPECT_EQ(0, remove_channel(self->control, "abcdefghijklmnopqrstuvwxy"));
+}
+
+TEST_F(control, a_configuration_that_cannot_be_makes_nothing)
+{
+	static const struct {
+		struct bpipe_config config;
+		int error;
+	} bad[] = {
+		{ { .mask = BPIPE_CFG_SIZE, .size = 1 }, -EINVAL },
+		{ { .mask = BPIPE_CFG_SIZE, .size = BPIPE_SIZE_MAX }, -ENOSPC },
+		{ { .mask = BPIPE_CFG_LOW, .low = 1 << 30 }, -EINVAL },
+		{ { .mask = 1ULL << 63 }, -EOPNOTSUPP },
+		{ { .mask = BPIPE_CFG_TTL(0), .ttl[0] = 1 }, -EOPNOTSUPP },
+		{ { .pad = 1 }, -EINVAL },
+	};
+	struct { struct bpipe_config config; unsigned long long more; } longer = { .more = 1 };
+	struct bpipe_add request = { .name = "t", .pad = 1 };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		EXPECT_EQ(bad[i].error, add(self->control, "t", &bad[i].config));
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
+	EXPECT_EQ(EINVAL, errno);
+	request = (struct bpipe_add) { .name = "t", .config_size = sizeof(longer.config) };
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
+	EXPECT_EQ(EINVAL, errno);
+	request.config = (unsigned long)&longer;
+	request.config_size = sizeof(longer);
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
+	EXPECT_EQ(E2BIG, errno);
+	request.config_size = BPIPE_CONFIG_SIZE_VER0 - 1;
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
+	EXPECT_EQ(EINVAL, errno);
+	request = (struct bpipe_add) { .name = "t", .config = 8, .config_size = sizeof(longer.config) };
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
+	EXPECT_EQ(EFAULT, errno);
+}
+
+TEST_F(control, only_those_who_may)
+{
+	struct bpipe_features features;
+
+	/* The effective capabilities go with it. */
+	ASSERT_EQ(0, seteuid(65534));
+	EXPECT_EQ(-EPERM, add(self->control, "t", NULL));
+	EXPECT_EQ(-EPERM, remove_channel(self->control, "t"));
+	EXPECT_EQ(-1, open(CONTROL, O_RDWR));
+	EXPECT_EQ(EACCES, errno);
+	ASSERT_EQ(0, seteuid(0));
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_GET_FEATURES, &features));
+	EXPECT_EQ(ENOTTY, errno);
+	/* And they are of no use elsewhere. */
+	{
+		int fd = open(DEV, O_ACCMODE);
+
+		EXPECT_EQ(-ENOTTY, add(fd, "t", NULL));
+		EXPECT_EQ(-ENOTTY, remove_channel(fd, "t"));
+		close(fd);
+	}
+}
+
+TEST_F_TIMEOUT(control, a_thousand_channels, 120)
+{
+	const struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 4096 };
+	char name[BPIPE_NAME_MAX], path[64];
+	int i, fd;
+
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "many-%d", i);
+		ASSERT_EQ(0, add(self->control, name, &config));
+	}
+	EXPECT_EQ(self->channels + MANY, channels());
+	for (i = 0; i < MANY; i++) {
+		snprintf(path, sizeof(path), "/dev/bpipe-many-%d", i);
+		fd = open(path, O_RDWR | O_NONBLOCK);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(sizeof(i), write(fd, &i, sizeof(i)));
+		close(fd);
+	}
+	for (i = 0; i < MANY; i++) {
+		int got = -1;
+
+		snprintf(path, sizeof(path), "/dev/bpipe-many-%d", i);
+		fd = open(path, O_RDONLY);
+		EXPECT_EQ(sizeof(got), read(fd, &got, sizeof(got)));
+		EXPECT_EQ(i, got);
+		close(fd);
+	}
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "many-%d", i);
+		ASSERT_EQ(0, remove_channel(self->control, name));
+	}
+}
+
+/* Opens and uses it whenever it is there; fails if anything else is said than may be. */
+static void race(void)
+{
+	for (;;) {
+		int fd = open("/dev/bpipe-t", O_RDWR | O_NONBLOCK);
+
+		if (fd < 0 && errno != ENOENT && errno != ENXIO && errno != ENODEV)
+			_exit(errno);
+		if (fd < 0)
+			continue;
+		if (put(fd, 100) != 100 || take(fd, 100) != 100)
+			_exit(126);
+		close(fd);
+	}
+}
+
+TEST_F_TIMEOUT(control, opening_races_with_removing, 120)
+{
+	int ret, done = 0, busy = 0;
+	pid_t pid = spawn();
+
+	if (!pid)
+		race();
+	while (done < 300) {
+		ASSERT_EQ(0, add(self->control, "t", NULL));
+		while ((ret = remove_channel(self->control, "t")) == -EBUSY)
+			busy++;
+		ASSERT_EQ(0, ret);
+		done++;
+	}
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(-SIGKILL, reap(pid));
+	TH_LOG("%d times busy", busy);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What a channel is to be set to, by those who change it and those who make it. */
+#ifndef SET_H
+#define SET_H
+
+#include "channel.h"
+
+/*
+ * Put each KEY=VALUE into the configuration wanted, with its bit in the mask: an exit
+ * status, having complained if it is not EXIT_OK.
+ */
+int set_assign(struct channel *want, char **args);
+
+/* Say why it could not be had, by errno, for a channel as it is; the exit status for it. */
+int set_explain(const struct channel *ch, const struct bpipe_config *want);
+
+#endif /* SET_H */
