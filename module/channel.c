@@ -25,11 +25,15 @@
 #include "compat.h"
 #include "config.h"
 #include "shed.h"
+#include "status.h"
 #include "trace.h"
 #include "wait.h"
 
 /* Channels not yet freed; unloading waits until there are none. */
 static atomic_t bpipe_channels;
+
+/* Files that were ever opened. */
+static atomic64_t bpipe_files;
 
 /**
  * bpipe_channel_at_end_locked() - would a reader that finds nothing be told
@@ -265,6 +269,7 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	}
 	get_device(&ch->dev);
 	bf->ch = ch;
+	bf->id = atomic64_inc_return(&bpipe_files);
 	bf->mode = mode & (FMODE_READ | FMODE_WRITE);
 	bf->threshold = 1;
 	bf->policy = BPIPE_POLICY_CHANNEL;
@@ -393,6 +398,7 @@ static void bpipe_channel_free(struct device *dev)
 
 	bpipe_wait_uninit(ch);
 	bpipe_shed_uninit(ch);
+	bpipe_status_free(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		bpipe_band_free(ch->band[class]);
 	kfree(ch);

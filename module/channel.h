@@ -19,6 +19,7 @@
 #include "uapi/linux/bpipe.h"
 
 struct iov_iter;
+struct page;
 
 /**
  * struct bpipe_side - the writers' or the readers' side of a channel
@@ -98,6 +99,8 @@ struct bpipe_side {
  * @delay: wakes readers for data that waited long enough
  * @expiry: drops records whose time is over
  * @expiry_at: when it will; U64_MAX for never
+ * @status: the status page; NULL while nobody has wanted to see it. Guarded by the
+ *	channel's lock.
  * @opens: open files
  * @retired: it is to go, and cannot be opened any more
  * @node: in the list of channels, guarded by the lock of that
@@ -143,6 +146,7 @@ struct bpipe_channel {
 	struct hrtimer delay;
 	struct delayed_work expiry;
 	u64 expiry_at;
+	struct page *status;
 	unsigned int opens;
 	bool retired;
 	struct list_head node;
@@ -157,6 +161,7 @@ struct bpipe_channel {
  * @wr_node: in the writers' files; guarded by the channel's lock, as is all below
  *	but what was written and read
  * @rd_node: in the readers' files
+ * @id: its number, which no other open file of the module has
  * @mode: FMODE_READ, FMODE_WRITE, both, or none
  * @read_any: a read has returned data; set with rd.lock held too, so that either
  *	is enough to look
@@ -191,6 +196,7 @@ struct bpipe_file {
 	struct bpipe_channel *ch;
 	struct list_head wr_node;
 	struct list_head rd_node;
+	u64 id;
 	fmode_t mode;
 	bool read_any;
 	u64 opens_before;

@@ -11,6 +11,7 @@
 #include <linux/device/class.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
+#include <linux/mm.h>
 #include <linux/splice.h>
 
 #ifdef BPIPE_HAVE_HRTIMER_SETUP
@@ -29,6 +30,15 @@ static inline void bpipe_hrtimer_setup(struct hrtimer *timer,
 #define bpipe_splice_read copy_splice_read
 #else
 #define bpipe_splice_read generic_file_splice_read
+#endif
+
+#ifdef BPIPE_HAVE_VM_FLAGS_CLEAR
+#define bpipe_vm_flags_clear vm_flags_clear
+#else
+static inline void bpipe_vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
 #endif
 
 #ifndef IOCB_NOSIGNAL

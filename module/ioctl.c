@@ -15,6 +15,7 @@
 #include "channel.h"
 #include "config.h"
 #include "ioctl.h"
+#include "status.h"
 
 /**
  * bpipe_file_may_configure() - may the caller change the channel?
@@ -66,7 +67,8 @@ static int bpipe_ioctl_get_features(void __user *arg, size_t size)
 			    BPIPE_FEATURE_RECORD | BPIPE_FEATURE_CLASSES |
 			    BPIPE_FEATURE_POLICY | BPIPE_FEATURE_RATES |
 			    BPIPE_FEATURE_CREDIT | BPIPE_FEATURE_TIME |
-			    BPIPE_FEATURE_OVERLOAD | BPIPE_FEATURE_CONTROL,
+			    BPIPE_FEATURE_OVERLOAD | BPIPE_FEATURE_CONTROL |
+			    BPIPE_FEATURE_STATUS,
 		.config_mask = BPIPE_CFG_KNOWN,
 		.reader_mask = BPIPE_READER_KNOWN,
 		.writer_mask = BPIPE_WRITER_KNOWN,
@@ -205,6 +207,8 @@ long bpipe_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return bpipe_ioctl_get_events(bf, p, size);
 	case BPIPE_IOC_BARE(BPIPE_SET_WRITER):
 		return bpipe_ioctl_set_writer(bf, p, size);
+	case BPIPE_IOC_BARE(BPIPE_OPEN_STATUS):
+		return size ? -EINVAL : bpipe_status_open(bf->ch);
 	case BPIPE_IOC_BARE(BPIPE_GRANT):
 		return bpipe_ioctl_grant(bf, p, size);
 	default:

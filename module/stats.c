@@ -217,6 +217,7 @@ void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf)
 	mutex_unlock(&ch->wr.lock);
 
 	seq_printf(m, "bpipe-channel:\t%s\n", dev_name(&ch->dev));
+	seq_printf(m, "bpipe-file:\t%llu\n", copy.id);
 	if (copy.mode & FMODE_WRITE) {
 		seq_printf(m, "written_bytes:\t%llu\n", copy.written.bytes);
 		seq_printf(m, "writes:\t%llu\n", copy.writes);

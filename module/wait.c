@@ -29,6 +29,7 @@
 
 #include "channel.h"
 #include "compat.h"
+#include "status.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -187,6 +188,7 @@ void bpipe_wait_granted_locked(struct bpipe_channel *ch)
 	bpipe_wake_writer_locked(ch);
 	if (ch->flow.shut != BPIPE_SHUT_ALL)
 		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+	bpipe_status_update_locked(ch);
 }
 
 /*
@@ -293,6 +295,7 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 	/* A delay runs from the next byte on; the timer may be left from old ones. */
 	bool timed = !hrtimer_is_queued(&ch->delay) || !bpipe_level_now(&ch->level);
 	unsigned long up = min_t(u64, bpipe_flow_next_up(&ch->flow), ULONG_MAX);
+	long down = bpipe_flow_next_down(&ch->flow);
 	struct bpipe_waiter *w;
 
 	list_for_each_entry(w, &ch->rd.waiters[0], node) {
@@ -306,8 +309,13 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 			   timed && bpipe_files_delay_locked(ch) != U64_MAX ?
 			   1 : bpipe_files_threshold_locked(ch));
 
+	/* The status page changes with every byte. */
+	if (unlikely(ch->status)) {
+		up = 0;
+		down = LONG_MAX;
+	}
 	WRITE_ONCE(ch->trip_up, up);
-	WRITE_ONCE(ch->trip_down, bpipe_flow_next_down(&ch->flow));
+	WRITE_ONCE(ch->trip_down, down);
 	smp_mb();	/* barrier [A] */
 }
 
@@ -327,6 +335,7 @@ void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, 
 	ch->event_ns = now;
 	ch->state_since = now;
 	trace_bpipe_state(ch, bpipe_channel_state_locked(ch), level);
+	bpipe_status_update_locked(ch);
 	bpipe_tell_locked(&ch->rd, EPOLLPRI);
 	bpipe_tell_locked(&ch->wr, EPOLLPRI);
 }
@@ -367,6 +376,7 @@ static void bpipe_settle_due_locked(struct bpipe_channel *ch, bool due)
 		level = bpipe_level_now(&ch->level);
 	} while ((seen < ch->trip_up && level >= ch->trip_up) ||
 		 ((long)seen > ch->trip_down && (long)level <= ch->trip_down));
+	bpipe_status_update_locked(ch);
 }
 
 /**
@@ -496,6 +506,7 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u
 	bpipe_delay_begin(delay, now);
 	bpipe_delay_begin(file_delay, now);
 	bpipe_writer_first_locked(ch, before);
+	bpipe_status_update_locked(ch);
 }
 
 /**

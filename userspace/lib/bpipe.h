@@ -53,6 +53,14 @@ int bpipe_set_writer(int fd, const struct bpipe_writer *writer);
 int bpipe_grant(int fd, uint64_t amount);
 
 /*
+ * The status page of a channel, mapped, for who looks at it often; bpipe_status_read()
+ * copies what belongs together, and costs no system call.
+ */
+const struct bpipe_status *bpipe_status_map(int fd);
+void bpipe_status_read(const struct bpipe_status *page, struct bpipe_status *status);
+void bpipe_status_unmap(const struct bpipe_status *page);
+
+/*
  * Make a channel, which differs from a new one in what @config's mask says, and remove
  * one that nobody has open.
  */

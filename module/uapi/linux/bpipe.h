@@ -156,6 +156,7 @@ enum bpipe_state {
 #define BPIPE_FEATURE_TIME	(1ULL << 9)	/* time to live, sojourn */
 #define BPIPE_FEATURE_OVERLOAD	(1ULL << 10)	/* overload, pressure */
 #define BPIPE_FEATURE_CONTROL	(1ULL << 11)	/* ADD, REMOVE */
+#define BPIPE_FEATURE_STATUS	(1ULL << 12)	/* OPEN_STATUS */
 
 /**
  * struct bpipe_features - what this module can do
@@ -567,6 +568,33 @@ struct bpipe_events {
 #define BPIPE_EVENTS_SIZE_VER0	40
 
 /**
+ * struct bpipe_status - a channel at a glance, without a system call
+ * @seq: odd while the rest changes; whoever has read the rest, between two reads of an
+ *	even one that is the same, has read what belongs together
+ * @state: enum bpipe_state
+ * @size: as in struct bpipe_config, as are @high and @low
+ * @high: high watermark
+ * @low: low watermark
+ * @level: bytes held
+ * @window: what a writer of each class who comes by may send, as in struct
+ *	bpipe_window; with a rate limit, as of @time_ns, and more since
+ * @time_ns: when it changed last, CLOCK_MONOTONIC
+ *
+ * It is a page, of a file that BPIPE_OPEN_STATUS opens, to be mapped to be read. While
+ * one is mapped, or was, each read and write takes a little longer.
+ */
+struct bpipe_status {
+	__u32 seq;
+	__u32 state;
+	__u64 size;
+	__u64 high;
+	__u64 low;
+	__u64 level;
+	__u64 window[BPIPE_CLASSES];
+	__u64 time_ns;
+};
+
+/**
  * struct bpipe_add - a channel that is to be made
  * @name: of 1 to 25 letters, digits, dots, underscores and dashes, of which the first is
  *	a letter or a digit; it does not begin with "bpipe", and the rest is zero. Its
@@ -636,6 +664,10 @@ struct bpipe_remove {
  *
  * BPIPE_GET_EVENTS: fetch and clear this open file's events.
  *
+ * BPIPE_OPEN_STATUS: a new file descriptor, closed on exec, of which mmap(2) shows
+ * struct bpipe_status: a page, from offset 0, shared or private, to be read alone
+ * (EACCES), of which nothing else can be mapped (EINVAL). ENOMEM, EMFILE, ENFILE.
+ *
  * On /dev/bpipe-control only, where none of those above are known, and with
  * CAP_SYS_ADMIN (EPERM):
  *
@@ -658,6 +690,7 @@ struct bpipe_remove {
 #define BPIPE_GET_EVENTS	_IOR(BPIPE_IOC_MAGIC, 0x07, struct bpipe_events)
 #define BPIPE_SET_WRITER	_IOW(BPIPE_IOC_MAGIC, 0x08, struct bpipe_writer)
 #define BPIPE_GRANT		_IOW(BPIPE_IOC_MAGIC, 0x09, struct bpipe_grant_credit)
+#define BPIPE_OPEN_STATUS	_IO(BPIPE_IOC_MAGIC, 0x0a)
 #define BPIPE_ADD		_IOW(BPIPE_IOC_MAGIC, 0x20, struct bpipe_add)
 #define BPIPE_REMOVE		_IOW(BPIPE_IOC_MAGIC, 0x21, struct bpipe_remove)
 

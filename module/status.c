@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The status page: what a channel is like, for those who want to know it more often than
+ * system calls are cheap.
+ *
+ * It has a file of its own, as what is open for writing only cannot be mapped, and that
+ * is what a producer's is.
+ */
+
+#include <linux/anon_inodes.h>
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "channel.h"
+#include "compat.h"
+#include "status.h"
+#include "wait.h"
+
+/**
+ * bpipe_status_write_locked() - let the page say what is the case
+ * @ch: the channel, which has one
+ *
+ * As a seqcount, but for user space, where the kernel's own is not known.
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_status_write_locked(struct bpipe_channel *ch)
+{
+	struct bpipe_status *status = page_address(ch->status);
+	struct bpipe_request who = { };
+	struct bpipe_status now = {
+		.seq = status->seq + 1,
+		.state = bpipe_channel_state_locked(ch),
+		.size = ch->flow.size,
+		.high = ch->flow.high,
+		.low = ch->flow.low,
+		.level = bpipe_level_now(&ch->level),
+		.time_ns = ktime_get_ns(),
+	};
+
+	for (who.class = 0; who.class < BPIPE_CLASSES; who.class++)
+		now.window[who.class] = bpipe_flow_window(&ch->flow, &who, now.level,
+							  now.time_ns);
+	WRITE_ONCE(status->seq, now.seq);
+	smp_wmb();	/* odd before anything changes; pairs with the reader's second look */
+	memcpy(status, &now, sizeof(now));
+	smp_wmb();	/* even after all has; pairs with the reader's first look */
+	WRITE_ONCE(status->seq, now.seq + 1);
+}
+
+/**
+ * bpipe_status_free() - nobody of the channel needs its page any more
+ * @ch: the channel
+ */
+void bpipe_status_free(struct bpipe_channel *ch)
+{
+	if (ch->status)
+		put_page(ch->status);
+}
+
+static int bpipe_status_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct bpipe_channel *ch = file->private_data;
+
+	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != PAGE_SIZE)
+		return -EINVAL;
+	if (vma->vm_flags & VM_WRITE)
+		return -EACCES;
+	bpipe_vm_flags_clear(vma, VM_MAYWRITE);
+	return vm_insert_page(vma, vma->vm_start, ch->status);
+}
+
+static int bpipe_status_release(struct inode *inode, struct file *file)
+{
+	struct bpipe_channel *ch = file->private_data;
+
+	put_device(&ch->dev);
+	return 0;
+}
+
+static const struct file_operations bpipe_status_fops = {
+	.owner		= THIS_MODULE,
+	.mmap		= bpipe_status_mmap,
+	.release	= bpipe_status_release,
+};
+
+/* The page appears with the first who wants to see it. */
+static int bpipe_status_provide(struct bpipe_channel *ch)
+{
+	struct page *page;
+
+	if (READ_ONCE(ch->status))
+		return 0;
+	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	if (!page)
+		return -ENOMEM;
+	spin_lock_bh(&ch->lock);
+	if (!ch->status) {
+		WRITE_ONCE(ch->status, page);
+		page = NULL;
+		bpipe_wait_settle_locked(ch);
+	}
+	spin_unlock_bh(&ch->lock);
+	if (page)
+		__free_page(page);
+	return 0;
+}
+
+/**
+ * bpipe_status_open() - OPEN_STATUS
+ * @ch: the channel
+ *
+ * Context: may sleep.
+ * Return: a file descriptor, or -ENOMEM, -EMFILE, -ENFILE.
+ */
+int bpipe_status_open(struct bpipe_channel *ch)
+{
+	int ret = bpipe_status_provide(ch);
+
+	if (ret)
+		return ret;
+	get_device(&ch->dev);
+	ret = anon_inode_getfd("[bpipe-status]", &bpipe_status_fops, ch, O_RDONLY | O_CLOEXEC);
+	if (ret < 0)
+		put_device(&ch->dev);
+	return ret;
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The status page: it says what the other ways of asking say, at any moment.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include "bpipe_test.h"
+
+#define MS	1000000ULL
+
+/* As a program would, with nothing of the library. */
+static struct bpipe_status look(const struct bpipe_status *page)
+{
+	struct bpipe_status copy;
+	unsigned int seq;
+
+	do {
+		seq = __atomic_load_n(&page->seq, __ATOMIC_ACQUIRE);
+		memcpy(&copy, page, sizeof(copy));
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (seq % 2 || __atomic_load_n(&page->seq, __ATOMIC_RELAXED) != seq);
+	return copy;
+}
+
+static const struct bpipe_status *map(int fd)
+{
+	int status = ioctl(fd, BPIPE_OPEN_STATUS);
+	const void *page;
+
+	if (status < 0)
+		abort();
+	page = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, status, 0);
+	if (page == MAP_FAILED)
+		abort();
+	close(status);
+	return page;
+}
+
+static bool agrees(int ctl, int wr, const struct bpipe_status *page)
+{
+	struct bpipe_status status = look(page);
+	struct bpipe_stats stats = get_stats(ctl);
+	struct bpipe_config config = get_config(ctl);
+
+	return status.level == stats.level && status.state == stats.state &&
+	       status.size == config.size && status.high == config.high &&
+	       status.low == config.low && status.window[0] == stats.window &&
+	       status.window[0] == get_window(wr).window && status.time_ns <= stats.time_ns;
+}
+
+TEST_F(channel, says_what_others_say)
+{
+	const struct bpipe_status *page = map(self->wr);
+	unsigned int seed = 1;
+	struct helper h;
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_OVERLOAD_AFTER, .overload_after = 3600000 * MS }));
+	for (int i = 0; i < 2000; i++) {
+		switch (rand_r(&seed) % 8) {
+		case 0:
+			set_config(self->ctl, (struct bpipe_config) {
+				.mask = BPIPE_CFG_SIZE, .size = 4096 + rand_r(&seed) % SIZE });
+			break;
+		case 1 ... 4:
+			put(self->wr, 1 + rand_r(&seed) % 10000);
+			break;
+		default:
+			take(self->rd, 1 + rand_r(&seed) % 10000);
+		}
+		ASSERT_TRUE(agrees(self->ctl, self->wr, page));
+	}
+	/* Nothing is left for who comes by while a writer waits. */
+	BLOCKING_WRITER();
+	while (put(self->wr, 1 << 20) > 0)
+		;
+	helper_start(&h, self->wrb, true, 1);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(1000, take(self->rd, 1000));
+	EXPECT_EQ(0, look(page).window[0]);
+	EXPECT_TRUE(agrees(self->ctl, self->wr, page));
+	while (take(self->rd, 1 << 20) > 0)
+		;
+	EXPECT_EQ(1, helper_end(&h));
+	EXPECT_TRUE(agrees(self->ctl, self->wr, page));
+}
+
+TEST_F(channel, says_what_changes_by_itself)
+{
+	const struct bpipe_status *page = map(self->ctl);
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_OVERLOAD_AFTER, .overload_after = 20 * MS }));
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(BPIPE_STATE_PRESSURED, look(page).state);
+	EXPECT_TRUE(EVENTUALLY(look(page).state == BPIPE_STATE_OVERLOADED));
+	ASSERT_EQ(HIGH, take(self->rd, SIZE));
+	EXPECT_EQ(BPIPE_STATE_NORMAL, look(page).state);
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
+	EXPECT_EQ(0, look(page).window[0]);
+	ASSERT_EQ(0, grant(self->rd, 100));
+	EXPECT_EQ(100, look(page).window[0]);
+	ASSERT_EQ(60, put(self->wr, 60));
+	EXPECT_EQ(40, look(page).window[0]);
+}
+
+TEST_F(channel, says_it_for_each_class)
+{
+	const struct bpipe_status *page = map(self->rd);
+	struct bpipe_config config = { .mask = BPIPE_CFG_LIMIT(3), .limit[3] = SIZE / 2 };
+
+	ASSERT_EQ(0, set_config(self->ctl, config));
+	ASSERT_EQ(1000, put(self->wr, 1000));
+	EXPECT_EQ(SIZE - 1000, look(page).window[0]);
+	EXPECT_EQ(SIZE / 2 - 1000, look(page).window[3]);
+	EXPECT_EQ(SIZE - 1000, look(page).window[7]);
+}
+
+static volatile bool stop;
+
+static void *be_reader(void *arg)
+{
+	while (!stop)
+		take(*(int *)arg, 777);
+	return NULL;
+}
+
+static void *be_writer(void *arg)
+{
+	while (!stop)
+		put(*(int *)arg, 1234);
+	return NULL;
+}
+
+TEST_F(channel, what_is_read_belongs_together)
+{
+	const struct bpipe_status *page = map(self->wr);
+	struct bpipe_status status, last = look(page);
+	pthread_t reader, writer;
+	unsigned int changes = 0;
+
+	stop = false;
+	ASSERT_EQ(0, pthread_create(&reader, NULL, be_reader, &self->rd));
+	ASSERT_EQ(0, pthread_create(&writer, NULL, be_writer, &self->wr));
+	while (changes < 2000) {
+		status = look(page);
+		EXPECT_EQ(SIZE, status.level + status.window[0]);
+		EXPECT_LE(last.time_ns, status.time_ns);
+		EXPECT_TRUE(status.level < HIGH || status.state != BPIPE_STATE_NORMAL);
+		EXPECT_TRUE(status.level > LOW || status.state == BPIPE_STATE_NORMAL);
+		changes += status.seq != last.seq;
+		last = status;
+	}
+	stop = true;
+	pthread_join(reader, NULL);
+	pthread_join(writer, NULL);
+}
+
+TEST_F(channel, is_to_be_read_alone)
+{
+	int fd = ioctl(self->wr, BPIPE_OPEN_STATUS), page = getpagesize();
+	void *at;
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 2 * page, PROT_READ, MAP_SHARED, fd, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, page, PROT_READ, MAP_SHARED, fd, page));
+	EXPECT_EQ(EINVAL, errno);
+	at = mmap(NULL, page, PROT_READ, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, at);
+	EXPECT_EQ(-1, mprotect(at, page, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(-1, read(fd, at, 1));
+	EXPECT_EQ(-1, mmap(NULL, page, PROT_READ, MAP_SHARED, self->rd, 0) != MAP_FAILED ? 0 : -1);
+	/* What is behind the structure tells nothing. */
+	for (int i = sizeof(struct bpipe_status); i < page; i++)
+		ASSERT_EQ(0, ((const char *)at)[i]);
+	EXPECT_EQ(0, munmap(at, page));
+	EXPECT_EQ(-1, ioctl(self->ctl, BPIPE_OPEN_STATUS + (8U << _IOC_SIZESHIFT), &at));
+	EXPECT_EQ(EINVAL, errno);
+	close(fd);
+}
+
+TEST_F(channel, outlives_the_channel)
+{
+	struct bpipe_add add = { .name = "status" };
+	struct bpipe_remove gone = { .name = "status" };
+	int control = open("/dev/bpipe-control", O_RDWR), fd;
+	const struct bpipe_status *page;
+
+	ASSERT_EQ(0, ioctl(control, BPIPE_ADD, &add));
+	fd = open("/dev/bpipe-status", O_WRONLY);
+	ASSERT_LE(0, fd);
+	page = map(fd);
+	ASSERT_EQ(123, put(fd, 123));
+	close(fd);
+	ASSERT_EQ(0, ioctl(control, BPIPE_REMOVE, &gone));
+	EXPECT_EQ(123, look(page).level);
+	EXPECT_EQ(0, munmap((void *)page, getpagesize()));
+	close(control);
+}
+
+TEST_HARNESS_MAIN
