@@ -25,6 +25,7 @@ struct options {
 	bool bytes;		/* exact numbers instead of "1.5 MiB" */
 	const char *output;	/* list, stats: the fields wanted */
 	uint64_t timeout_ns;	/* wait: UINT64_MAX is for ever */
+	const char *sort;	/* who: by which counter, or NULL */
 	const char *exec;	/* monitor: a command to run while overloaded, or NULL */
 };
 
@@ -43,6 +44,7 @@ int create(const struct options *opts, char **args);
 int delete(const struct options *opts, char **args);
 int wait_for(const struct options *opts, char **args);
 int monitor(const struct options *opts, char **args);
+int who(const struct options *opts, char **args);
 int reset_peaks(const struct options *opts, char **args);
 
 #endif /* BPIPECTL_H */

@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,6 +154,17 @@ static int is_link(const struct dirent *entry)
 	return entry->d_type == DT_LNK;
 }
 
+/* There may be more channels than a process may usually have open. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 /* Without the class, the device that ought to be there tells what is wrong. */
 static int open_all(struct channels *all)
 {
@@ -161,6 +173,7 @@ static int open_all(struct channels *all)
 	char **names;
 	int nr, i, status;
 
+	raise_limit();
 	nr = scandir(CLASS_DIR, &entries, is_link, alphasort);
 	if (nr < 0)
 		return channels_open(all, standard);

@@ -4,6 +4,7 @@
 
 #include "bpipectl.h"
 #include "fields.h"
+#include "holders.h"
 
 /* Numbers are exact, in the unit of the field, and words are words. */
 static struct json_object *json_field(const struct field *field, const struct channel *ch)
@@ -125,6 +126,51 @@ void json_print_line(const struct channel *ch)
 
 	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
 	json_object_put(object);
+}
+
+static struct json_object *json_holder(const struct holder *holder)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+		bool is;
+	} numbers[] = {
+		{ "pid", holder->pid, true },
+		{ "fd", holder->fd, true },
+		{ "others", holder->others, true },
+		{ "file", holder->file, true },
+		{ "class", holder->class, holder->writes },
+		{ "written_bytes", holder->written_bytes, holder->writes },
+		{ "written_records", holder->written_records, holder->writes },
+		{ "dropped_bytes", holder->dropped_bytes, holder->writes },
+		{ "dropped_records", holder->dropped_records, holder->writes },
+		{ "again", holder->again, holder->writes },
+		{ "blocked_ns", holder->blocked_ns, holder->writes },
+		{ "throttled_ns", holder->throttled_ns, holder->writes },
+		{ "read_bytes", holder->read_bytes, holder->reads },
+		{ "read_records", holder->read_records, holder->reads },
+		{ "starved_ns", holder->starved_ns, holder->reads },
+	};
+	struct json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "channel", json_object_new_string(holder->channel));
+	json_object_object_add(object, "command", json_object_new_string(holder->command));
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (numbers[i].is)
+			json_object_object_add(object, numbers[i].name,
+					       json_object_new_uint64(numbers[i].value));
+	return object;
+}
+
+void json_print_holders(const struct holders *all)
+{
+	struct json_object *root = json_object_new_object();
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < all->nr; i++)
+		json_object_array_add(array, json_holder(&all->at[i]));
+	json_object_object_add(root, "files", array);
+	print_and_put(root);
 }
 
 void json_print_versions(const char *bpipectl, const char *module)

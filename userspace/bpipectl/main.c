@@ -27,6 +27,7 @@ static const struct verb {
 	{ "delete", "", "NAME...", "remove channels that nobody has open", delete },
 	{ "wait", "t", "[CHANNEL] CONDITION", "until a field is so: state=normal, 'level<=64K'",
 	  wait_for },
+	{ "who", "bns", "[CHANNEL...]", "who has it open, and what they did", who },
 	{ "monitor", "e", "[CHANNEL]", "a line for each change of state, until interrupted",
 	  monitor },
 	{ "reset-peaks", "", "[CHANNEL...]", "let peaks begin anew, and the alarm be over",
@@ -42,6 +43,7 @@ static const struct option long_options[] = {
 	{ "raw", no_argument, NULL, 'r' },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "exec", required_argument, NULL, 'e' },
+	{ "sort", required_argument, NULL, 's' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 }
@@ -78,10 +80,11 @@ static void usage(void)
 	fputs("\nOptions:\n"
 	      "  -J, --json             print JSON (every verb)\n"
 	      "  -o, --output FIELDS    only these fields, separated by commas (list, stats)\n"
-	      "  -b, --bytes            exact numbers without units (list)\n"
-	      "  -n, --noheadings       no line of headings (list)\n"
+	      "  -b, --bytes            exact numbers without units (list, who)\n"
+	      "  -n, --noheadings       no line of headings (list, who)\n"
 	      "  -r, --raw              do not align the columns (list)\n"
 	      "  -t, --timeout TIME     give up after this long, as 250ms or 10s (wait)\n"
+	      "  -s, --sort COUNTER     the most of this first (who)\n"
 	      "  -e, --exec COMMAND     run it while the channel is overloaded (monitor)\n"
 	      "  -h, --help             this text\n"
 	      "  -V, --version          as the verb\n", stdout);
@@ -174,7 +177,7 @@ int main(int argc, char **argv)
 	const struct verb *verb = NULL;
 	int letter, status;
 
-	while ((letter = getopt_long(argc, argv, "Jo:bnrt:e:hV", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "Jo:bnrt:e:s:hV", long_options, NULL)) != -1) {
 		switch (letter) {
 		case 'J':
 			opts.json = true;
@@ -196,6 +199,9 @@ int main(int argc, char **argv)
 				complain("--timeout: '%s' is not a time like 250ms or 10s", optarg);
 				return EXIT_USAGE;
 			}
+			break;
+		case 's':
+			opts.sort = optarg;
 			break;
 		case 'e':
 			opts.exec = optarg;

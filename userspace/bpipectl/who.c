@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+/* who: the open files of channels, whose they are, and what each of them did. */
+#include <ctype.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "bpipectl.h"
+#include "holders.h"
+
+/* Columns, by the names of the counters in fdinfo; the first ones are of ours. */
+static const struct column {
+	const char *name, *heading;
+	size_t offset;
+	enum { NUMBER, BYTES, TIME } kind;
+	bool of_writers, of_readers;
+} columns[] = {
+#define COLUMN(field, heading, ...) { #field, heading, offsetof(struct holder, field), __VA_ARGS__ }
+	COLUMN(written_bytes, "WRITTEN", BYTES, .of_writers = true),
+	COLUMN(dropped_bytes, "DROPPED", BYTES, .of_writers = true),
+	COLUMN(again, "AGAIN", NUMBER, .of_writers = true),
+	COLUMN(blocked_ns, "BLOCKED", TIME, .of_writers = true),
+	COLUMN(throttled_ns, "THROTTLED", TIME, .of_writers = true),
+	COLUMN(read_bytes, "READ", BYTES, .of_readers = true),
+	COLUMN(starved_ns, "STARVED", TIME, .of_readers = true),
+};
+
+static uint64_t value_of(const struct column *column, const struct holder *holder)
+{
+	return *(const uint64_t *)((const char *)holder + column->offset);
+}
+
+/* By which column, the most first; then by process. */
+static const struct column *sorted_by;
+
+static int compare(const void *a, const void *b)
+{
+	const struct holder *one = a, *other = b;
+	uint64_t x = value_of(sorted_by, one), y = value_of(sorted_by, other);
+
+	if (x != y)
+		return x < y ? 1 : -1;
+	return (one->pid > other->pid) - (one->pid < other->pid);
+}
+
+static const struct column *find_column(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		if (!strcasecmp(columns[i].name, name))
+			return &columns[i];
+	complain("--sort: %s: no such counter; there are written_bytes, dropped_bytes, again, blocked_ns, throttled_ns, read_bytes and starved_ns",
+		 name);
+	return NULL;
+}
+
+static const char *cell(const struct column *column, const struct holder *holder, bool exact,
+			char buf[BPIPE_TEXT_MAX])
+{
+	uint64_t value = value_of(column, holder);
+	char *from, *to;
+
+	if ((column->of_writers && !holder->writes) || (column->of_readers && !holder->reads))
+		return "-";
+	if (exact || column->kind == NUMBER)
+		snprintf(buf, BPIPE_TEXT_MAX, "%" PRIu64, value);
+	else if (column->kind == BYTES)
+		bpipe_format_size(value, buf, BPIPE_TEXT_MAX);
+	else
+		bpipe_format_time(value, buf, BPIPE_TEXT_MAX);
+	/* One word, which scripts can cut. */
+	for (from = to = buf; *from; from++)
+		if (*from != ' ')
+			*to++ = *from;
+	*to = '\0';
+	return buf;
+}
+
+static void print_row(const struct options *opts, const struct holder *holder)
+{
+	char buf[BPIPE_TEXT_MAX], class[8] = "-";
+	size_t i;
+
+	if (holder->writes)
+		snprintf(class, sizeof(class), "%" PRIu64, holder->class);
+	printf("%-16s %7d %-15s %3d %-4s %5s", holder->channel, holder->pid, holder->command,
+	       holder->fd, holder->writes && holder->reads ? "rw" : holder->writes ? "w" :
+	       holder->reads ? "r" : "-", class);
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		printf(" %10s", cell(&columns[i], holder, opts->bytes, buf));
+	putchar('\n');
+}
+
+static void print_table(const struct options *opts, const struct holders *all)
+{
+	size_t i;
+
+	if (!opts->noheadings) {
+		printf("%-16s %7s %-15s %3s %-4s %5s", "CHANNEL", "PID", "COMMAND", "FD", "MODE",
+		       "CLASS");
+		for (i = 0; i < ARRAY_SIZE(columns); i++)
+			printf(" %10s", columns[i].heading);
+		putchar('\n');
+	}
+	for (i = 0; i < all->nr; i++)
+		print_row(opts, &all->at[i]);
+}
+
+int who(const struct options *opts, char **args)
+{
+	struct holders all;
+	int status;
+
+	sorted_by = find_column(opts->sort ? opts->sort : "written_bytes");
+	if (!sorted_by)
+		return EXIT_USAGE;
+	status = holders_find(&all, args);
+	qsort(all.at, all.nr, sizeof(*all.at), compare);
+	if (opts->json)
+		json_print_holders(&all);
+	else
+		print_table(opts, &all);
+	holders_free(&all);
+	return status;
+}
