@@ -33,7 +33,8 @@
 /* Functions that get memory, or reach into the user's. */
 #define MAY_FAIL	"k[a-z]*alloc|vmalloc|vmap|alloc_page|get_free_page|memdup|strn?dup|asprintf|" \
 			"copy_.*(user|iter)|(put|get|zeroed)_user|strn.*_user|fault_in_|" \
-			"fasync_helper|set_name|device_add|cdev_add|class_register|alloc_chrdev"
+			"fasync_helper|set_name|device_add|cdev_add|class_register|alloc_chrdev|" \
+			"ida_alloc|misc_register|anon_inode|vm_insert|uevent"
 
 /* Of these calls, one in the function is never made, or asks for nothing. */
 static const char *const exempt[][2] = {
@@ -546,6 +547,81 @@ static int do_grant(void)
 	return grant(rd, 1);
 }
 
+static int control = -1;
+
+static void ready_add(void)
+{
+	if (control < 0)
+		control = open("/dev/bpipe-control", O_RDWR);
+}
+
+static int do_add(void)
+{
+	const struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = SIZE };
+	const struct bpipe_add add = {
+		.name = "fault", .config = (unsigned long)&config, .config_size = sizeof(config),
+	};
+
+	return RETURNED(ioctl(control, BPIPE_ADD, &add));
+}
+
+static void done_add(void)
+{
+	const struct bpipe_remove remove = { .name = "fault" };
+
+	if (ioctl(control, BPIPE_REMOVE, &remove))
+		abort();
+}
+
+static int do_remove(void)
+{
+	const struct bpipe_remove remove = { .name = "fault" };
+
+	return RETURNED(ioctl(control, BPIPE_REMOVE, &remove));
+}
+
+/* It is still there after a remove that failed. */
+static void ready_remove(void)
+{
+	ready_add();
+	if (do_add() && errno != EEXIST)
+		abort();
+}
+
+/* The first writer of a channel finds its buffer. */
+static void ready_open_first(void)
+{
+	ready_remove();
+	done_add();
+	ready_remove();
+}
+
+static int do_open_first(void)
+{
+	return fds[0] = RETURNED(open("/dev/bpipe-fault", O_WRONLY));
+}
+
+static int do_open_status(void)
+{
+	return fds[0] = RETURNED(ioctl(ctl, BPIPE_OPEN_STATUS));
+}
+
+static void ready_map_status(void)
+{
+	if (fds[0] < 0)
+		fds[0] = ioctl(ctl, BPIPE_OPEN_STATUS);
+}
+
+static int do_map_status(void)
+{
+	void *at = mmap(NULL, ATOMIC, PROT_READ, MAP_SHARED, fds[0], 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	munmap(at, ATOMIC);
+	return 0;
+}
+
 static int do_set_reader(void)
 {
 	return RETURNED(ioctl(rd, BPIPE_SET_READER, &(struct bpipe_reader) {
@@ -921,6 +997,12 @@ CALL(write_record, .ready = ready_records, .call = do_write, .done = done_write,
 	.whole = ATOMIC)
 CALL(read_framed, .ready = ready_framed, .call = do_read_framed, .reads = true,
 	.whole = ATOMIC)
+CALL(add, .ready = ready_add, .call = do_add, .done = done_add)
+CALL(remove, .ready = ready_remove, .call = do_remove)
+CALL(open_first, .ready = ready_open_first, .call = do_open_first, .done = done_open,
+	.buffer = true)
+CALL(open_status, .call = do_open_status, .done = done_open)
+CALL(map_status, .ready = ready_map_status, .call = do_map_status)
 CALL(poll, .call = do_poll)
 CALL(epoll_ctl, .ready = ready_both, .call = do_epoll_ctl, .done = done_epoll_ctl)
 CALL(fasync, .ready = ready_both, .call = do_fasync, .done = done_fasync)
@@ -1066,7 +1148,7 @@ static void sweep_load(struct __test_metadata *_metadata, int file)
 static bool load_missed(void)
 {
 	for (struct site *s = shared->sites; s < shared->sites + shared->nr_sites; s++)
-		if (!s->reached && matches(s->function, "^bpipe_(init|channel_create)$"))
+		if (!s->reached && matches(s->function, "^bpipe_(init|control_(init|add_locked)|channel_create|band_create)$"))
 			return true;
 	return false;
 }

@@ -51,6 +51,8 @@ struct options {
 	uint64_t id;
 	uint64_t threshold;
 	uint64_t delay_ns;
+	uint64_t class;
+	uint64_t policy;
 	uint64_t nonblock;
 	uint64_t verify;
 	uint64_t json;

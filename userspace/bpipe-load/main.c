@@ -49,6 +49,23 @@ static int parse_number(const char *text, uint64_t *number)
 	return errno ? -1 : 0;
 }
 
+/* What becomes of a write that is not admitted, by its word. */
+static int parse_policy(const char *text, uint64_t *policy)
+{
+	static const char *const words[] = {
+		[BPIPE_POLICY_BLOCK]		= "block",
+		[BPIPE_POLICY_ERROR]		= "error",
+		[BPIPE_POLICY_DROP_NEWEST]	= "drop-newest",
+		[BPIPE_POLICY_DROP_OLDEST]	= "drop-oldest",
+	};
+
+	for (*policy = 0; *policy < BPIPE_POLICY_CHANNEL; ++*policy)
+		if (!strcmp(words[*policy], text))
+			return 0;
+	errno = EINVAL;
+	return -1;
+}
+
 static const struct option_spec {
 	const char *name;
 	char letter;
@@ -79,6 +96,10 @@ static const struct option_spec {
 	  "use O_NONBLOCK and poll" },
 	{ "id", 'i', PRODUCE, "N", parse_number, FIELD(id), 0, INT64_MAX,
 	  "number of the first worker's producer (random)" },
+	{ "class", 'c', PRODUCE, "N", parse_number, FIELD(class), 0, BPIPE_CLASSES - 1,
+	  "bpipe: write in this class" },
+	{ "policy", 'P', PRODUCE, "POLICY", parse_policy, FIELD(policy), 0, BPIPE_POLICY_CHANNEL,
+	  "bpipe: block, error, drop-newest or drop-oldest" },
 	{ "verify", 'v', CONSUME, NULL, NULL, FIELD(verify), 0, 1,
 	  "check what was produced: every byte, order, completeness" },
 	{ "threshold", 'T', CONSUME, "SIZE", bpipe_parse_size, FIELD(threshold), 1, INT64_MAX,
@@ -247,7 +268,7 @@ static int check_options(struct options *opt)
 
 int main(int argc, char **argv)
 {
-	struct options opt = { .id = ID_RANDOM };
+	struct options opt = { .id = ID_RANDOM, .policy = BPIPE_POLICY_CHANNEL };
 	const struct verb *verb;
 	struct run *run;
 	int ret;

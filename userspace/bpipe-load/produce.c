@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpipe.h"
 #include "report.h"
 #include "run.h"
 #include "unit.h"
@@ -40,6 +41,31 @@ static bool write_unit(struct worker *w, const uint8_t *buf, size_t len, size_t 
 	return true;
 }
 
+/* How the device treats this writer, if the options say so. */
+static bool set_writer(struct worker *w)
+{
+	const struct options *opt = w->opt;
+	const struct bpipe_writer writer = {
+		.mask = BPIPE_WRITER_CLASS | BPIPE_WRITER_POLICY,
+		.class = opt->class,
+		.policy = opt->policy,
+	};
+
+	if (!opt->class && opt->policy == BPIPE_POLICY_CHANNEL)
+		return true;
+	if (!bpipe_set_writer(w->fd, &writer))
+		return true;
+	if (errno == ENOTTY)
+		run_fail(w->run, "%s: not a bpipe device: --class and --policy need one",
+			 opt->path);
+	else if (errno == EOPNOTSUPP)
+		run_fail(w->run, "%s: refused: drop-oldest needs a channel with mode=record",
+			 opt->path);
+	else
+		run_fail(w->run, "%s: set the writer: %s", opt->path, strerror(errno));
+	return false;
+}
+
 void produce(struct worker *w)
 {
 	const struct options *opt = w->opt;
@@ -51,6 +77,8 @@ void produce(struct worker *w)
 	uint8_t *buf;
 	size_t done;
 
+	if (!set_writer(w))
+		return;
 	buf = malloc(opt->size);
 	if (!buf) {
 		run_fail(w->run, "no memory for a unit of %u bytes", unit.length);

@@ -40,6 +40,7 @@ int show(const struct options *opts, char **args);
 int list(const struct options *opts, char **args);
 int stats(const struct options *opts, char **args);
 int set(const struct options *opts, char **args);
+int classes(const struct options *opts, char **args);
 int create(const struct options *opts, char **args);
 int delete(const struct options *opts, char **args);
 int wait_for(const struct options *opts, char **args);

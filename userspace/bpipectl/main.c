@@ -22,6 +22,7 @@ static const struct verb {
 	{ "show", "", "[CHANNEL...]", "how channels are doing (this is the default)", show },
 	{ "list", "bnor", "[CHANNEL...]", "channels as a table", list },
 	{ "stats", "o", "[CHANNEL...]", "all that is known, a line for each field", stats },
+	{ "classes", "n", "[CHANNEL...]", "what became of the records of each class", classes },
 	{ "set", "", "[CHANNEL] KEY=VALUE...", "change the configuration, all keys or none", set },
 	{ "create", "", "NAME [KEY=VALUE...]", "make a channel, /dev/bpipe-NAME", create },
 	{ "delete", "", "NAME...", "remove channels that nobody has open", delete },
@@ -81,7 +82,7 @@ static void usage(void)
 	      "  -J, --json             print JSON (every verb)\n"
 	      "  -o, --output FIELDS    only these fields, separated by commas (list, stats)\n"
 	      "  -b, --bytes            exact numbers without units (list, who)\n"
-	      "  -n, --noheadings       no line of headings (list, who)\n"
+	      "  -n, --noheadings       no line of headings (list, who, classes)\n"
 	      "  -r, --raw              do not align the columns (list)\n"
 	      "  -t, --timeout TIME     give up after this long, as 250ms or 10s (wait)\n"
 	      "  -s, --sort COUNTER     the most of this first (who)\n"

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+/* classes: what became of the records of each class. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "bpipectl.h"
+#include "fields.h"
+
+static void print_heading(bool named)
+{
+	printf("%s%5s %12s %12s %12s %12s", named ? "CHANNEL          " : "", "CLASS", "WRITTEN",
+	       "READ", "QUEUED", "DROPPED");
+	for (int i = 0; drop_words[i]; i++)
+		printf(" %10s", drop_words[i]);
+	putchar('\n');
+}
+
+static void print_class(const struct channel *ch, int class, bool named)
+{
+	const struct bpipe_class_stats *stats = &ch->stats.classes[class];
+	uint64_t dropped = 0;
+
+	for (int i = 0; i < BPIPE_DROP_REASONS; i++)
+		dropped += stats->dropped_records[i];
+	if (named)
+		printf("%-16s ", ch->config.name);
+	printf("%5d %12llu %12llu %12llu %12" PRIu64, class, stats->written_records,
+	       stats->read_records, stats->queued_records, dropped);
+	for (int i = 0; drop_words[i]; i++)
+		printf(" %10llu", stats->dropped_records[i]);
+	putchar('\n');
+}
+
+int classes(const struct options *opts, char **args)
+{
+	struct channels all;
+	int status = channels_open(&all, args);
+
+	if (opts->json)
+		json_print(&all, NULL);
+	else if (all.nr && !opts->noheadings)
+		print_heading(all.nr > 1);
+	for (size_t i = 0; !opts->json && i < all.nr; i++)
+		for (int class = 0; class < BPIPE_CLASSES; class++)
+			if (all.at[i].stats.classes[class].written_records)
+				print_class(&all.at[i], class, all.nr > 1);
+	channels_close(&all);
+	return status;
+}
