@@ -28,7 +28,7 @@ set border 3 linecolor rgb faint
 set tics nomirror out scale 0.5 textcolor rgb "black"
 set grid ytics linetype 1 linecolor rgb "#e4e4e4"
 set xrange [0:end]
-set lmargin at screen 0.09
+set lmargin at screen 0.11
 set rmargin at screen 0.97
 
 set multiplot
@@ -55,7 +55,7 @@ unset arrow
 
 set tmargin at screen 0.47
 set bmargin at screen 0.10
-set ylabel "admitted (records a second)"
+set ylabel "admitted, records a second"
 set yrange [0:1300]
 set xlabel "time (seconds); the producers end after 6"
 set format x "%g"
