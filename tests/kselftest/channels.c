@@ -213,13 +213,15 @@ TEST_F(control, a_configuration_that_cannot_be_makes_nothing)
 	request.config_size = BPIPE_CONFIG_SIZE_VER0 - 1;
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
 	EXPECT_EQ(EINVAL, errno);
-	request = (struct bpipe_add) { .name = "t", .config = 8, .config_size = sizeof(longer.config) };
+	request.config = 8;
+	request.config_size = sizeof(longer.config);
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
 	EXPECT_EQ(EFAULT, errno);
 }
 
 TEST_F(control, only_those_who_may)
 {
+	int fd = open(DEV, O_ACCMODE);
 	struct bpipe_features features;
 
 	/* The effective capabilities go with it. */
@@ -232,13 +234,9 @@ TEST_F(control, only_those_who_may)
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_GET_FEATURES, &features));
 	EXPECT_EQ(ENOTTY, errno);
 	/* And they are of no use elsewhere. */
-	{
-		int fd = open(DEV, O_ACCMODE);
-
-		EXPECT_EQ(-ENOTTY, add(fd, "t", NULL));
-		EXPECT_EQ(-ENOTTY, remove_channel(fd, "t"));
-		close(fd);
-	}
+	EXPECT_EQ(-ENOTTY, add(fd, "t", NULL));
+	EXPECT_EQ(-ENOTTY, remove_channel(fd, "t"));
+	close(fd);
 }
 
 TEST_F_TIMEOUT(control, a_thousand_channels, 120)
