@@ -414,7 +414,8 @@ TEST_F(channel, without_a_grant_nothing_is_admitted)
 	helper_start(&h, self->wrb, true, 100);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	ASSERT_EQ(0, grant(self->rd, 99));
-	EXPECT_EQ(1, get_stats(self->ctl).writers_waiting);
+	/* It may look, and sleeps again. */
+	EXPECT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	ASSERT_EQ(0, grant(self->rd, 51));
 	EXPECT_EQ(100, helper_end(&h));
 	EXPECT_EQ(50, get_window(self->wr).window);
@@ -530,13 +531,13 @@ TEST_F(channel, throttled_reader_and_poller_wake_when_the_tokens_are_there)
 	BLOCKING_READER();
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_BURST,
-		.read_rate = 20000, .read_burst = 1000 }));
+		.read_rate = 200, .read_burst = 1000 }));
 	/* A threshold is for those who have seen nothing yet. */
 	ASSERT_EQ(0, set_reader(self->rdb, SIZE, 0));
 	ASSERT_EQ(5000, put(self->wr, 5000));
 	ASSERT_EQ(1000, take(self->rd, 1000));
-	helper_start(&h, self->rdb, false, 500);
-	EXPECT_EQ(500, helper_end(&h));
+	helper_start(&h, self->rdb, false, 20);
+	EXPECT_EQ(20, helper_end(&h));
 	while (take(self->rd, 1000) > 0)
 		;
 	EXPECT_EQ(1, poll(&p, 1, 10000));
