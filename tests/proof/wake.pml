@@ -22,8 +22,8 @@
  *
  * Left out: page faults, epipe, and of pollers all but what they look at; records,
  * which are atomic writes here; what waits apart, and so holds up nobody; evictions,
- * after which all look again; credit, whose grants wake as tokens do; and the
- * readers' rate. Who times out leaves as one who is killed. Of classes there are at
+ * and records whose time is over, after which all look again; credit, whose grants wake
+ * as tokens do; the readers' rate; and who only watches: overload, the status page. Who times out leaves as one who is killed. Of classes there are at
  * most two. Time is there as far as it brings tokens: one with each tick, until it is
  * quiet.
  *
