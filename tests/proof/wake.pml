@@ -22,10 +22,10 @@
  *
  * Left out: page faults, epipe, and of pollers all but what they look at; records,
  * which are atomic writes here; what waits apart, and so holds up nobody; evictions,
- * and records whose time is over, after which all look again; credit, whose grants wake
- * as tokens do; the readers' rate; and who only watches: overload, the status page. Who times out leaves as one who is killed. Of classes there are at
- * most two. Time is there as far as it brings tokens: one with each tick, until it is
- * quiet.
+ * and records whose time is over, after which all look again; credit, whose grants
+ * wake as tokens do; the readers' rate; and what only watches: overload, the status
+ * page. Who times out leaves as one who is killed. Of classes there are at most two.
+ * Time is there as far as it brings tokens: one with each tick, until it is quiet.
  *
  * A step that another CPU can see half of is a statement of its own; the rest
  * is atomic. The barriers are modelled by what their absence allows: a load
