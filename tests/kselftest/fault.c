@@ -562,53 +562,20 @@ static int do_grant(void)
 	return grant(rd, 1);
 }
 
-static int control = -1;
-
-static void ready_add(void)
-{
-	if (control < 0)
-		control = open("/dev/bpipe-control", O_RDWR);
-}
-
-static int do_add(void)
-{
-	const struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = SIZE };
-	const struct bpipe_add add = {
-		.name = "fault", .config = (unsigned long)&config, .config_size = sizeof(config),
-	};
-
-	return RETURNED(ioctl(control, BPIPE_ADD, &add));
-}
-
-static void done_add(void)
-{
-	const struct bpipe_remove remove = { .name = "fault" };
-
-	if (ioctl(control, BPIPE_REMOVE, &remove))
-		abort();
-}
-
-static int do_remove(void)
-{
-	const struct bpipe_remove remove = { .name = "fault" };
-
-	return RETURNED(ioctl(control, BPIPE_REMOVE, &remove));
-}
-
-/* It is still there after a remove that failed. */
-static void ready_remove(void)
-{
-	ready_add();
-	if (do_add() && errno != EEXIST)
-		abort();
-}
-
-/* The first writer of a channel finds its buffer. */
+/*
+ * The first writer of a channel finds its buffer. What making one asks for is that which
+ * loading does.
+ */
 static void ready_open_first(void)
 {
-	ready_remove();
-	done_add();
-	ready_remove();
+	const struct bpipe_remove old = { .name = "fault" };
+	const struct bpipe_add add = { .name = "fault" };
+	int control = open("/dev/bpipe-control", O_RDWR);
+
+	ioctl(control, BPIPE_REMOVE, &old);
+	if (ioctl(control, BPIPE_ADD, &add))
+		abort();
+	close(control);
 }
 
 static int do_open_first(void)
@@ -1014,8 +981,6 @@ CALL(write_record, .ready = ready_records, .call = do_write, .done = done_write,
 	.whole = ATOMIC)
 CALL(read_framed, .ready = ready_framed, .call = do_read_framed, .reads = true,
 	.whole = ATOMIC)
-CALL(add, .ready = ready_add, .call = do_add, .done = done_add)
-CALL(remove, .ready = ready_remove, .call = do_remove)
 CALL(open_first, .ready = ready_open_first, .call = do_open_first, .done = done_open,
 	.buffer = true)
 CALL(open_status, .call = do_open_status, .done = done_open)
