@@ -114,7 +114,10 @@ static const char *const bpipe_credit_words[] = { "off", "bytes", "records", NUL
 static const char *const bpipe_state_words[] = { "normal", "pressured", "overloaded", NULL };
 
 #define BPIPE_ATTR(_name, _mode, _show, _store, _struct, _field, ...) {		\
-	.attr = { { .name = _name, .mode = _mode }, _show, _store },		\
+	.attr = {								\
+		.attr = { .name = _name, .mode = _mode },			\
+		.show = _show, .store = _store,					\
+	},									\
 	.offset = offsetof(struct _struct, _field),				\
 	.width = sizeof_field(struct _struct, _field),				\
 	__VA_ARGS__								\

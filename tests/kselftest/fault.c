@@ -568,8 +568,11 @@ static int do_grant(void)
  */
 static void ready_open_first(void)
 {
+	const struct bpipe_config small = { .mask = BPIPE_CFG_SIZE, .size = 4096 };
 	const struct bpipe_remove old = { .name = "fault" };
-	const struct bpipe_add add = { .name = "fault" };
+	const struct bpipe_add add = {
+		.name = "fault", .config = (unsigned long)&small, .config_size = sizeof(small),
+	};
 	int control = open("/dev/bpipe-control", O_RDWR);
 
 	ioctl(control, BPIPE_REMOVE, &old);

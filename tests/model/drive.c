@@ -8,7 +8,7 @@
  * and nobody else may. An operation is over once results, counters and poll
  * masks are those of one of the states that the model allows.
  *
- * Operations come in episodes, each on a clean channel. The history of one
+ * Operations come in episodes, each on a channel of its own. The history of one
  * that fails is made shorter as long as it still fails, and printed.
  *
  * A new operation is a line in the table of operations and a function that
@@ -38,7 +38,8 @@
 #include "../random.h"
 #include "model.h"
 
-#define DEV		"/dev/bpipe"
+#define NAME		"model"
+#define DEV		"/dev/bpipe-" NAME
 #define EPISODE		300		/* operations */
 #define LENGTH_MAX	(256 * 1024)	/* of a read or a write */
 #define ARGS		23
@@ -277,7 +278,8 @@ static void collect(void)
 
 /* The device. */
 
-static int ctl;				/* looks and steers, counts as nothing */
+static int control;			/* makes channels */
+static int ctl = -1;			/* looks and steers, counts as nothing */
 static int files[MODEL_FILES];		/* descriptors, or -1 */
 static struct models now;		/* what may be the case */
 
@@ -1112,32 +1114,40 @@ static void op_gen(struct op *op)
 
 /* Episodes. */
 
-/* One record of each class goes through: what was lost before it is told and forgotten. */
-static void forget_losses(void)
+/* A new channel in place of the one of the episode before, which goes once it is closed. */
+static bool renew(void)
 {
-	struct bpipe_config config = { .mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD };
-	struct bpipe_writer writer = { .mask = BPIPE_WRITER_CLASS };
-	int fd = open(DEV, O_RDWR);
-	char byte;
+	const struct bpipe_config config = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_OVERLOAD_AFTER,
+		.size = 16384, .high = 12288, .low = 4096,
+	};
+	const struct bpipe_add add = {
+		.name = NAME, .config = (uintptr_t)&config, .config_size = sizeof(config),
+	};
+	const struct bpipe_remove old = { .name = NAME };
 
-	if (fd < 0 || ioctl(ctl, BPIPE_SET_CONFIG, &config))
-		die("records");
-	for (; writer.class < BPIPE_CLASSES; writer.class++)
-		if (ioctl(fd, BPIPE_SET_WRITER, &writer) || write(fd, "", 1) != 1 ||
-		    read(fd, &byte, 1) != 1)
-			die("a record");
-	close(fd);
+	if (ctl >= 0 && (!ioctl(control, BPIPE_REMOVE, &old) || errno != EBUSY))
+		return fail("REMOVE of an open channel should give EBUSY");
+	close(ctl);
+	ctl = -1;
+	if (ioctl(control, BPIPE_REMOVE, &old) && errno != ENOENT)
+		return fail("REMOVE: %s", strerror(errno));
+	if (ioctl(control, BPIPE_ADD, &add))
+		return fail("ADD: %s", strerror(errno));
+	ctl = open(DEV, O_ACCMODE | O_CLOEXEC);
+	if (ctl < 0)
+		die(DEV);
+	memset(&last_stats, 0, sizeof(last_stats));
+	return true;
 }
 
-/* Nobody has it open but we, it is empty, and as it was set up. */
+/* Nobody has it open but we, and it is new. */
 static bool begin(void)
 {
-	static char waste[LENGTH_MAX];
-	struct bpipe_config config = { .size = 16384, .high = 12288, .low = 4096 };
-	struct bpipe_config last_config;
+	struct bpipe_config config;
 	struct bpipe_stats stats;
 	struct model m;
-	int fd, p;
+	int p;
 
 	for (p = 0; p < MODEL_FILES; p++) {
 		if (files[p] >= 0)
@@ -1154,24 +1164,13 @@ static bool begin(void)
 	for (p = 0; p < MODEL_PROCS; p++)
 		worker[p].done = false;
 
-	fd = open(DEV, O_RDONLY | O_NONBLOCK);
-	if (fd < 0)
-		die(DEV);
-	while (read(fd, waste, sizeof(waste)) > 0)
-		;
-	close(fd);
-	if (ioctl(ctl, BPIPE_GET_CONFIG, &last_config))
-		die("GET_CONFIG");
-	config.mask = last_config.mask;
-	if (ioctl(ctl, BPIPE_SET_CONFIG, &config))
-		die("a clean channel");
-	forget_losses();
-	if (ioctl(ctl, BPIPE_SET_CONFIG, &config) || ioctl(ctl, BPIPE_RESET_PEAKS) ||
-	    ioctl(ctl, BPIPE_GET_CONFIG, &config) || ioctl(ctl, BPIPE_GET_STATS, &stats))
-		die("a clean channel");
+	if (!renew())
+		return false;
+	if (ioctl(ctl, BPIPE_GET_CONFIG, &config) || ioctl(ctl, BPIPE_GET_STATS, &stats))
+		die("a new channel");
 	if (stats.level || stats.readers || stats.writers || stats.readers_waiting ||
-	    stats.writers_waiting || stats.state)
-		return fail("the channel does not get clean");
+	    stats.writers_waiting || stats.state || stats.written_bytes)
+		return fail("the channel is not new");
 	lost = false;
 	model_init(&m, &config, &stats);
 	models_free(&now);
@@ -1314,9 +1313,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 
-	ctl = open(DEV, O_ACCMODE | O_CLOEXEC);
-	if (ctl < 0)
-		die(DEV);
+	control = open("/dev/bpipe-control", O_RDWR | O_CLOEXEC);
+	if (control < 0)
+		die("/dev/bpipe-control");
 	if (pipe2(results, O_CLOEXEC) || fcntl(results[0], F_SETFL, O_NONBLOCK))
 		die("pipe");
 	for (i = 0; i < MODEL_FILES; i++)
