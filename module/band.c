@@ -110,8 +110,8 @@ void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
 	bpipe_count_add(&band->written, frame->len, 1);
 	band->held += n;
 	bpipe_level_add(&ch->level, n);
-	if (unlikely(ch->ttl_ns[frame->class]))
-		bpipe_shed_by_locked(ch, frame->time_ns + ch->ttl_ns[frame->class]);
+	if (unlikely(ch->set.ttl_ns[frame->class]))
+		bpipe_shed_by_locked(ch, frame->time_ns + ch->set.ttl_ns[frame->class]);
 }
 
 /**
@@ -139,7 +139,7 @@ struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 			continue;
 		next = band;
 		*frame = head;
-		if (ch->order == BPIPE_ORDER_PRIORITY)
+		if (ch->set.order == BPIPE_ORDER_PRIORITY)
 			break;
 	}
 	spin_unlock_bh(&ch->lock);

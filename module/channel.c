@@ -48,7 +48,7 @@ bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
 {
 	const struct bpipe_channel *ch = bf->ch;
 
-	return !ch->wr.open && !ch->hold &&
+	return !ch->wr.open && !ch->set.hold &&
 	       (bf->read_any || ch->writer_opens != bf->opens_before);
 }
 
@@ -78,8 +78,8 @@ static u64 bpipe_next_len(struct bpipe_channel *ch)
 {
 	struct bpipe_frame frame = { .len = 1 };
 
-	if (!bpipe_is_record(ch) ||
-	    !(READ_ONCE(ch->flow.read.bytes.rate) || READ_ONCE(ch->sheds)))
+	/* A change tells all pollers to look again. */
+	if (data_race(!bpipe_is_record(ch) || !(ch->flow.read.bytes.rate || ch->set.sheds)))
 		return 1;
 	mutex_lock(&ch->rd.lock);
 	bpipe_shed_expired_rd(ch);
@@ -173,7 +173,7 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 			mask |= EPOLLHUP;
 	}
 	if (bpipe_is_writer(bf)) {
-		if (ch->epipe && !ch->rd.open)
+		if (ch->set.epipe && !ch->rd.open)
 			mask |= EPOLLOUT | EPOLLWRNORM | EPOLLERR;
 		else if (bpipe_writable_locked(bf))
 			mask |= EPOLLOUT | EPOLLWRNORM;
@@ -320,7 +320,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 		/* What was granted was for readers who are there. */
 		if (!ch->rd.open)
 			ch->flow.credit = 0;
-		if (!ch->rd.open && ch->epipe)
+		if (!ch->rd.open && ch->set.epipe)
 			bpipe_wait_wake_all_locked(&ch->wr, POLL_OUT);
 	}
 	if (bpipe_is_writer(bf)) {

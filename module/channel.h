@@ -54,6 +54,32 @@ struct bpipe_side {
 };
 
 /**
+ * struct bpipe_settings - how a channel is set up, beside its flow and its overload
+ * @mode: enum bpipe_mode
+ * @order: enum bpipe_order
+ * @policy: enum bpipe_policy
+ * @hold: no end-of-file for readers without a writer
+ * @epipe: EPIPE for writers without a reader
+ * @sheds: one of @ttl_ns and @sojourn_ns is not 0
+ * @timeout_ns: how long a write waits; 0 for ever
+ * @ttl_ns: of each class, how long a record lives; 0 for ever
+ * @sojourn_ns: of each class, how long records should wait at most; 0 for any time
+ * @burst_follows: BPIPE_CFG_* bits of bursts that were not set and follow the rate
+ */
+struct bpipe_settings {
+	u32 mode;
+	u32 order;
+	u32 policy;
+	bool hold;
+	bool epipe;
+	bool sheds;
+	u64 timeout_ns;
+	u64 ttl_ns[BPIPE_CLASSES];
+	u64 sojourn_ns[BPIPE_CLASSES];
+	u64 burst_follows;
+};
+
+/**
  * struct bpipe_channel - one bounded queue with its device node
  * @level: how much it holds, with the overhead of records
  * @band: what it holds, by class; a stream is in that of class 0. NULL for a class
@@ -71,18 +97,7 @@ struct bpipe_side {
  * @flow: the gates, the rate limits and the credit. Its settings, and the writers'
  *	rate limit and credit, change with @wr.lock held too, so that a writer can
  *	read them under that alone; likewise the readers' rate limit with @rd.lock.
- * @mode: enum bpipe_mode; as @order, @policy, @hold and @epipe, changes with both
- *	sides' locks held too
- * @order: enum bpipe_order
- * @policy: enum bpipe_policy
- * @hold: no end-of-file for readers without a writer
- * @epipe: EPIPE for writers without a reader
- * @timeout_ns: how long a write waits; 0 for ever
- * @ttl_ns: of each class, how long a record lives; 0 for ever; as @sojourn_ns and
- *	@sheds, changes with both sides' locks held too
- * @sojourn_ns: of each class, how long records should wait at most; 0 for any time
- * @sheds: one of these is not 0
- * @burst_follows: BPIPE_CFG_* bits of bursts that were not set and follow the rate
+ * @set: what else is set; changes with both sides' locks held too
  * @record_files: open files with settings that a stream does not have
  * @writer_opens: times a writer opened
  * @again: writes refused with EAGAIN
@@ -120,16 +135,7 @@ struct bpipe_channel {
 	long trip_down;
 	spinlock_t lock;
 	struct bpipe_flow flow;
-	u32 mode;
-	u32 order;
-	u32 policy;
-	bool hold;
-	bool epipe;
-	u64 timeout_ns;
-	u64 ttl_ns[BPIPE_CLASSES];
-	u64 sojourn_ns[BPIPE_CLASSES];
-	bool sheds;
-	u64 burst_follows;
+	struct bpipe_settings set;
 	unsigned int record_files;
 	u64 writer_opens;
 	u64 again;
@@ -245,7 +251,7 @@ static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_cha
 
 static inline bool bpipe_is_record(const struct bpipe_channel *ch)
 {
-	return READ_ONCE(ch->mode) == BPIPE_MODE_RECORD;
+	return ch->set.mode == BPIPE_MODE_RECORD;
 }
 
 /* Bytes copied in one go under a side's lock, so that others get their turn. */

@@ -61,29 +61,13 @@ int bpipe_config_parse(const char *text, u64 *value)
 /**
  * struct bpipe_plan - a configuration that is to be
  * @flow: the flow's settings; its state is not looked at
- * @mode: as in struct bpipe_channel, as is all that follows
- * @order: likewise
- * @policy: likewise
- * @hold: likewise
- * @epipe: likewise
- * @timeout_ns: likewise
- * @overload_after_ns: likewise
- * @ttl_ns: likewise
- * @sojourn_ns: likewise
- * @burst_follows: likewise
+ * @set: what else is set
+ * @overload_after_ns: how long it may be pressured
  */
 struct bpipe_plan {
 	struct bpipe_flow flow;
-	u32 mode;
-	u32 order;
-	u32 policy;
-	bool hold;
-	bool epipe;
-	u64 timeout_ns;
+	struct bpipe_settings set;
 	u64 overload_after_ns;
-	u64 ttl_ns[BPIPE_CLASSES];
-	u64 sojourn_ns[BPIPE_CLASSES];
-	u64 burst_follows;
 };
 
 /* The least that a burst is which follows its rate: two atomic writes, or a record. */
@@ -98,11 +82,11 @@ static void bpipe_plan_rate(struct bpipe_plan *plan, struct bpipe_bucket *bucket
 		bucket->rate = rate;
 	if (set->mask & burst_bit) {
 		bucket->burst = burst;
-		plan->burst_follows &= ~burst_bit;
+		plan->set.burst_follows &= ~burst_bit;
 		if (!burst)
-			plan->burst_follows |= burst_bit;
+			plan->set.burst_follows |= burst_bit;
 	}
-	if (plan->burst_follows & burst_bit)
+	if (plan->set.burst_follows & burst_bit)
 		bucket->burst = bpipe_flow_default_burst(bucket->rate, least);
 }
 
@@ -154,15 +138,17 @@ static void bpipe_plan_times(struct bpipe_plan *plan, const struct bpipe_config 
 	u32 class;
 
 	if (set->mask & BPIPE_CFG_TIMEOUT)
-		plan->timeout_ns = set->timeout;
+		plan->set.timeout_ns = set->timeout;
 	if (set->mask & BPIPE_CFG_OVERLOAD_AFTER)
 		plan->overload_after_ns = set->overload_after;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		if (set->mask & BPIPE_CFG_TTL(class))
-			plan->ttl_ns[class] = set->ttl[class];
+			plan->set.ttl_ns[class] = set->ttl[class];
 		if (set->mask & BPIPE_CFG_SOJOURN(class))
-			plan->sojourn_ns[class] = set->sojourn[class];
+			plan->set.sojourn_ns[class] = set->sojourn[class];
 	}
+	plan->set.sheds = memchr_inv(plan->set.ttl_ns, 0, sizeof(plan->set.ttl_ns)) ||
+			  memchr_inv(plan->set.sojourn_ns, 0, sizeof(plan->set.sojourn_ns));
 }
 
 /* What @set would make of the channel. Its configuration does not change meanwhile. */
@@ -172,35 +158,27 @@ static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 	spin_lock_bh(&ch->lock);
 	*plan = (struct bpipe_plan) {
 		.flow = ch->flow,
-		.mode = ch->mode,
-		.order = ch->order,
-		.policy = ch->policy,
-		.hold = ch->hold,
-		.epipe = ch->epipe,
-		.timeout_ns = ch->timeout_ns,
+		.set = ch->set,
 		.overload_after_ns = ch->overload.after_ns,
-		.burst_follows = ch->burst_follows,
 	};
-	memcpy(plan->ttl_ns, ch->ttl_ns, sizeof(plan->ttl_ns));
-	memcpy(plan->sojourn_ns, ch->sojourn_ns, sizeof(plan->sojourn_ns));
 	spin_unlock_bh(&ch->lock);
 
 	bpipe_plan_levels(plan, set);
 	bpipe_plan_rates(plan, set);
 	bpipe_plan_times(plan, set);
 	if (set->mask & BPIPE_CFG_MODE)
-		plan->mode = set->mode;
+		plan->set.mode = set->mode;
 	if (set->mask & BPIPE_CFG_ORDER)
-		plan->order = set->order;
+		plan->set.order = set->order;
 	if (set->mask & BPIPE_CFG_POLICY)
-		plan->policy = set->policy;
+		plan->set.policy = set->policy;
 	if (set->mask & BPIPE_CFG_CREDIT)
 		plan->flow.credit_unit = set->credit;
 	if (set->mask & BPIPE_CFG_HOLD)
-		plan->hold = set->hold;
+		plan->set.hold = set->hold;
 	if (set->mask & BPIPE_CFG_EPIPE)
-		plan->epipe = set->epipe;
-	plan->flow.overhead = plan->mode == BPIPE_MODE_RECORD ? BPIPE_RECORD_OVERHEAD : 0;
+		plan->set.epipe = set->epipe;
+	plan->flow.overhead = plan->set.mode == BPIPE_MODE_RECORD ? BPIPE_RECORD_OVERHEAD : 0;
 }
 
 /* Fields that are wrong whatever the rest is. */
@@ -228,12 +206,6 @@ static int bpipe_config_check(const struct bpipe_config *set)
 	return 0;
 }
 
-/* Are records dropped that have waited for too long? */
-static bool bpipe_plan_sheds(const struct bpipe_plan *plan)
-{
-	return memchr_inv(plan->ttl_ns, 0, sizeof(plan->ttl_ns)) ||
-	       memchr_inv(plan->sojourn_ns, 0, sizeof(plan->sojourn_ns));
-}
 
 /* Can it all be had together? */
 static int bpipe_plan_check(const struct bpipe_plan *plan)
@@ -242,10 +214,10 @@ static int bpipe_plan_check(const struct bpipe_plan *plan)
 
 	if (!bpipe_flow_valid(flow))
 		return -EINVAL;
-	if (plan->mode == BPIPE_MODE_STREAM &&
-	    (plan->order != BPIPE_ORDER_FIFO || plan->policy == BPIPE_POLICY_DROP_OLDEST ||
+	if (plan->set.mode == BPIPE_MODE_STREAM &&
+	    (plan->set.order != BPIPE_ORDER_FIFO || plan->set.policy == BPIPE_POLICY_DROP_OLDEST ||
 	     flow->credit_unit == BPIPE_CREDIT_RECORDS ||
-	     flow->write.records.rate || flow->read.records.rate || bpipe_plan_sheds(plan)))
+	     flow->write.records.rate || flow->read.records.rate || plan->set.sheds))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -270,7 +242,7 @@ static bool bpipe_storage_needed(struct bpipe_channel *ch, const struct bpipe_pl
 	bool needed = class == 0 && band->ring.data;
 
 	spin_lock_bh(&ch->lock);
-	if (plan->mode == BPIPE_MODE_RECORD)
+	if (plan->set.mode == BPIPE_MODE_RECORD)
 		needed |= band && (band->writers || band->held);
 	spin_unlock_bh(&ch->lock);
 	return needed;
@@ -333,11 +305,11 @@ static int bpipe_plan_busy_locked(struct bpipe_channel *ch, const struct bpipe_p
 
 	if (level > plan->flow.size)
 		return -EBUSY;
-	if (plan->mode == ch->mode)
+	if (plan->set.mode == ch->set.mode)
 		return 0;
 	if (level || ch->wr.waiting || !list_empty(&ch->wr.apart))
 		return -EBUSY;
-	return plan->mode == BPIPE_MODE_STREAM && ch->record_files ? -EBUSY : 0;
+	return plan->set.mode == BPIPE_MODE_STREAM && ch->record_files ? -EBUSY : 0;
 }
 
 static bool bpipe_flow_uneven(const struct bpipe_flow *flow)
@@ -377,19 +349,10 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	bpipe_flow_plan(flow);
 	ch->wr.uneven += bpipe_flow_uneven(flow);
 
-	WRITE_ONCE(ch->mode, plan->mode);
-	ch->order = plan->order;
-	ch->policy = plan->policy;
-	ch->hold = plan->hold;
-	ch->epipe = plan->epipe;
-	ch->timeout_ns = plan->timeout_ns;
-	memcpy(ch->ttl_ns, plan->ttl_ns, sizeof(ch->ttl_ns));
-	memcpy(ch->sojourn_ns, plan->sojourn_ns, sizeof(ch->sojourn_ns));
-	WRITE_ONCE(ch->sheds, bpipe_plan_sheds(plan));
+	ch->set = plan->set;
 	/* Others may be due by now than were before. */
-	if (ch->sheds)
+	if (ch->set.sheds)
 		bpipe_shed_by_locked(ch, now);
-	ch->burst_follows = plan->burst_follows;
 
 	/* Who waits for tokens asks anew, and for as many as it takes now. */
 	hrtimer_try_to_cancel(&ch->wr.tokens);
@@ -416,7 +379,7 @@ void bpipe_config_init(struct bpipe_channel *ch, u64 size)
 	flow->write.bytes.burst = bpipe_flow_default_burst(0, BPIPE_BURST_BYTES);
 	flow->write.records.burst = bpipe_flow_default_burst(0, BPIPE_BURST_RECORDS);
 	flow->read = flow->write;
-	ch->burst_follows = BPIPE_CFG_BURST | BPIPE_CFG_BURST_RECORDS |
+	ch->set.burst_follows = BPIPE_CFG_BURST | BPIPE_CFG_BURST_RECORDS |
 			    BPIPE_CFG_READ_BURST | BPIPE_CFG_READ_BURST_RECORDS;
 }
 
@@ -490,13 +453,13 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 		.low = flow->low,
 		.rate = flow->write.bytes.rate,
 		.burst = flow->write.bytes.burst,
-		.mode = ch->mode,
-		.hold = ch->hold,
-		.epipe = ch->epipe,
-		.order = ch->order,
-		.policy = ch->policy,
+		.mode = ch->set.mode,
+		.hold = ch->set.hold,
+		.epipe = ch->set.epipe,
+		.order = ch->set.order,
+		.policy = ch->set.policy,
 		.credit = flow->credit_unit,
-		.timeout = ch->timeout_ns,
+		.timeout = ch->set.timeout_ns,
 		.overload_after = ch->overload.after_ns,
 		.rate_records = flow->write.records.rate,
 		.burst_records = flow->write.records.burst,
@@ -507,8 +470,8 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 	};
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		config->limit[class] = flow->mark[class].limit;
-	memcpy(config->ttl, ch->ttl_ns, sizeof(config->ttl));
-	memcpy(config->sojourn, ch->sojourn_ns, sizeof(config->sojourn));
+	memcpy(config->ttl, ch->set.ttl_ns, sizeof(config->ttl));
+	memcpy(config->sojourn, ch->set.sojourn_ns, sizeof(config->sojourn));
 	spin_unlock_bh(&ch->lock);
 	strscpy(config->name, dev_name(&ch->dev), sizeof(config->name));
 }

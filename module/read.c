@@ -19,6 +19,7 @@
  * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT
  * @pos: where in the stream it goes on, if it has taken something
  * @begun: the settings that it began with are known
+ * @record: what it found was a record
  * @framed: it gives frames
  * @first: it has taken nothing yet
  * @partly: a page of the caller's cannot be had, so take what goes before it
@@ -29,6 +30,7 @@ struct bpipe_reading {
 	unsigned int how;
 	unsigned long pos;
 	bool begun;
+	bool record;
 	bool framed;
 	bool first;
 	bool partly;
@@ -269,20 +271,21 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 		if (ret <= 0)
 			return ret;
 	}
-	return bpipe_is_record(ch) ? bpipe_read_record_rd(bf, to, rd) :
-				     bpipe_read_stream_rd(bf, to, rd, queued);
+	rd->record = bpipe_is_record(ch);
+	return rd->record ? bpipe_read_record_rd(bf, to, rd) :
+			    bpipe_read_stream_rd(bf, to, rd, queued);
 }
 
 /*
  * Fetches the pages that the next bytes go to. Whether it is worth trying again.
  */
-static bool bpipe_read_fault_in(const struct iov_iter *to, struct bpipe_reading *rd, bool record)
+static bool bpipe_read_fault_in(const struct iov_iter *to, struct bpipe_reading *rd)
 {
 	size_t n = min(rd->missing, iov_iter_count(to));
 	size_t missing = fault_in_iov_iter_writeable(to, n);
 
 	/* A record is not given in part. */
-	if (record)
+	if (rd->record)
 		return !missing;
 	rd->partly = missing;
 	return missing < n;
@@ -343,8 +346,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 		} else if (ret == -EFAULT) {
 			/* Nobody waits while a page of ours is fetched. */
 			bpipe_wait_leave(ch, &rd.self);
-			if (!user_backed_iter(to) ||
-			    !bpipe_read_fault_in(to, &rd, bpipe_is_record(ch)))
+			if (!user_backed_iter(to) || !bpipe_read_fault_in(to, &rd))
 				break;
 			if (fatal_signal_pending(current)) {
 				ret = -EINTR;

@@ -19,7 +19,7 @@
 static enum bpipe_drop bpipe_shed_reason_locked(struct bpipe_channel *ch,
 						const struct bpipe_frame *frame, u64 now)
 {
-	u64 ttl = ch->ttl_ns[frame->class], target = ch->sojourn_ns[frame->class];
+	u64 ttl = ch->set.ttl_ns[frame->class], target = ch->set.sojourn_ns[frame->class];
 	struct bpipe_band *band = ch->band[frame->class];
 	bool last = band->held == sizeof(*frame) + frame->len;
 	u64 waited = now - frame->time_ns;
@@ -48,7 +48,7 @@ struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 
 	for (;;) {
 		band = bpipe_band_next_rd(ch, frame);
-		if (!band || likely(!ch->sheds))
+		if (!band || likely(!ch->set.sheds))
 			return band;
 		spin_lock_bh(&ch->lock);
 		reason = bpipe_shed_reason_locked(ch, frame, ktime_get_ns());
@@ -67,7 +67,7 @@ struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 now, u64 *when)
 {
 	struct bpipe_band *band = ch->band[class];
-	u64 ttl = ch->ttl_ns[class];
+	u64 ttl = ch->set.ttl_ns[class];
 	struct bpipe_frame frame;
 
 	if (!ttl || !band || !band->held)

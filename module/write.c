@@ -44,10 +44,10 @@ static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *wr)
 	struct bpipe_request *req = &wr->req;
 
 	wr->begun = true;
-	wr->timeout_ns = own ? bf->timeout_ns : ch->timeout_ns;
+	wr->timeout_ns = own ? bf->timeout_ns : ch->set.timeout_ns;
 	wr->record = bpipe_is_record(ch);
 	req->class = bf->class;
-	req->policy = own ? bf->policy : ch->policy;
+	req->policy = own ? bf->policy : ch->set.policy;
 	req->own = &bf->rate;
 	req->atomic = wr->record || req->len <= PIPE_BUF;
 	req->nonblock = wr->how & BPIPE_NONBLOCK || req->policy != BPIPE_POLICY_BLOCK;
@@ -159,7 +159,7 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr,
 
 	spin_lock_bh(&ch->lock);
 	/* The last reader, as it left, woke only those in the queue. */
-	if (ch->epipe && !ch->rd.open)
+	if (ch->set.epipe && !ch->rd.open)
 		goto out;
 	verdict = bpipe_ask_again_wr_locked(ch, wr, lack, now, &grant);
 	if (verdict == BPIPE_GO || verdict == BPIPE_EVICT) {
@@ -194,7 +194,7 @@ out:
  */
 static bool bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing *wr)
 {
-	if (!ch->sheds || bpipe_channel_lock_side(&ch->rd, wr->how))
+	if (!ch->set.sheds || bpipe_channel_lock_side(&ch->rd, wr->how))
 		return false;
 	bpipe_shed_expired_rd(ch);
 	mutex_unlock(&ch->rd.lock);
@@ -283,7 +283,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	ssize_t ret;
 	u64 now = 0;
 
-	if (unlikely(ch->epipe && !READ_ONCE(ch->rd.open)))
+	if (unlikely(ch->set.epipe && !READ_ONCE(ch->rd.open)))
 		return -EPIPE;
 	if (likely(!wr->begun))
 		bpipe_begin_wr(bf, wr);
