@@ -206,7 +206,6 @@ static int bpipe_config_check(const struct bpipe_config *set)
 	return 0;
 }
 
-
 /* Can it all be had together? */
 static int bpipe_plan_check(const struct bpipe_plan *plan)
 {

@@ -102,7 +102,8 @@ static const struct kind {
 #define RECORDS(more)	.mode = BPIPE_MODE_RECORD, .mask = BPIPE_CFG_MODE | (more)
 	{ "records", { RECORDS(BPIPE_CFG_RATE_RECORDS), .rate_records = 1000 },
 	  100, 1000, 1, .in_records = true },
-	{ "read", { .mask = BPIPE_CFG_READ_RATE, .read_rate = 1000000 }, 65536, 1000000, .files = 1 },
+	{ "read", { .mask = BPIPE_CFG_READ_RATE, .read_rate = 1000000 },
+	  65536, 1000000, .files = 1 },
 	{ "read-records", { RECORDS(BPIPE_CFG_READ_RATE_RECORDS), .read_rate_records = 1000 },
 	  100, 1000, 1, .in_records = true },
 	{ "bytes-and-records-1", { RECORDS(BPIPE_CFG_RATE | BPIPE_CFG_RATE_RECORDS),
@@ -297,9 +298,11 @@ static double open_many(const char *path)
 	double before, after;
 
 	before = kernel_memory();
-	for (int i = 0; i < OPENS; i++)
-		if ((fds[i] = open(path, O_ACCMODE)) < 0)
+	for (int i = 0; i < OPENS; i++) {
+		fds[i] = open(path, O_ACCMODE);
+		if (fds[i] < 0)
 			err(1, "%s", path);
+	}
 	after = kernel_memory();
 	for (int i = 0; i < OPENS; i++)
 		close(fds[i]);

@@ -1106,7 +1106,7 @@ static void check_load(struct __test_metadata *_metadata, int ret)
  */
 static void sweep_load(struct __test_metadata *_metadata, int file)
 {
-	char at[80], callee[64], last_at[80] = "", last_callee[64] = "";
+	char at[80], callee[64], place[160], last[160] = "";
 	unsigned int nth, step = 1;
 	bool usercopy, ours = false;
 	int ret;
@@ -1122,14 +1122,14 @@ static void sweep_load(struct __test_metadata *_metadata, int file)
 		disarm();
 		usercopy = fault_seen(at, callee);
 		check_load(_metadata, ret);
-		if (strcmp(at, last_at) || strcmp(callee, last_callee)) {
+		snprintf(place, sizeof(place), "%s %s", at, callee);
+		if (strcmp(place, last)) {
 			if (step > 1) {
 				nth += step - 1;
 				step = 1;
 				continue;
 			}
-			strcpy(last_at, at);
-			strcpy(last_callee, callee);
+			memcpy(last, place, sizeof(last));
 		} else if (step < LOAD_STEP_MAX) {
 			step *= 2;
 		}
