@@ -13,7 +13,8 @@
  * mirrors: module/channel.c: bpipe_channel_at_end_locked bpipe_channel_release
  * mirrors: module/write.c: bpipe_ask_wr bpipe_ask_again_wr_locked bpipe_refuse_wr
  * mirrors: module/write.c: bpipe_queue_wr_locked bpipe_write_wr bpipe_channel_write
- * mirrors: module/read.c: bpipe_starve_rd bpipe_read_rd bpipe_read_stream_rd bpipe_channel_read
+ * mirrors: module/read.c: bpipe_starve_rd bpipe_nothing_rd bpipe_read_rd bpipe_read_stream_rd
+ * mirrors: module/read.c: bpipe_channel_read
  * mirrors: module/flow.c: bpipe_flow_admit bpipe_flow_lack bpipe_flow_kept bpipe_flow_promise
  * mirrors: module/flow.c: bpipe_flow_keep bpipe_flow_refuse bpipe_flow_update
  * mirrors: module/flow.c: bpipe_flow_next_up bpipe_flow_next_down
