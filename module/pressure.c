@@ -57,7 +57,7 @@ void bpipe_pressure_init(struct bpipe_pressure *p, u64 now)
  */
 void bpipe_pressure_update(struct bpipe_pressure *p, bool stalled, u64 now)
 {
-	u64 passed, share, left;
+	u64 passed, ticks, share, left;
 	int i;
 
 	if (stalled)
@@ -65,14 +65,17 @@ void bpipe_pressure_update(struct bpipe_pressure *p, bool stalled, u64 now)
 	p->updated = now;
 
 	passed = now - p->folded;
-	if (passed >> BPIPE_PRESSURE_TICK < BPIPE_PRESSURE_FOLD)
+	ticks = passed >> BPIPE_PRESSURE_TICK;
+	if (ticks < BPIPE_PRESSURE_FOLD)
 		return;
 	share = bpipe_pressure_share(p->stalled_ns - p->folded_ns, passed);
 	for (i = 0; i < BPIPE_PRESSURE_SPANS; i++) {
-		left = bpipe_pressure_left(bpipe_pressure_decay[i], passed >> BPIPE_PRESSURE_TICK);
+		left = bpipe_pressure_left(bpipe_pressure_decay[i], ticks);
 		p->avg[i] = (p->avg[i] * left + share * (BPIPE_PRESSURE_ONE - left)) /
 			    BPIPE_PRESSURE_ONE;
 	}
-	p->folded_ns = p->stalled_ns;
-	p->folded = now;
+	/* What is left of the last tick, about a millisecond at most, goes into the next ones. */
+	passed -= ticks << BPIPE_PRESSURE_TICK;
+	p->folded_ns = p->stalled_ns - passed * share / BPIPE_PRESSURE_ONE;
+	p->folded = now - passed;
 }

@@ -40,6 +40,8 @@ bool bpipe_sojourn_drop(struct bpipe_sojourn *state, u64 target, u64 waited, boo
 	u64 interval = target * BPIPE_SOJOURN_INTERVAL;
 	u32 more;
 
+	if (state->target != target)
+		*state = (struct bpipe_sojourn) { .target = target };
 	if (waited < target || last) {
 		state->above_since = 0;
 		state->dropping = false;

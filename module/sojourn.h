@@ -6,6 +6,7 @@
 
 /**
  * struct bpipe_sojourn - whether the records of a class wait for too long
+ * @target: how long they should wait at most; with another one, all begins anew
  * @above_since: when it will be so if the next ones have waited for too long as well;
  *	0 while they have not
  * @drop_next: when the next one is dropped
@@ -16,6 +17,7 @@
  * The idea, and the law by which it goes, are those of CoDel, RFC 8289.
  */
 struct bpipe_sojourn {
+	u64 target;
 	u64 above_since;
 	u64 drop_next;
 	u32 count;

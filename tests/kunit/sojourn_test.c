@@ -87,6 +87,18 @@ static void sojourn_memory(struct kunit *test)
 	}
 }
 
+static void sojourn_new_target(struct kunit *test)
+{
+	struct bpipe_sojourn s = { };
+
+	drops(&s, 0, LONG);
+	KUNIT_EXPECT_TRUE(test, drops(&s, 1000, LONG));
+	KUNIT_EXPECT_FALSE(test, bpipe_sojourn_drop(&s, TARGET / 2, LONG, false, T0 + 9000 * US));
+	/* An interval of the new one later. */
+	KUNIT_EXPECT_FALSE(test, bpipe_sojourn_drop(&s, TARGET / 2, LONG, false, T0 + 9499 * US));
+	KUNIT_EXPECT_TRUE(test, bpipe_sojourn_drop(&s, TARGET / 2, LONG, false, T0 + 9500 * US));
+}
+
 /* The extremes of what can be set, and of what can be asked. */
 static void sojourn_bounds(struct kunit *test)
 {
@@ -97,7 +109,10 @@ static void sojourn_bounds(struct kunit *test)
 	for (i = 0; i < 1000; i++, now += 10)
 		bpipe_sojourn_drop(&s, 1, U64_MAX, false, now);
 	KUNIT_EXPECT_TRUE(test, s.dropping);
-	s = (struct bpipe_sojourn) { .dropping = true, .above_since = 1, .count = U32_MAX - 1 };
+	s = (struct bpipe_sojourn) {
+		.target = BPIPE_TIMEOUT_MAX, .dropping = true, .above_since = 1,
+		.count = U32_MAX - 1,
+	};
 	KUNIT_EXPECT_TRUE(test, bpipe_sojourn_drop(&s, BPIPE_TIMEOUT_MAX, U64_MAX, false, now));
 	/* An interval of 864000 s by the root of 2^32, which is rounded down. */
 	KUNIT_EXPECT_LE(test, s.drop_next - (864000 * 1000000000ULL >> 16), 1000ULL);
@@ -124,6 +139,7 @@ static struct kunit_case sojourn_cases[] = {
 	KUNIT_CASE(sojourn_good_enough),
 	KUNIT_CASE(sojourn_last_is_spared),
 	KUNIT_CASE(sojourn_memory),
+	KUNIT_CASE(sojourn_new_target),
 	KUNIT_CASE(sojourn_bounds),
 	KUNIT_CASE(sojourn_buckets),
 	{ }
