@@ -139,6 +139,9 @@ static enum bpipe_verdict bpipe_ask_again_wr_locked(struct bpipe_channel *ch,
 		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, grant);
 		lack = grant->lack;
 	} while (lack == BPIPE_WAIT_SPACE && verdict != BPIPE_EVICT && !refused);
+	/* Shut for want of room, the gate does not stay so for want of something else. */
+	if (refused && (lack != BPIPE_WAIT_SPACE || verdict == BPIPE_EVICT))
+		bpipe_wait_settle_locked(ch);
 	return verdict;
 }
 
@@ -162,10 +165,8 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr,
 	if (ch->set.epipe && !ch->rd.open)
 		goto out;
 	verdict = bpipe_ask_again_wr_locked(ch, wr, lack, now, &grant);
-	if (verdict == BPIPE_GO || verdict == BPIPE_EVICT) {
-		bpipe_wait_settle_locked(ch);
+	if (verdict == BPIPE_GO || verdict == BPIPE_EVICT)
 		goto out;
-	}
 
 	lack = grant.lack;
 	throttled = lack == BPIPE_WAIT_TOKENS || lack == BPIPE_WAIT_OWN ||

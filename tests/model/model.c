@@ -833,25 +833,25 @@ static void write_wait(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
 	uint32_t left = p->len - p->moved, bytes;
+	bool refused, evicts;
 
 	p->where = TRY;
 	if (m->config.epipe && !m->stats.readers)
 		return;
 	/* Its gate being shut, it may turn out that others were before it. */
-	for (int refused = 0; refused < 2; refused++) {
-		if (p->lack == NO_ROOM) {
-			refused = 1;
+	do {
+		refused = p->lack == NO_ROOM;
+		if (refused) {
 			m->shut |= 1 << p->class;
 			wake_reader(m, false);
 		}
 		p->lack = ask(m, p, 0, &bytes);
-		if (p->lack != NO_ROOM)
-			break;
-	}
-	if (p->lack == NOTHING || to_evict(m, p)) {
+		evicts = to_evict(m, p);
+	} while (p->lack == NO_ROOM && !evicts && !refused);
+	if (refused && (p->lack != NO_ROOM || evicts))
 		settle(m, false);
+	if (p->lack == NOTHING || evicts)
 		return;
-	}
 	if (p->policy == BPIPE_POLICY_DROP_NEWEST || p->policy == BPIPE_POLICY_DROP_OLDEST) {
 		write_drop(m, p);
 		return;

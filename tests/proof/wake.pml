@@ -529,10 +529,15 @@ proctype writer(byte id)
 				go = 0;
 				why = before;
 #endif
+#ifndef BREAK_GATE
+				if
+				:: before == SPACE && (go || why != SPACE) -> settle_locked(false)
+				:: else
+				fi;
+#endif
 				if
 				:: go ->
 					go = 0;
-					settle_locked(false);
 					again = true
 				:: !go && !passerby ->
 					d_step {
