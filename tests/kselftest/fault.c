@@ -1149,7 +1149,8 @@ static void sweep_load(struct __test_metadata *_metadata, int file)
 static bool load_missed(void)
 {
 	for (struct site *s = shared->sites; s < shared->sites + shared->nr_sites; s++)
-		if (!s->reached && matches(s->function, LOADS) && strcmp(s->callee, "ida_alloc_range"))
+		if (!s->reached && matches(s->function, LOADS) &&
+		    strcmp(s->callee, "ida_alloc_range"))
 			return true;
 	return false;
 }
