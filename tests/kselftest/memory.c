@@ -98,7 +98,7 @@ TEST_F(channel, resize_beyond_the_cgroups_limit_is_enomem)
 }
 
 /* On Linux 7, vmalloc() frees what it got before it failed some time later. */
-TEST_F(channel, refused_resize_leaves_nothing_in_the_cgroup)
+TEST_F_TIMEOUT(channel, refused_resize_leaves_nothing_in_the_cgroup, 120)
 {
 	pid_t pid;
 

@@ -106,7 +106,7 @@ TEST_F(channel, tokens_kept_for_a_sleeping_writer_are_not_taken_by_others)
 	EXPECT_EQ(4000, helper_end(&h));
 }
 
-TEST_F(channel, tokens_are_taken_exactly_while_others_look)
+TEST_F_TIMEOUT(channel, tokens_are_taken_exactly_while_others_look, 120)
 {
 	unsigned long long tokens, start = now_ns();
 	unsigned long long before = get_stats(self->ctl).written_bytes;
