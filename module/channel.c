@@ -52,23 +52,6 @@ bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
 	       (bf->read_any || ch->writer_opens != bf->opens_before);
 }
 
-/**
- * bpipe_channel_lock_side() - become the owner of one end
- * @side: which
- * @how: with BPIPE_NOWAIT, not if it takes time
- *
- * Context: may sleep, except with BPIPE_NOWAIT.
- * Return: 0 or -EAGAIN.
- */
-int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int how)
-{
-	if (!(how & BPIPE_NOWAIT))
-		mutex_lock(&side->lock);
-	else if (!mutex_trylock(&side->lock))
-		return -EAGAIN;
-	return 0;
-}
-
 /*
  * What the next read has to pay for, so that poll and read agree: a record, or as
  * little as one byte. Looked at only where there is a rate, or what is there may

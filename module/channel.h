@@ -262,6 +262,23 @@ static inline bool bpipe_is_record(const struct bpipe_channel *ch)
 #define BPIPE_NOWAIT	0x2	/* do not sleep at all: IOCB_NOWAIT; with the former */
 #define BPIPE_NOSIGNAL	0x4	/* no SIGPIPE: IOCB_NOSIGNAL */
 
+/**
+ * bpipe_channel_lock_side() - become the owner of one end
+ * @side: which
+ * @how: with BPIPE_NOWAIT, not if it takes time
+ *
+ * Context: may sleep, except with BPIPE_NOWAIT.
+ * Return: 0 or -EAGAIN.
+ */
+static inline int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int how)
+{
+	if (!(how & BPIPE_NOWAIT))
+		mutex_lock(&side->lock);
+	else if (!mutex_trylock(&side->lock))
+		return -EAGAIN;
+	return 0;
+}
+
 struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size,
 					   const struct bpipe_config *config);
 int bpipe_channel_retire(struct bpipe_channel *ch);
@@ -273,7 +290,6 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode);
 void bpipe_channel_release(struct bpipe_file *bf);
 
 bool bpipe_channel_at_end_locked(const struct bpipe_file *bf);
-int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int how);
 ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int how);
 ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how);
 __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table *wait);

@@ -37,6 +37,19 @@ struct bpipe_reading {
 	size_t missing;
 };
 
+/* A place in the queue. */
+static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *rd,
+				  struct bpipe_delay *delay, struct bpipe_delay *file_delay)
+{
+	struct bpipe_waiter *w = &rd->self;
+
+	w->side = &bf->ch->rd;
+	w->file = bf;
+	w->deadline = KTIME_MAX;
+	w->until = KTIME_MAX;
+	bpipe_wait_queue_locked(bf->ch, w, 0, false, delay, file_delay);
+}
+
 /*
  * Nothing to read: end-of-file, EAGAIN, or a place in the queue.
  *
@@ -58,7 +71,7 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
 		/* A delay runs from the first byte that comes now. */
 		hrtimer_try_to_cancel(&ch->delay);
 		rd->self.timed = false;
-		bpipe_wait_queue_locked(ch, &rd->self, 0, false, &ch->starved, &bf->starved);
+		bpipe_queue_rd_locked(bf, rd, &ch->starved, &bf->starved);
 		bpipe_wait_set_trips_locked(ch);
 		if (bpipe_level_queued(&ch->level))
 			rd->self.woken = true;
@@ -93,15 +106,19 @@ static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u6
 		ret = -EAGAIN;
 	} else {
 		rd->self.timed = true;
-		bpipe_wait_queue_locked(ch, &rd->self, 0, false, &ch->read_throttled,
-					&bf->read_throttled);
+		bpipe_queue_rd_locked(bf, rd, &ch->read_throttled, &bf->read_throttled);
 		ret = -EBPIPE_QUEUED;
 	}
 	spin_unlock_bh(&ch->lock);
 	return ret;
 }
 
-/* May @len bytes be read now, all at once or as many as possible? */
+static bool bpipe_rated_rd(const struct bpipe_channel *ch)
+{
+	return ch->flow.read.bytes.rate || ch->flow.read.records.rate;
+}
+
+/* May @len bytes be read now, all at once or as many as possible, by the rates there are? */
 static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size_t *len,
 			   bool atomic)
 {
@@ -112,11 +129,8 @@ static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size
 		.nonblock = rd->how & BPIPE_NONBLOCK,
 	};
 	struct bpipe_grant grant = { };
-	u64 now;
+	u64 now = ktime_get_ns();
 
-	if (likely(!ch->flow.read.bytes.rate && !ch->flow.read.records.rate))
-		return 0;
-	now = ktime_get_ns();
 	if (bpipe_flow_deliver(&ch->flow, &req, now, &grant) != BPIPE_GO)
 		return rd->first ? bpipe_throttle_rd(bf, rd, now, grant.wait_ns) : -EAGAIN;
 	*len = grant.bytes;
@@ -127,17 +141,13 @@ static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size
 static void bpipe_settle_up_rd(struct bpipe_channel *ch, const struct bpipe_frame *record,
 			       size_t n)
 {
-	bool rated = ch->flow.read.bytes.rate || ch->flow.read.records.rate;
 	u64 now;
 
-	if (likely(!rated && !record))
-		return;
 	spin_lock_bh(&ch->lock);
 	now = ktime_get_ns();
 	if (record)
 		bpipe_band_pop_rd(ch, record, now);
-	if (rated)
-		bpipe_flow_take_read(&ch->flow, n, now);
+	bpipe_flow_take_read(&ch->flow, n, now);
 	spin_unlock_bh(&ch->lock);
 }
 
@@ -153,7 +163,7 @@ static void bpipe_seen_rd(struct bpipe_file *bf)
 	spin_unlock_bh(&ch->lock);
 }
 
-static void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size_t n,
+static inline void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size_t n,
 			   bool record)
 {
 	struct bpipe_channel *ch = bf->ch;
@@ -180,12 +190,13 @@ static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_band *band = ch->band[0];
 	size_t n = min3(queued, iov_iter_count(to), (size_t)BPIPE_CHUNK);
+	bool rated = bpipe_rated_rd(ch);
 	size_t done;
 	int ret;
 
 	if (!rd->first && rd->pos != ch->level.out)
 		return -EAGAIN;
-	ret = bpipe_afford_rd(bf, rd, &n, false);
+	ret = unlikely(rated) ? bpipe_afford_rd(bf, rd, &n, false) : 0;
 	if (ret)
 		return ret;
 	pagefault_disable();
@@ -204,7 +215,8 @@ static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
 	bpipe_count_add(&band->read, done, 0);
 	bpipe_level_sub(&ch->level, done);
 	rd->pos = ch->level.out;
-	bpipe_settle_up_rd(ch, NULL, done);
+	if (unlikely(rated))
+		bpipe_settle_up_rd(ch, NULL, done);
 	bpipe_given_rd(bf, rd, done, false);
 	return done;
 }
@@ -235,7 +247,7 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
 	need = len + (rd->framed ? sizeof(frame) : 0);
 	if (need > iov_iter_count(to))
 		return -EMSGSIZE;
-	ret = bpipe_afford_rd(bf, rd, &len, true);
+	ret = bpipe_rated_rd(ch) ? bpipe_afford_rd(bf, rd, &len, true) : 0;
 	if (ret)
 		return ret;
 	done = bpipe_band_drain_rd(band, &frame, rd->framed, to);
@@ -318,10 +330,6 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 	rd.first = true;
 	/* What is no memory of a user's is as long as it is. */
 	rd.partly = !user_backed_iter(to);
-	rd.self.side = &ch->rd;
-	rd.self.file = bf;
-	rd.self.deadline = KTIME_MAX;
-	rd.self.until = KTIME_MAX;
 	rd.self.queued = false;
 	rd.self.progress = false;
 

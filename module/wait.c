@@ -554,18 +554,16 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 }
 
 /**
- * bpipe_wait_leave() - leave the queue, if in it, and hand on to the next
+ * bpipe_wait_leave_queue() - leave the queue, and hand on to the next
  * @ch: the channel
- * @w: the caller
+ * @w: the caller, in it
  *
  * Context: does not sleep.
  */
-void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w)
+void bpipe_wait_leave_queue(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
 	const struct bpipe_waiter *before;
 
-	if (likely(!w->queued))
-		return;
 	spin_lock_bh(&ch->lock);
 	before = bpipe_wait_first(&ch->wr);
 	bpipe_part_locked(w);

@@ -79,7 +79,7 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u
 			     bool apart, struct bpipe_delay *delay,
 			     struct bpipe_delay *file_delay);
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w);
-void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w);
+void bpipe_wait_leave_queue(struct bpipe_channel *ch, struct bpipe_waiter *w);
 u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay *account,
 			      u64 now);
 
@@ -93,6 +93,19 @@ void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, 
 void bpipe_wait_set_trips_locked(struct bpipe_channel *ch);
 void bpipe_wait_settle_locked(struct bpipe_channel *ch);
 void bpipe_wait_settle(struct bpipe_channel *ch);
+
+/**
+ * bpipe_wait_leave() - leave the queue, if in it, and hand on to the next
+ * @ch: the channel
+ * @w: the caller
+ *
+ * Context: does not sleep.
+ */
+static inline void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w)
+{
+	if (unlikely(w->queued))
+		bpipe_wait_leave_queue(ch, w);
+}
 
 /**
  * bpipe_wait_settle_write() - look at the readers' trip wire, after bytes went in

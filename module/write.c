@@ -54,7 +54,7 @@ static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *wr)
 }
 
 /* Asks the flow about a write, with its place among those that wait. */
-static enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct bpipe_writing *wr,
+static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct bpipe_writing *wr,
 				       size_t held, u64 now, struct bpipe_grant *grant)
 {
 	struct bpipe_request *req = &wr->req;
@@ -106,6 +106,8 @@ static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *w
 
 	if (grant->lack == BPIPE_WAIT_TOKENS)
 		bpipe_wait_timer_by(&ch->wr.tokens, now, grant->wait_ns);
+	w->side = &ch->wr;
+	w->file = bf;
 	if (!w->deadline)
 		w->deadline = !wr->timeout_ns ? KTIME_MAX :
 			      ns_to_ktime(ktime_get_ns() + wr->timeout_ns);
@@ -240,22 +242,23 @@ static size_t bpipe_fill_stream_wr(struct bpipe_channel *ch, struct iov_iter *fr
 	return done;
 }
 
-/* What was copied in is there from now on, and paid for. */
+/* What was copied in is there from now on, and paid for: @now is 0 if there is nothing to. */
 static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr, size_t n, u64 now)
 {
 	struct bpipe_channel *ch = bf->ch;
-	struct bpipe_frame frame = {
-		.time_ns = now,
-		.len = n,
-		.class = wr->req.class,
-	};
 
 	if (!wr->record) {
 		bpipe_ring_push(&ch->band[0]->ring, n);
 		bpipe_level_add(&ch->level, n);
 		bpipe_count_add(&ch->band[0]->written, n, 0);
 	}
-	if (wr->record || ch->flow.limited || bf->rate.rate) {
+	if (unlikely(now)) {
+		struct bpipe_frame frame = {
+			.time_ns = now,
+			.len = n,
+			.class = wr->req.class,
+		};
+
 		spin_lock_bh(&ch->lock);
 		if (wr->record)
 			bpipe_band_push_wr(ch, &frame);
@@ -289,11 +292,11 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	if (likely(!wr->begun))
 		bpipe_begin_wr(bf, wr);
 	/* While it fetched a page, the mode may have changed: that ends it. */
-	if (unlikely(wr->record != bpipe_is_record(ch)))
+	else if (wr->record != bpipe_is_record(ch))
 		return -EAGAIN;
 	if (wr->record && req->len > bpipe_flow_largest(&ch->flow, req->class))
 		return -EMSGSIZE;
-	if (wr->record || ch->flow.limited || bf->rate.rate)
+	if (unlikely(wr->record || ch->flow.limited || bf->rate.rate))
 		now = ktime_get_ns();
 	if (req->policy == BPIPE_POLICY_DROP_OLDEST)
 		req->evictable = bpipe_band_evictable(ch, req->class);
@@ -306,7 +309,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	}
 	if (unlikely(verdict == BPIPE_EVICT)) {
 		/* Nothing is evicted for a record that cannot be had. */
-		if (!wr->fetched)
+		if (!wr->fetched && user_backed_iter(from))
 			return -EFAULT;
 		ret = bpipe_evict_wr(ch, wr, now);
 		if (ret)
@@ -358,12 +361,18 @@ static bool bpipe_write_fault_in(const struct iov_iter *from, struct bpipe_writi
 	return !fault_in_iov_iter_readable(from, wr->req.atomic ? wr->req.len : 1);
 }
 
-static void bpipe_write_timed_out(struct bpipe_file *bf)
+/* What comes with an error: a count, or a signal. */
+static void bpipe_write_failed(struct bpipe_file *bf, ssize_t error, ssize_t done,
+			       unsigned int how)
 {
-	spin_lock_bh(&bf->ch->lock);
-	bf->ch->timeouts++;
-	bf->timeouts++;
-	spin_unlock_bh(&bf->ch->lock);
+	if (error == -ETIMEDOUT) {
+		spin_lock_bh(&bf->ch->lock);
+		bf->ch->timeouts++;
+		bf->timeouts++;
+		spin_unlock_bh(&bf->ch->lock);
+	} else if (error == -EPIPE && !done && !(how & BPIPE_NOSIGNAL)) {
+		send_sig(SIGPIPE, current, 0);
+	}
 }
 
 /**
@@ -393,10 +402,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	wr.how = how;
 	wr.begun = false;
 	wr.first = true;
-	/* What is no memory of a user's is there as it is. */
-	wr.fetched = !user_backed_iter(from);
-	wr.self.side = &ch->wr;
-	wr.self.file = bf;
+	wr.fetched = false;
 	wr.self.deadline = 0;
 	wr.self.queued = false;
 	wr.self.progress = false;
@@ -433,9 +439,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 		}
 	}
 	bpipe_wait_leave(ch, &wr.self);
-	if (unlikely(ret == -ETIMEDOUT))
-		bpipe_write_timed_out(bf);
-	if (unlikely(ret == -EPIPE) && !done && !(how & BPIPE_NOSIGNAL))
-		send_sig(SIGPIPE, current, 0);
+	if (unlikely(ret < 0))
+		bpipe_write_failed(bf, ret, done, how);
 	return done ? done : ret;
 }

@@ -7,14 +7,14 @@
  * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_update_gates_locked
  * mirrors: module/wait.c: bpipe_write_tokens_due bpipe_settle_due_locked bpipe_data_due
  * mirrors: module/wait.c: bpipe_join_locked bpipe_part_locked bpipe_wait_queue_locked
- * mirrors: module/wait.c: bpipe_wait_sleep bpipe_wait_leave
+ * mirrors: module/wait.c: bpipe_wait_sleep bpipe_wait_leave_queue
  * mirrors: module/wait.h: bpipe_wait_first bpipe_wait_behind bpipe_wait_settle_write
- * mirrors: module/wait.h: bpipe_wait_settle_read
+ * mirrors: module/wait.h: bpipe_wait_settle_read bpipe_wait_leave
  * mirrors: module/channel.c: bpipe_channel_at_end_locked bpipe_channel_release
  * mirrors: module/write.c: bpipe_ask_wr bpipe_ask_again_wr_locked bpipe_refuse_wr
  * mirrors: module/write.c: bpipe_queue_wr_locked bpipe_write_wr bpipe_channel_write
- * mirrors: module/read.c: bpipe_starve_rd bpipe_nothing_rd bpipe_read_rd bpipe_read_stream_rd
- * mirrors: module/read.c: bpipe_channel_read
+ * mirrors: module/read.c: bpipe_queue_rd_locked bpipe_starve_rd bpipe_nothing_rd
+ * mirrors: module/read.c: bpipe_read_rd bpipe_read_stream_rd bpipe_channel_read
  * mirrors: module/flow.c: bpipe_flow_admit bpipe_flow_lack bpipe_flow_kept bpipe_flow_promise
  * mirrors: module/flow.c: bpipe_flow_keep bpipe_flow_refuse bpipe_flow_update
  * mirrors: module/flow.c: bpipe_flow_next_up bpipe_flow_next_down
