@@ -10,8 +10,8 @@
  *	4. channel.rd.lock	owner of the rings' tails: copying out
  *	5. channel.lock		gate, sleepers, counts (spin, softirq)
  *	6. wait queues' own
- * A function whose name ends in _wr, _rd or _locked is called with wr.lock,
- * rd.lock or lock held. No user page is faulted in under any of them.
+ * A function whose name ends in _config, _wr, _rd or _locked is called with config,
+ * wr.lock, rd.lock or lock held. No user page is faulted in under any of them.
  */
 
 #include <linux/ktime.h>

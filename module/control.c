@@ -21,7 +21,7 @@
 #include "control.h"
 #include "ioctl.h"
 
-/* Guards the list, and is taken before any lock of a channel's. */
+/* Guards the list; in this file, _locked is with this one held. */
 static DEFINE_MUTEX(bpipe_control_lock);
 static LIST_HEAD(bpipe_control_list);
 static DEFINE_IDA(bpipe_control_minors);
@@ -29,7 +29,10 @@ static dev_t bpipe_control_devt;
 /* Of a channel for which none is asked. */
 static u64 bpipe_control_size;
 
-/* The first part of all names but one; so that none of them is that of another. */
+/*
+ * The name of the one from load. None that is added begins with it, so that it can be told
+ * whether a name is that of a node or that under which a channel was added.
+ */
 static const char bpipe_control_own[] = "bpipe";
 
 /* Makes a channel, whose name is that of its node. */

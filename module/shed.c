@@ -96,6 +96,8 @@ void bpipe_shed_expired_rd(struct bpipe_channel *ch)
 	bool dropped;
 	u32 class;
 
+	if (!ch->set.sheds)
+		return;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		do {
 			spin_lock_bh(&ch->lock);

@@ -289,9 +289,9 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 
 	if (unlikely(ch->set.epipe && !READ_ONCE(ch->rd.open)))
 		return -EPIPE;
+	/* While it fetched a page, the mode may have changed: that ends it. */
 	if (likely(!wr->begun))
 		bpipe_begin_wr(bf, wr);
-	/* While it fetched a page, the mode may have changed: that ends it. */
 	else if (wr->record != bpipe_is_record(ch))
 		return -EAGAIN;
 	if (wr->record && req->len > bpipe_flow_largest(&ch->flow, req->class))

@@ -91,9 +91,11 @@ TEST_F(channel, says_what_changes_by_itself)
 	const struct bpipe_status *page = map(self->ctl);
 
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
-		.mask = BPIPE_CFG_OVERLOAD_AFTER, .overload_after = 20 * MS }));
+		.mask = BPIPE_CFG_OVERLOAD_AFTER, .overload_after = 3600000 * MS }));
 	ASSERT_EQ(HIGH, put(self->wr, HIGH));
 	EXPECT_EQ(BPIPE_STATE_PRESSURED, look(page).state);
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_OVERLOAD_AFTER, .overload_after = 20 * MS }));
 	EXPECT_TRUE(EVENTUALLY(look(page).state == BPIPE_STATE_OVERLOADED));
 	ASSERT_EQ(HIGH, take(self->rd, SIZE));
 	EXPECT_EQ(BPIPE_STATE_NORMAL, look(page).state);
