@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -42,11 +43,13 @@
 #include "../random.h"
 
 #define DEV		"/dev/bpipe"
+#define ADDED		4	/* channels that may be added: DEV "-a" and so on */
 #define CLASS		"/sys/class/bpipe/"
 #define CGROUP		"/sys/fs/cgroup/bpipe-fuzz"
 #define PROGRAM_MAX	256
 #define PROGRAMS_MAX	4096
 #define FILES		4
+#define FILES_MAX	64	/* that may be open */
 #define FEATURES	(1U << 18)	/* size of the table */
 #define NEWS_MAX	256
 #define TRACE		(1U << 16)
@@ -148,6 +151,11 @@ static const struct {
 	  { E2BIG, EINVAL, EOPNOTSUPP, EFAULT, EBADF, ENOMEM } },
 	{ "GRANT", BPIPE_GRANT, { E2BIG, EINVAL, EOPNOTSUPP, EFAULT, EBADF } },
 	{ "unknown", _IO(BPIPE_IOC_MAGIC, 0x3f), { ENOTTY } },
+	{ "OPEN_STATUS", BPIPE_OPEN_STATUS, { EINVAL, EMFILE } },
+	{ "ADD", BPIPE_ADD,
+	  { E2BIG, EINVAL, EOPNOTSUPP, EPERM, EFAULT, EEXIST, ENOSPC, ENOTTY } },
+	{ "REMOVE", BPIPE_REMOVE,
+	  { E2BIG, EINVAL, EPERM, EFAULT, ENOENT, EBUSY, ENOTTY } },
 };
 
 static unsigned long reached[ARRAY_SIZE(commands)][256];
@@ -179,7 +187,7 @@ static uint64_t number(struct input *in)
 	return b << 8 | byte(in);
 }
 
-static int ctl;
+static int ctl, control;
 static int files[FILES];
 static char *buffer;		/* BUFFER bytes, and then no memory */
 
@@ -205,7 +213,8 @@ static int do_open(struct input *in)
 
 	if (*fd >= 0)
 		close(*fd);
-	*fd = open(DEV, (b / FILES % 4) | (b & 0x30 ? O_NONBLOCK : 0) | O_CLOEXEC);
+	*fd = open(b & 0xc0 ? DEV "-a" : DEV,
+		   (b / FILES % 4) | (b & 0x30 ? O_NONBLOCK : 0) | O_CLOEXEC);
 	return *fd;
 }
 
@@ -217,10 +226,26 @@ static int do_close(struct input *in)
 	return ret;
 }
 
-/* More often than not, what is to be set can be set: choices that there are. */
+/*
+ * More often than not, what is to be set can be set: choices that there are. The
+ * configuration that ADD points to are the fields behind its own.
+ */
 static void make_sense(unsigned int cmd, uint64_t *fields)
 {
+	char name[BPIPE_NAME_MAX] = { 'a' + fields[0] % ADDED };
+	uint32_t size[2] = { 0 };
+
 	switch (cmd) {
+	case BPIPE_ADD:
+		size[0] = fields[4] & 1 ? sizeof(struct bpipe_config) : 0;
+		fields[4] = size[0] ? (uintptr_t)&fields[6] : 0;
+		memcpy(&fields[5], size, sizeof(size));
+		make_sense(BPIPE_SET_CONFIG, &fields[6]);
+		memcpy(fields, name, sizeof(name));
+		break;
+	case BPIPE_REMOVE:
+		memcpy(fields, name, sizeof(name));
+		break;
 	case BPIPE_SET_CONFIG:
 		fields[6] &= 1ULL << 32 | 1;	/* mode, hold */
 		fields[7] &= 1;			/* epipe */
@@ -237,6 +262,18 @@ static void make_sense(unsigned int cmd, uint64_t *fields)
 	}
 }
 
+/* What there is of the status file that was opened. */
+static int look_at(int fd)
+{
+	const struct bpipe_status *status = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	int state = status == MAP_FAILED ? -errno : (int)status->state;
+
+	if (state >= 0)
+		munmap((void *)status, 4096);
+	close(fd);
+	return state < 0 ? state : 0;
+}
+
 /* A structure of the caller's that differs in size, or a field, or is not there. */
 static int do_ioctl(struct input *in)
 {
@@ -244,7 +281,7 @@ static int do_ioctl(struct input *in)
 	unsigned int how = byte(in), size = _IOC_SIZE(cmd);
 	int fd = files[byte(in) % FILES], ret;
 	uint64_t fields[64] = { 0 };
-	bool nobody = how / 16 == 15;
+	bool nobody = how / 16 == 15, no_more = how % 16 == 2;
 	void *arg;
 
 	if (how % 16 == 0)
@@ -272,12 +309,19 @@ static int do_ioctl(struct input *in)
 
 	if (nobody && seteuid(65534))
 		exit(2);
-	ret = ioctl(fd < 0 ? ctl : fd, _IOC(_IOC_DIR(cmd), BPIPE_IOC_MAGIC, _IOC_NR(cmd), size),
-		    arg);
-	ret = ret ? -errno : 0;
+	if (fd < 0)
+		fd = cmd == BPIPE_ADD || cmd == BPIPE_REMOVE ? control : ctl;
+	if (no_more && setrlimit(RLIMIT_NOFILE, &(struct rlimit) { 0, FILES_MAX }))
+		exit(2);
+	ret = ioctl(fd, _IOC(_IOC_DIR(cmd), BPIPE_IOC_MAGIC, _IOC_NR(cmd), size), arg);
+	ret = ret < 0 ? -errno : ret;
+	if (no_more && setrlimit(RLIMIT_NOFILE, &(struct rlimit) { FILES_MAX, FILES_MAX }))
+		exit(2);
 	if (nobody && seteuid(0))
 		exit(2);
-	if (-ret >= 0 && -ret < 256) {
+	if (cmd == BPIPE_OPEN_STATUS && ret >= 0)
+		ret = look_at(ret);
+	if (ret <= 0 && ret > -256) {
 		reached[nr][-ret]++;
 		reach(2, nr, -ret);
 	}
@@ -376,16 +420,21 @@ static int (*const operations[])(struct input *in) = {
 	do_splice, do_poll, do_other,
 };
 
-/* The same for each program: nothing is open but for us, and it is empty. */
+/* The same for each program: nothing is open but for us, and it is empty, and alone. */
 static void clean(void)
 {
 	struct bpipe_config config = { 0 }, old;
+	struct bpipe_remove gone = { 0 };
 	int fd;
 
 	for (unsigned int i = 0; i < FILES; i++) {
 		if (files[i] >= 0)
 			close(files[i]);
 		files[i] = -1;
+	}
+	for (unsigned int i = 0; i < ADDED; i++) {
+		gone.name[0] = 'a' + i;
+		ioctl(control, BPIPE_REMOVE, &gone);
 	}
 	config.mask = BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_RATE_RECORDS;
 	ioctl(ctl, BPIPE_SET_CONFIG, &config);
@@ -654,7 +703,8 @@ static int fuzz(const struct extent *extent, uint64_t seed, const char *dir, FIL
 	double start = now();
 
 	ctl = open(DEV, O_ACCMODE | O_CLOEXEC);
-	if (ctl < 0) {
+	control = open(DEV "-control", O_RDWR | O_CLOEXEC);
+	if (ctl < 0 || control < 0) {
 		perror(DEV);
 		return 2;
 	}

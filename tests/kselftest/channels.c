@@ -219,6 +219,31 @@ TEST_F(control, a_configuration_that_cannot_be_makes_nothing)
 	EXPECT_EQ(EFAULT, errno);
 }
 
+TEST_F(control, what_is_longer_than_known)
+{
+	struct { struct bpipe_add add; unsigned long long more; } add = { .add.name = "t" };
+	struct { struct bpipe_remove remove; unsigned long long more; } gone = {
+		.remove.name = "t",
+	};
+	const unsigned long add_longer = BPIPE_ADD + (8UL << _IOC_SIZESHIFT);
+	const unsigned long remove_longer = BPIPE_REMOVE + (8UL << _IOC_SIZESHIFT);
+
+	add.more = 1;
+	EXPECT_EQ(-1, ioctl(self->control, add_longer, &add));
+	EXPECT_EQ(E2BIG, errno);
+	EXPECT_EQ(-1, access("/dev/bpipe-t", F_OK));
+	add.more = 0;
+	ASSERT_EQ(0, ioctl(self->control, add_longer, &add));
+	gone.more = 1;
+	EXPECT_EQ(-1, ioctl(self->control, remove_longer, &gone));
+	EXPECT_EQ(E2BIG, errno);
+	EXPECT_EQ(0, access("/dev/bpipe-t", F_OK));
+	gone.more = 0;
+	EXPECT_EQ(0, ioctl(self->control, remove_longer, &gone));
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_REMOVE - (8UL << _IOC_SIZESHIFT), &gone));
+	EXPECT_EQ(EINVAL, errno);
+}
+
 TEST_F(control, only_those_who_may)
 {
 	int fd = open(DEV, O_ACCMODE);

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "bpipe_test.h"
 
@@ -190,6 +191,25 @@ TEST_F(channel, is_to_be_read_alone)
 	EXPECT_EQ(-1, ioctl(self->ctl, BPIPE_OPEN_STATUS + (8U << _IOC_SIZESHIFT), &at));
 	EXPECT_EQ(EINVAL, errno);
 	close(fd);
+}
+
+TEST_F(channel, no_file_too_many)
+{
+	struct rlimit limit = { 0 }, old;
+	struct bpipe_status status;
+	int ret, error;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	limit.rlim_max = old.rlim_max;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	ret = ioctl(self->ctl, BPIPE_OPEN_STATUS);
+	error = errno;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+	EXPECT_EQ(-1, ret);
+	EXPECT_EQ(EMFILE, error);
+	/* And the page is there for the next. */
+	status = look(map(self->ctl));
+	EXPECT_EQ(SIZE, status.size);
 }
 
 TEST_F(channel, outlives_the_channel)

@@ -13,7 +13,7 @@
  * A rate limit splits long writes wherever tokens end; so there is one in every
  * other round, in which all writes are short. In every other two rounds, writes are
  * records, of all classes and policies: those that were dropped may be missing, and
- * no more of them than were counted.
+ * no more of them than were counted. Other channels come and go beside it.
  *
  * It goes in rounds. At the end of each, nobody is killed or interrupted any
  * more: writers finish the call they are in, readers go on to end-of-file, and
@@ -74,16 +74,16 @@ struct cell {
 };
 
 enum role {
-	WRITER, READER, CONFIGURER, SYSFS_USER, MEDDLER, CONFINED, ROLES,
+	WRITER, READER, CONFIGURER, SYSFS_USER, MEDDLER, CONFINED, FOUNDER, ROLES,
 };
 
 static const char *const role_names[] = {
-	"writer", "reader", "configurer", "sysfs", "meddler", "confined",
+	"writer", "reader", "configurer", "sysfs", "meddler", "confined", "founder",
 };
 
 static const enum role cast[] = {
 	WRITER, WRITER, WRITER, WRITER, WRITER, READER, READER, READER, READER,
-	CONFIGURER, SYSFS_USER, MEDDLER, MEDDLER, CONFINED,
+	CONFIGURER, SYSFS_USER, MEDDLER, MEDDLER, CONFINED, FOUNDER, FOUNDER,
 };
 
 #define ACTORS ARRAY_SIZE(cast)
@@ -496,6 +496,35 @@ static void law(int fd)
 		     s.written_bytes, s.read_bytes, s.queued_bytes, s.dropped_bytes, s.level);
 }
 
+/* The status page, while it may change. */
+static void look(int fd)
+{
+	int file = ioctl(fd, BPIPE_OPEN_STATUS);
+	const struct bpipe_status *page;
+	struct bpipe_status copy;
+	unsigned int seq, patience = 1000;
+
+	if (file < 0) {
+		if (errno != ENOMEM)
+			fail("OPEN_STATUS: %s", strerror(errno));
+		return;
+	}
+	page = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, file, 0);
+	close(file);
+	if (page == MAP_FAILED)
+		return;
+	do {
+		seq = __atomic_load_n(&page->seq, __ATOMIC_ACQUIRE);
+		memcpy(&copy, page, sizeof(copy));
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while ((seq % 2 || __atomic_load_n(&page->seq, __ATOMIC_RELAXED) != seq) && --patience);
+	munmap((void *)page, getpagesize());
+	if (patience && (copy.low >= copy.high || copy.high > copy.size ||
+			 copy.state > BPIPE_STATE_OVERLOADED))
+		fail("the status page has %llu %llu %llu, state %u", copy.low, copy.high,
+		     copy.size, copy.state);
+}
+
 /* A child that has the file, by fork and perhaps by exec, for a while. */
 static void lend(int fd)
 {
@@ -527,7 +556,7 @@ static void play(int fd)
 	struct bpipe_window window;
 	int n;
 
-	switch (rnd(12)) {
+	switch (rnd(13)) {
 	case 0:
 		ioctl(fd, BPIPE_SET_READER, &reader);
 		break;
@@ -552,6 +581,9 @@ static void play(int fd)
 		break;
 	case 7:
 		close(dup(fd));
+		break;
+	case 8:
+		look(fd);
 		break;
 	default:
 		law(fd);
@@ -886,6 +918,46 @@ static void be_confined(void)
 	be_configurer(32 << 20);
 }
 
+/* Channels that come, are used, and go, the same ones for all who do this. */
+static void be_founder(void)
+{
+	int control = open(DEV "-control", O_RDWR | O_CLOEXEC), fd;
+	struct bpipe_remove gone = { 0 };
+	char path[64], bytes[8192] = { 0 };
+
+	while (!shared->stop) {
+		struct bpipe_config config = { 0 };
+		struct bpipe_add add = {
+			.config = (uintptr_t)&config, .config_size = sizeof(config),
+		};
+
+		some_config(&config, 256 * 1024);
+		snprintf(gone.name, sizeof(gone.name), "torture%u", (unsigned int)rnd(4));
+		memcpy(add.name, gone.name, sizeof(add.name));
+		if (ioctl(control, BPIPE_ADD, &add) && errno != EEXIST && errno != EINVAL &&
+		    errno != ENOMEM && errno != ENOSPC)
+			fail("ADD: %s", strerror(errno));
+		snprintf(path, sizeof(path), DEV "-%s", gone.name);
+		fd = open(path, (rnd(2) ? O_RDWR : O_WRONLY) | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0) {
+			if (write(fd, bytes, rnd(sizeof(bytes))) > 0 && rnd(2))
+				read(fd, bytes, sizeof(bytes));
+			play(fd);
+			close(fd);
+		} else if (errno != ENOENT && errno != ENXIO && errno != ENODEV &&
+			   errno != ENOMEM && errno != EINTR) {
+			fail("%s: %s", path, strerror(errno));
+		}
+		if (rnd(2) && ioctl(control, BPIPE_REMOVE, &gone) && errno != EBUSY &&
+		    errno != ENOENT)
+			fail("REMOVE: %s", strerror(errno));
+		shared->calls[FOUNDER]++;
+		nap_us(rnd(5000));
+	}
+	while (wait(NULL) > 0)
+		;
+}
+
 static void ignore(int signal)
 {
 	(void)signal;
@@ -917,6 +989,9 @@ static void act(unsigned int i, uint64_t seed)
 		break;
 	case MEDDLER:
 		be_meddler();
+		break;
+	case FOUNDER:
+		be_founder();
 		break;
 	default:
 		be_confined();
@@ -1130,7 +1205,7 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 	}
 
 	shared->stop = true;
-	wait_until_gone(CONFIGURER, CONFINED);
+	wait_until_gone(CONFIGURER, FOUNDER);
 	/* From here on, readers have seen a writer, and wait for no other. */
 	writer = any_open(O_WRONLY);
 	wait_until_readers_are_open();
