@@ -264,7 +264,7 @@ TEST_F(control, only_those_who_may)
 	close(fd);
 }
 
-TEST_F_TIMEOUT(control, a_thousand_channels, 120)
+TEST_F_TIMEOUT(control, a_thousand_channels, 400)
 {
 	const struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 4096 };
 	char name[BPIPE_NAME_MAX], path[64];

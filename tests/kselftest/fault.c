@@ -25,8 +25,7 @@
 #define DEBUG		"/sys/kernel/debug/"
 #define CLASS		"/sys/class/bpipe/"
 #define FAULTS_MAX	20000	/* in one call; then it has no end */
-#define SWEEPS_MAX	20	/* over one load */
-#define LOAD_STEP_MAX	64
+#define SWEEPS_MAX	5	/* over one load */
 #define SITES_MAX	128
 #define OUTCOMES_MAX	2048
 #define NR_POLLED	64	/* more than poll has room for without asking */
@@ -1099,51 +1098,78 @@ static void check_load(struct __test_metadata *_metadata, int ret)
 	ASSERT_EQ(0, unload());
 }
 
+/* A load in which that fails. Who asked for it, and where: nothing if that is not known. */
+struct fault {
+	unsigned int nth;
+	char at[80], callee[64];
+};
+
+static struct fault load_with_fault(struct __test_metadata *_metadata, int file, unsigned int nth)
+{
+	struct fault fault = { .nth = nth };
+	bool usercopy;
+	int ret;
+
+	arm(nth);
+	ret = load(file, "size=4096");
+	disarm();
+	usercopy = fault_seen(fault.at, fault.callee);
+	check_load(_metadata, ret);
+	/* What the kernel does before our part is not to be tested here. */
+	if (*fault.callee) {
+		outcome_add("load", fault.at, fault.callee, ret);
+		EXPECT_TRUE(expected(fault.at, fault.callee, usercopy, ret)) {
+			TH_LOG("load: %s at %s %s", outcome_of(ret), fault.at, fault.callee);
+		}
+	}
+	return fault;
+}
+
+static bool is_told(const struct fault *fault)
+{
+	return strcmp(fault->callee, "?");
+}
+
 /*
- * Backwards, from the last that can fail, until what fails comes before the
- * module's own part: what the kernel does there is not to be tested here. Nor is what the
- * driver core does for us, which asks for a thousand things: of many in one call,
- * fewer and fewer are tried, and where that ends, it goes back to where it did.
+ * All places between two, by halves: the driver core asks for a thousand things on our
+ * behalf, and where both ends are in one call, so is what is between.
  */
+static void load_between(struct __test_metadata *_metadata, int file, const struct fault *low,
+			 const struct fault *high)
+{
+	unsigned int middle = (low->nth + high->nth) / 2;
+	struct fault end = *high, found;
+
+	if (middle == low->nth || (!strcmp(low->at, high->at) && !strcmp(low->callee, high->callee)))
+		return;
+	found.nth = middle - 1;
+	do
+		found = load_with_fault(_metadata, file, found.nth + 1);
+	while (!is_told(&found) && found.nth + 1 < high->nth);
+	if (is_told(&found)) {
+		load_between(_metadata, file, &found, high);
+		end = found;
+	}
+	end.nth = middle;
+	load_between(_metadata, file, low, &end);
+}
+
+/* From the first thing that can fail in our part to the last. */
 static void sweep_load(struct __test_metadata *_metadata, int file)
 {
-	char at[80], callee[64], place[160], last[160] = "";
-	unsigned int nth, step = 1;
-	bool usercopy, ours = false;
-	int ret;
+	struct fault first, last;
+	unsigned int nth;
 
 	arm(FAULTS_MAX);
 	ASSERT_EQ(0, load(file, "size=4096"));
 	nth = FAULTS_MAX - disarm();
 	ASSERT_LT(nth, FAULTS_MAX);
 	ASSERT_EQ(0, unload());
-	while (nth) {
-		arm(nth);
-		ret = load(file, "size=4096");
-		disarm();
-		usercopy = fault_seen(at, callee);
-		check_load(_metadata, ret);
-		snprintf(place, sizeof(place), "%s %s", at, callee);
-		/* What nobody tells of is most often between two that are told of. */
-		if (strcmp(place, last) && strcmp(callee, "?")) {
-			if (step > 1) {
-				nth += step - 1;
-				step = 1;
-				continue;
-			}
-			memcpy(last, place, sizeof(last));
-		} else if (step < LOAD_STEP_MAX) {
-			step *= 2;
-		}
-		if (ours && !*callee)
-			break;
-		ours |= !strncmp(at, "bpipe_", 6);
-		outcome_add("load", at, callee, ret);
-		EXPECT_TRUE(expected(at, callee, usercopy, ret)) {
-			TH_LOG("load: %s at %s %s", outcome_of(ret), at, callee);
-		}
-		nth -= step < nth ? step : nth;
-	}
+	do
+		last = load_with_fault(_metadata, file, nth);
+	while (strncmp(last.at, "bpipe_", 6) && --nth);
+	first = load_with_fault(_metadata, file, 1);
+	load_between(_metadata, file, &first, &last);
 }
 
 /* Is there a place left of those that only loading comes to? */
@@ -1157,14 +1183,18 @@ static bool load_missed(void)
 }
 
 /*
- * What comes before our part asks for some more, or less, each time, so that a
- * sweep passes over a place as often as not. The next one comes to it.
+ * Slabs take pages when they happen to be full; without those, each load asks for the same.
+ * And each waits a dozen times for others to have seen what it does.
  */
 TEST_F_TIMEOUT(module, load, 900)
 {
 	faults_open();
+	put_text(DEBUG "fail_page_alloc/min-order", "10");
+	put_text("/sys/kernel/rcu_expedited", "1");
 	for (int i = 0; i < SWEEPS_MAX && (!i || load_missed()); i++)
 		sweep_load(_metadata, self->file);
+	put_text("/sys/kernel/rcu_expedited", "0");
+	put_text(DEBUG "fail_page_alloc/min-order", "0");
 }
 
 /* Memory that is not there. */
