@@ -1140,7 +1140,8 @@ static void load_between(struct __test_metadata *_metadata, int file, const stru
 	unsigned int middle = (low->nth + high->nth) / 2;
 	struct fault end = *high, found;
 
-	if (middle == low->nth || (!strcmp(low->at, high->at) && !strcmp(low->callee, high->callee)))
+	if (middle == low->nth ||
+	    (!strcmp(low->at, high->at) && !strcmp(low->callee, high->callee)))
 		return;
 	found.nth = middle - 1;
 	do
