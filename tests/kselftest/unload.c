@@ -166,7 +166,7 @@ static void race(unsigned int seed, int again)
 	}
 }
 
-TEST_F_TIMEOUT(module, loads_race_with_users_and_leak_nothing, 200)
+TEST_F_TIMEOUT(module, loads_race_with_users_and_leak_nothing, 600)
 {
 	long before = 0;
 	char size[32];
