@@ -292,12 +292,34 @@ static struct model_proc *next_reader(struct model *m, bool due)
 	return NULL;
 }
 
+/* Does somebody poll for data, and is there a delay and not enough to be told at once? */
+static bool poller_is_delayed(const struct model *m)
+{
+	bool polled = false, delay = false;
+
+	if (!level(m) || m->shut || !m->stats.writers)
+		return false;
+	for (int i = 0; i < MODEL_PROCS; i++) {
+		const struct model_proc *p = &m->proc[i];
+
+		polled |= p->where == POLL && (m->file[p->file].reader || p->events & POLLPRI);
+	}
+	for (int i = 0; i < MODEL_FILES; i++) {
+		const struct model_file *f = &m->file[i];
+
+		if (f->reader && level(m) >= f->threshold)
+			return false;
+		delay |= f->reader && f->delay_us;
+	}
+	return polled && delay;
+}
+
 static void wake_reader(struct model *m, bool due)
 {
 	struct model_proc *p = next_reader(m, due);
 
-	/* For one who came before that, a delay begins. */
-	if (next_reader(m, true) != p)
+	/* For one who came before that, or polls, a delay begins. */
+	if (next_reader(m, true) != p || (!due && poller_is_delayed(m)))
 		m->timer = true;
 	if (p)
 		wake(m, p);
