@@ -433,15 +433,14 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 	if (!bpipe_flow_valid(&ch->flow))
 		goto put;
 	bpipe_flow_plan(&ch->flow);
-	ret = -ENOSPC;
-	if (PAGE_ALIGN(size) > bpipe_buffer_max())
-		goto put;
 	ret = -ENOMEM;
 	ch->band[0] = bpipe_band_create();
 	if (!ch->band[0])
 		goto put;
 
 	ret = bpipe_config_set(ch, config);
+	if (!ret && PAGE_ALIGN(ch->flow.size) > bpipe_buffer_max())
+		ret = -ENOSPC;
 	if (!ret)
 		ret = dev_set_name(&ch->dev, "%s", name);
 	if (!ret)

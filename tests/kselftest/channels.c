@@ -219,6 +219,25 @@ TEST_F(control, a_configuration_that_cannot_be_makes_nothing)
 	EXPECT_EQ(EFAULT, errno);
 }
 
+TEST_F(control, size_above_what_all_buffers_may_have)
+{
+	const struct bpipe_config small = { .mask = BPIPE_CFG_SIZE, .size = 4096 };
+	static const char max[] = "/sys/class/bpipe/memory_max";
+	unsigned long long before;
+	FILE *file = fopen(max, "r+");
+
+	ASSERT_EQ(1, fscanf(file, "%llu", &before));
+	rewind(file);
+	ASSERT_LT(0, fprintf(file, "8192"));
+	ASSERT_EQ(0, fflush(file));
+	EXPECT_EQ(-ENOSPC, add(self->control, "t", NULL));
+	EXPECT_EQ(0, add(self->control, "t", &small));
+	EXPECT_EQ(0, remove_channel(self->control, "t"));
+	rewind(file);
+	EXPECT_LT(0, fprintf(file, "%llu", before));
+	EXPECT_EQ(0, fclose(file));
+}
+
 TEST_F(control, what_is_longer_than_known)
 {
 	struct { struct bpipe_add add; unsigned long long more; } add = { .add.name = "t" };

@@ -521,6 +521,12 @@ TEST_F(channel, sysfs_shows_and_sets)
 	EXPECT_EQ(1000000, get_config(self->ctl).rate);
 	EXPECT_EQ(0, set_attr("hold", "1"));
 	EXPECT_EQ(1, get_config(self->ctl).hold);
+	EXPECT_EQ(SIZE, take(self->rd, 1 << 20));
+	EXPECT_EQ(0, set_attr("mode", "record\n"));
+	EXPECT_EQ(BPIPE_MODE_RECORD, get_config(self->ctl).mode);
+	EXPECT_EQ(0, set_attr("order", "priority"));
+	EXPECT_EQ(BPIPE_ORDER_PRIORITY, get_config(self->ctl).order);
+	EXPECT_STREQ("priority\n", attr_text("order"));
 }
 
 TEST_F(channel, sysfs_refuses_as_set_config_does)
@@ -533,6 +539,8 @@ TEST_F(channel, sysfs_refuses_as_set_config_does)
 	EXPECT_EQ(-EINVAL, set_attr("hold", "2"));
 	EXPECT_EQ(-EINVAL, set_attr("rate", "1X"));
 	EXPECT_EQ(-EINVAL, set_attr("rate", "\n"));
+	EXPECT_EQ(-EINVAL, set_attr("mode", "records"));
+	EXPECT_EQ(-EINVAL, set_attr("policy", "1"));
 	/* Numbers do not wrap around into the allowed range, nor are they octal. */
 	EXPECT_EQ(-ERANGE, set_attr("size", "18446744073709559808"));
 	EXPECT_EQ(-ERANGE, set_attr("rate", "17179869184G"));

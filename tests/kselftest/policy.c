@@ -592,6 +592,23 @@ TEST_F(channel, rate_of_a_file_holds_up_that_file_alone)
 	EXPECT_LE(1, get_stats(self->ctl).throttled);
 }
 
+TEST_F(channel, throttled_file_learns_that_the_rules_changed)
+{
+	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_writer(self->wrb, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST, .rate = 1, .burst = 100 }));
+	ASSERT_EQ(100, put(self->wrb, 100));
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	close(self->rd);
+	ASSERT_EQ(0, set_config(self->ctl, epipe));
+	EXPECT_EQ(-EPIPE, helper_end(&h));
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+}
+
 TEST_F(channel, throttled_file_waits_its_time)
 {
 	unsigned long long start;
