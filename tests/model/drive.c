@@ -484,6 +484,37 @@ static void await_poll(int proc)
 	} while (nr != SYS_ppoll && !worker[proc].done && now_ms() < end);
 }
 
+/* Has everybody who has not returned gone to sleep? */
+static bool all_sleep(void)
+{
+	char path[64], line[64], state;
+	FILE *file;
+	bool sleeps;
+
+	for (int i = 0; i < MODEL_PROCS; i++) {
+		if (!worker[i].busy || worker[i].done)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/stat", worker[i].pid);
+		file = fopen(path, "r");
+		sleeps = file && fgets(line, sizeof(line), file) &&
+			 sscanf(line, "%*d (%*[^)]) %c", &state) == 1 && state == 'S';
+		if (file)
+			fclose(file);
+		if (!sleeps)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where more than one thing may have come of it, who has not returned may be on the way.
+ * Twice: one that was seen to sleep may have been woken by one that was seen later.
+ */
+static bool all_is_quiet(void)
+{
+	return now.nr == 1 || (all_sleep() && all_sleep());
+}
+
 /* Waits until the device has got where the model says. */
 static bool settle(void)
 {
@@ -494,7 +525,7 @@ static bool settle(void)
 		lost = true;
 		return false;
 	}
-	for (unsigned int round = 0; !look(); round++) {
+	for (unsigned int round = 0; !all_is_quiet() || !look(); round++) {
 		if (now_ms() > end)
 			return false;
 		if (round < 10)
