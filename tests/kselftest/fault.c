@@ -1178,6 +1178,7 @@ static void sweep_load(struct __test_metadata *_metadata, int file)
 	do
 		last = load_with_fault(_metadata, file, nth);
 	while (strncmp(last.at, "bpipe_", 6) && --nth);
+	ASSERT_NE(0, nth);
 	first = load_with_fault(_metadata, file, 1);
 	load_between(_metadata, file, &first, &last);
 }

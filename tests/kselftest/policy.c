@@ -574,16 +574,25 @@ TEST_F(channel, reading_rate_of_records_and_debt)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
+/* A writer that sleeps until there are tokens of its own, which takes long. */
+static bool start_throttled(struct helper *h, int wrb, int ctl)
+{
+	const struct bpipe_writer slow = {
+		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST, .rate = 1, .burst = 100,
+	};
+
+	if (set_writer(wrb, slow) || put(wrb, 100) != 100)
+		return false;
+	helper_start(h, wrb, true, 100);
+	return EVENTUALLY(get_stats(ctl).writers_waiting == 1);
+}
+
 TEST_F(channel, rate_of_a_file_holds_up_that_file_alone)
 {
 	struct helper h;
 
 	BLOCKING_WRITER();
-	ASSERT_EQ(0, set_writer(self->wrb, (struct bpipe_writer) {
-		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST, .rate = 1, .burst = 100 }));
-	ASSERT_EQ(100, put(self->wrb, 100));
-	helper_start(&h, self->wrb, true, 100);
-	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_TRUE(start_throttled(&h, self->wrb, self->ctl));
 	EXPECT_EQ(0, ready(self->wrb, POLLOUT));
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 	EXPECT_EQ(5000, put(self->wr, 5000));
@@ -598,11 +607,7 @@ TEST_F(channel, throttled_file_learns_that_the_rules_changed)
 	struct helper h;
 
 	BLOCKING_WRITER();
-	ASSERT_EQ(0, set_writer(self->wrb, (struct bpipe_writer) {
-		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST, .rate = 1, .burst = 100 }));
-	ASSERT_EQ(100, put(self->wrb, 100));
-	helper_start(&h, self->wrb, true, 100);
-	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_TRUE(start_throttled(&h, self->wrb, self->ctl));
 	close(self->rd);
 	ASSERT_EQ(0, set_config(self->ctl, epipe));
 	EXPECT_EQ(-EPIPE, helper_end(&h));
