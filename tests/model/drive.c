@@ -1250,22 +1250,29 @@ static size_t shrink(struct op *ops, size_t nr)
 	return nr;
 }
 
+static void print_history(const struct op *ops, size_t nr, const char *seed)
+{
+	printf("# %s; save this and run: drive --replay FILE\n", seed);
+	for (size_t i = 0; i < nr; i++)
+		op_print(&ops[i], stdout);
+}
+
+/* As it was, first: who makes it shorter may not come to an end. */
 static void report(struct op *ops, size_t nr, const char *seed)
 {
 	size_t at;
 
 	printf("drive: operation %zu of an episode failed: %s\n", nr, failure);
+	print_history(ops, nr, seed);
 	patience_ms = 3000;
 	if (!history_fails(ops, nr, &at)) {
-		printf("drive: it does not fail each time; this is its history:\n");
-	} else {
-		nr = shrink(ops, at < nr ? at + 1 : nr);
-		history_fails(ops, nr, &at);
-		printf("drive: %zu operations fail: %s\n", nr, failure);
+		printf("drive: it does not fail each time\n");
+		return;
 	}
-	printf("# %s; save this and run: drive --replay FILE\n", seed);
-	for (at = 0; at < nr; at++)
-		op_print(&ops[at], stdout);
+	nr = shrink(ops, at < nr ? at + 1 : nr);
+	history_fails(ops, nr, &at);
+	printf("drive: %zu operations fail: %s\n", nr, failure);
+	print_history(ops, nr, seed);
 }
 
 static int drive(uint64_t seed, uint64_t total)

@@ -244,13 +244,20 @@ static void queue_insert(struct model *m, struct model_proc *p)
 	w[i] = p - m->proc;
 }
 
-/*
- * A writer that got something in the meantime goes to the end. If another one is the
- * first then, it may be its turn.
- */
+/* If another writer is the first now, and not the one that sees to it, it may be its turn. */
+static void hand_on(struct model *m, const struct model_proc *before,
+		    const struct model_proc *self)
+{
+	struct model_proc *now = first(m, WRITE);
+
+	if (before && now && now != before && now != self && !is_shut(m, now->class))
+		wake(m, now);
+}
+
+/* A writer that got something in the meantime goes to the end. */
 static void queue_add(struct model *m, struct model_proc *p)
 {
-	struct model_proc *before = first(m, WRITE), *now;
+	const struct model_proc *before = first(m, WRITE);
 	bool moves = p->queued && p->progress;
 
 	if (moves)
@@ -261,9 +268,7 @@ static void queue_add(struct model *m, struct model_proc *p)
 	p->progress = false;
 	p->woken = false;
 	p->where = ASLEEP;
-	now = first(m, WRITE);
-	if (before && now && now != before && now != p && !is_shut(m, now->class))
-		wake(m, now);
+	hand_on(m, before, p);
 }
 
 static void wake_all(struct model *m, enum call call)
@@ -318,9 +323,14 @@ static void wake_reader(struct model *m, bool due)
 {
 	struct model_proc *p = next_reader(m, due);
 
-	/* For one who came before that, or polls, a delay begins. */
-	if (next_reader(m, true) != p || (!due && poller_is_delayed(m)))
+	/*
+	 * For one who came before that, or polls, a delay begins; it may be that the one
+	 * before is over and waits only for this.
+	 */
+	if (next_reader(m, true) != p || (!due && poller_is_delayed(m))) {
+		m->late |= m->timer;
 		m->timer = true;
+	}
 	if (p)
 		wake(m, p);
 }
@@ -893,10 +903,32 @@ static void write_wait(struct model *m, struct model_proc *p)
 	queue_add(m, p);
 }
 
+/* It goes, or makes room first, or has to wait. */
+static void write_admit(struct model *m, struct model_proc *p)
+{
+	uint32_t bytes;
+
+	if (to_evict(m, p)) {
+		p->where = EVICT;
+		return;
+	}
+	p->lack = ask(m, p, 0, &bytes);
+	if (p->lack != NOTHING) {
+		p->where = WAIT;
+		if (p->lack != NO_ROOM)
+			write_wait(m, p);
+		return;
+	}
+	put(m, p->id, p->moved, bytes, p->class);
+	if (m->config.credit)
+		m->stats.credit -= m->config.credit == BPIPE_CREDIT_BYTES ? bytes : 1;
+	taken(m, p, bytes);
+	p->where = PUT;
+}
+
 static void write_try(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
-	uint64_t much, level_then;
 	uint32_t bytes;
 
 	if (m->config.epipe && !m->stats.readers) {
@@ -916,26 +948,27 @@ static void write_try(struct model *m, struct model_proc *p)
 	}
 	/* Nothing is refused because of a record whose time is over. */
 	if (sheds(m) && ask(m, p, 0, &bytes) == NO_ROOM)
-		while (expire(m))
-			;
-	much = to_evict(m, p);
-	if (much) {
-		for (level_then = level(m); level_then - level(m) < much;)
-			evict(m);
-		settle(m, false);
-	}
-	p->lack = ask(m, p, 0, &bytes);
-	if (p->lack != NOTHING) {
-		p->where = WAIT;
-		if (p->lack != NO_ROOM)
-			write_wait(m, p);
-		return;
-	}
-	put(m, p->id, p->moved, bytes, p->class);
-	if (m->config.credit)
-		m->stats.credit -= m->config.credit == BPIPE_CREDIT_BYTES ? bytes : 1;
-	taken(m, p, bytes);
-	p->where = PUT;
+		p->where = EXPIRE;
+	else
+		write_admit(m, p);
+}
+
+static void write_expire(struct model *m, struct model_proc *p)
+{
+	while (expire(m))
+		;
+	write_admit(m, p);
+}
+
+/* By now, a reader may have made room. */
+static void write_evict(struct model *m, struct model_proc *p)
+{
+	uint64_t much = to_evict(m, p), before = level(m);
+
+	while (before - level(m) < much)
+		evict(m);
+	settle(m, false);
+	p->where = TRY;
 }
 
 static void given(struct model *m, struct model_proc *p, uint32_t bytes, bool record)
@@ -1031,23 +1064,49 @@ static bool needs_credit(struct model *m)
 	return writer && !writer->woken && !is_shut(m, writer->class);
 }
 
+/* May somebody hold a lock for which a call with RWF_NOWAIT does not wait? */
+static bool may_be_locked(const struct model *m, const struct model_proc *self)
+{
+	for (const struct model_proc *p = m->proc; p < m->proc + MODEL_PROCS; p++)
+		if (p != self && p->where != IDLE && p->where != DONE && p->where != POLL &&
+		    p->where != ASLEEP)
+			return true;
+	/* Who drops records whose time is over comes at any moment. */
+	return sheds(m);
+}
+
 /*
  * The next step of a call. Where it can go two ways, it goes one or the other
  * by @way, and the return value is true.
  */
 static bool step(struct model *m, struct model_proc *p, bool way)
 {
+	const struct model_proc *before = first(m, WRITE);
+	bool ways;
+
 	switch (p->where) {
 	case TRY:
-		if (p->nowait && p->moved && way) {
-			end(p, 0);
+		ways = p->nowait && (p->moved || may_be_locked(m, p));
+		if (ways && way) {
+			end(p, -EAGAIN);
 			return true;
 		}
 		(p->call == READ ? read_try : write_try)(m, p);
-		return p->nowait;
+		return ways;
 	case WAIT:
 		(p->call == READ ? read_wait : write_wait)(m, p);
 		break;
+	case EXPIRE:
+		ways = p->nowait && may_be_locked(m, p);
+		(ways && way ? write_admit : write_expire)(m, p);
+		return ways;
+	case EVICT:
+		ways = p->nowait && may_be_locked(m, p);
+		if (ways && way)
+			end(p, -EAGAIN);
+		else
+			write_evict(m, p);
+		return ways;
 	case PUT:
 		if (m->stats.peak_level < level(m))
 			m->stats.peak_level = level(m);
@@ -1084,6 +1143,7 @@ static bool step(struct model *m, struct model_proc *p, bool way)
 		if (p->queued) {
 			queue_remove(m, p);
 			p->queued = false;
+			hand_on(m, before, p);
 			settle(m, false);
 		}
 		break;
@@ -1128,7 +1188,8 @@ static bool ring(struct model *m)
 	bool waited_for = next_reader(m, true);
 
 	if (waited_for || refused_low(m) || needs_credit(m)) {
-		m->timer = false;
+		m->timer = m->late;
+		m->late = false;
 		settle(m, true);
 	}
 	return waited_for;

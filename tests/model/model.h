@@ -13,7 +13,8 @@
  * - A read with room left goes on if a writer was quick, or ends.
  * - Pressure that comes and goes while a writer returns may go unnoticed, as
  *   may a peak.
- * - A call with RWF_NOWAIT may be short, not to wait for a lock.
+ * - A call with RWF_NOWAIT may be short, or EAGAIN and not counted, not to wait for a
+ *   lock.
  * - Once a write was refused with the level at or below its class's low mark, POLLOUT
  *   may come back at the next write or the end of a delay, or with the next read.
  * - A writer that waits for credit may be woken by any write, and find none.
@@ -77,6 +78,8 @@ enum where {
 	IDLE,		/* no call */
 	TRY,		/* looks whether it can go on */
 	WAIT,		/* could not: says so, looks again, then sleeps or gives up */
+	EXPIRE,		/* write: drops records whose time is over, for room */
+	EVICT,		/* write: makes room, if it still has to */
 	PUT,		/* has put bytes in; the peak may be new */
 	MOVED,		/* has moved bytes; others may have to be told */
 	MORE,		/* read: is there more? */
@@ -123,6 +126,7 @@ struct model {
 	uint64_t follows;	/* BPIPE_CFG_*: bursts, and limits, that follow others */
 	uint8_t shut;		/* a bit for each class */
 	bool timer;		/* a delay runs */
+	bool late;		/* and one before it is over, with nothing done yet */
 	uint64_t seq;
 	uint64_t lost_before[BPIPE_CLASSES];	/* dropped since one was stored */
 	uint64_t lost[BPIPE_CLASSES];		/* dropped since one was read */
