@@ -84,9 +84,13 @@ static void planted_timer(void)
 	kfree(timer);
 }
 
+/* Many: what a stack or a register still points to by chance is not reported. */
 static void planted_leak(void)
 {
-	memory = kmalloc(40, GFP_KERNEL);
+	int i;
+
+	for (i = 0; i < 100; i++)
+		memory = kmalloc(40, GFP_KERNEL);
 	memory = NULL;
 }
 
