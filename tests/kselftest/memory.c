@@ -119,6 +119,13 @@ TEST_F_TIMEOUT(channel, refused_resize_leaves_nothing_in_the_cgroup, 120)
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
+TEST_F(channel, size_below_the_level_leaves_no_buffer_behind)
+{
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	EXPECT_EQ(-EBUSY, set_size(self->ctl, SIZE / 2));
+	EXPECT_EQ(SIZE, number(CLASS "memory", NULL));
+}
+
 TEST_F(channel, cap_counts_all_buffers_to_the_byte)
 {
 	long long max = number(CLASS "memory_max", NULL);
