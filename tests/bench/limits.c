@@ -169,14 +169,15 @@ static void measure_kind(const struct kind *kind)
 	unsigned long long before[FILES_MAX];
 	struct bpipe_stats from, to;
 	pid_t pids[FILES_MAX + 1];
+	int files = kind->files;
 	double passed;
 
 	clean();
 	set(kind->config);
 	memset(written, 0, FILES_MAX * sizeof(*written));
-	for (int i = 0; i < kind->files; i++)
+	for (int i = 0; i < files; i++)
 		pids[i] = start_writer(kind, i);
-	pids[kind->files] = start_reader();
+	pids[files] = start_reader();
 	sleep_s(2);
 	from = stats();
 	memcpy(before, written, sizeof(before));
@@ -184,14 +185,14 @@ static void measure_kind(const struct kind *kind)
 	to = stats();
 	passed = (double)(to.time_ns - from.time_ns) / SECOND;
 	printf("rates %s = %llu", kind->name, kind->set);
-	if (kind->files == 1)
+	if (files == 1)
 		printf(" %.1f", (kind->in_records ? to.read_records - from.read_records :
 				 to.read_bytes - from.read_bytes) / passed);
-	for (int i = 0; kind->files > 1 && i < kind->files; i++)
+	for (int i = 0; files > 1 && i < files; i++)
 		printf(" %.1f", (written[i] - before[i]) / passed);
 	putchar('\n');
 	fflush(stdout);
-	for (int i = 0; i <= kind->files; i++)
+	for (int i = 0; i <= files; i++)
 		end(pids[i]);
 }
 

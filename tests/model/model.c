@@ -169,9 +169,11 @@ static uint64_t take_record(struct model *m, struct piece *p, bool framed, uint6
 		.len = p->len,
 		.class = p->class,
 	};
+	unsigned char bytes[sizeof(frame)];
 
-	for (size_t i = 0; framed && i < sizeof(frame); i++)
-		sum = model_sum(sum, ((const unsigned char *)&frame)[i]);
+	memcpy(bytes, &frame, sizeof(bytes));
+	for (size_t i = 0; framed && i < sizeof(bytes); i++)
+		sum = model_sum(sum, bytes[i]);
 	for (uint32_t i = 0; i < p->len; i++)
 		sum = model_sum(sum, model_byte(p->id, i));
 	m->lost[p->class] = 0;
