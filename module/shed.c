@@ -73,7 +73,8 @@ static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 n
 	if (!ttl || !band || !band->held)
 		return false;
 	bpipe_ring_peek(&band->ring, 0, &frame, sizeof(frame));
-	if (now - frame.time_ns < ttl) {
+	/* It may have been written since @now. */
+	if (frame.time_ns + ttl > now) {
 		*when = min(*when, frame.time_ns + ttl);
 		return false;
 	}

@@ -88,6 +88,37 @@ TEST_F(channel, nobody_has_to_look_for_them_to_go)
 	EXPECT_TRUE(lawful(&stats));
 }
 
+static volatile bool enough;
+
+/* Poll drops what is over. */
+static void *poll_on(void *fd)
+{
+	while (!enough)
+		ready(*(int *)fd, POLLIN);
+	return NULL;
+}
+
+TEST_F(channel, none_goes_that_is_written_while_others_look)
+{
+	unsigned long long before = dropped(self->ctl, 7, BPIPE_DROP_EXPIRED);
+	pthread_t other;
+	int wr7;
+
+	records(_metadata, self->ctl);
+	wr7 = open_class(7, O_NONBLOCK);
+	ASSERT_EQ(0, set_ttl(self->ctl, 7, 3600000 * MS));
+	enough = false;
+	ASSERT_EQ(0, pthread_create(&other, NULL, poll_on, &self->rd));
+	for (int i = 0; i < 5000; i++) {
+		if (put(wr7, 1) != 1 || take(self->rd, 1) != 1)
+			break;
+	}
+	enough = true;
+	pthread_join(other, NULL);
+	EXPECT_EQ(before, dropped(self->ctl, 7, BPIPE_DROP_EXPIRED));
+	close(wr7);
+}
+
 TEST_F(channel, a_new_time_to_live_is_also_of_those_that_are_there)
 {
 	records(_metadata, self->ctl);
