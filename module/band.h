@@ -16,8 +16,8 @@ struct iov_iter;
  * struct bpipe_band - what a channel holds of one class
  * @ring: the bytes; of records, each behind its struct bpipe_frame. Without
  *	storage while there is no use for it.
- * @writers: open files of that class; grows under the channel's config lock, and
- *	is guarded by the channel's lock, as is @held
+ * @writers: open files that are or were of that class; grows under the channel's
+ *	config lock, and is guarded by the channel's lock, as is @held
  * @held: bytes in it, with overhead; 0 in a stream
  * @written: bytes and records that came from writers, guarded by the writers' lock
  * @dropped: what of it was dropped, by enum bpipe_drop: guarded by the writers'

@@ -271,7 +271,7 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 		bpipe_overload_account_locked(ch, ktime_get_ns());
 		WRITE_ONCE(ch->wr.open, ch->wr.open + 1);
 		ch->writer_opens++;
-		ch->band[0]->writers++;
+		bpipe_config_claim_locked(bf, 0);
 		list_add_tail(&bf->wr_node, &ch->wr.files);
 	}
 	if (bpipe_is_reader(bf)) {
@@ -309,7 +309,6 @@ void bpipe_channel_release(struct bpipe_file *bf)
 	if (bpipe_is_writer(bf)) {
 		bpipe_overload_account_locked(ch, ktime_get_ns());
 		list_del(&bf->wr_node);
-		ch->band[bf->class]->writers--;
 		WRITE_ONCE(ch->wr.open, ch->wr.open - 1);
 		if (!ch->wr.open)
 			bpipe_wait_wake_all_locked(&ch->rd, POLL_IN);

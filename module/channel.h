@@ -178,6 +178,8 @@ struct bpipe_channel {
  * @framed: reads give frames; changes with rd.lock held too
  * @class: of its writes; as @policy, @timeout_ns and @rate, changes with wr.lock
  *	held too
+ * @classes: a bit for each class that it ever had: a write that has begun keeps the
+ *	one it began with
  * @policy: enum bpipe_policy
  * @timeout_ns: how long its writes wait, if the policy is its own; 0 for ever
  * @rate: its own rate limit
@@ -210,6 +212,7 @@ struct bpipe_file {
 	u64 delay_ns;
 	bool framed;
 	u32 class;
+	u32 classes;
 	u32 policy;
 	u64 timeout_ns;
 	struct bpipe_bucket rate;

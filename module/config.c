@@ -482,6 +482,25 @@ static bool bpipe_file_for_records(const struct bpipe_file *bf)
 }
 
 /**
+ * bpipe_config_claim_locked() - an open file writes in a class from now on
+ * @bf: the open file
+ * @class: the class, of which there is a band
+ *
+ * Until it is closed, what it needs of that class stays: a write that has begun may
+ * still be under way when the next ones are of another.
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_config_claim_locked(struct bpipe_file *bf, u32 class)
+{
+	bf->class = class;
+	if (bf->classes & BIT(class))
+		return;
+	bf->classes |= BIT(class);
+	bf->ch->band[class]->writers++;
+}
+
+/**
  * bpipe_config_forget_locked() - an open file goes, and its settings with it
  * @bf: the open file
  *
@@ -489,6 +508,11 @@ static bool bpipe_file_for_records(const struct bpipe_file *bf)
  */
 void bpipe_config_forget_locked(struct bpipe_file *bf)
 {
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (bf->classes & BIT(class))
+			bf->ch->band[class]->writers--;
 	bf->ch->record_files -= bpipe_file_for_records(bf);
 	bf->ch->wr.uneven -= !!bf->rate.rate;
 }
@@ -548,11 +572,8 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 
 	ch->record_files -= bpipe_file_for_records(bf);
 	ch->wr.uneven -= !!bf->rate.rate;
-	if (set->mask & BPIPE_WRITER_CLASS) {
-		ch->band[bf->class]->writers--;
-		bf->class = set->class;
-		ch->band[bf->class]->writers++;
-	}
+	if (set->mask & BPIPE_WRITER_CLASS)
+		bpipe_config_claim_locked(bf, set->class);
 	if (set->mask & BPIPE_WRITER_POLICY)
 		bf->policy = set->policy;
 	if (set->mask & BPIPE_WRITER_TIMEOUT)

@@ -261,6 +261,24 @@ TEST_F(channel, resize_keeps_the_records_of_all_classes)
 	ASSERT_EQ(4000, take(self->rd, 4096));
 }
 
+/* The write keeps the class it began with, of which there is nothing else by then. */
+TEST_F(channel, class_that_changes_under_a_write_leaves_it_its_storage)
+{
+	int wr = open_class(7, 0);
+	struct helper h;
+
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, 0));
+	ASSERT_EQ(SIZE - OVERHEAD, put(self->wr, SIZE - OVERHEAD));
+	helper_start(&h, wr, true, 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(0, set_writer(wr, (struct bpipe_writer) { .mask = BPIPE_WRITER_CLASS }));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_SIZE, .size = 2 * SIZE }));
+	ASSERT_EQ(1000, helper_end(&h));
+	EXPECT_EQ(1000, get_stats(self->ctl).classes[7].queued_bytes);
+	close(wr);
+}
+
 TEST_F(channel, mode_does_not_change_while_something_is_queued)
 {
 	ASSERT_EQ(1, put(self->wr, 1));
