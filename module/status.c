@@ -93,15 +93,20 @@ static const struct file_operations bpipe_status_fops = {
 static int bpipe_status_provide(struct bpipe_channel *ch)
 {
 	struct page *page;
+	bool there;
 
-	if (READ_ONCE(ch->status))
+	/* Who finds it has waited until it was written for the first time. */
+	spin_lock_bh(&ch->lock);
+	there = ch->status;
+	spin_unlock_bh(&ch->lock);
+	if (there)
 		return 0;
 	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
 	spin_lock_bh(&ch->lock);
 	if (!ch->status) {
-		WRITE_ONCE(ch->status, page);
+		ch->status = page;
 		page = NULL;
 		bpipe_wait_settle_locked(ch);
 	}
