@@ -97,8 +97,10 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay 
 
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		w = list_first_entry_or_null(&side->waiters[class], struct bpipe_waiter, node);
-		if (w && (!account || w->delay == account))
+		if (w && !account)
 			since = min(since, w->queued_at);
+		else if (w && w->delay == account)
+			since = min(since, w->lacking_since);
 	}
 	if (account)
 		return now - since;
@@ -185,10 +187,10 @@ void bpipe_wait_wake_file_locked(struct bpipe_file *bf)
  */
 void bpipe_wait_granted_locked(struct bpipe_channel *ch)
 {
-	bpipe_wake_writer_locked(ch);
+	/* A gate that was shut where it is to be open again was left to the next to come. */
+	bpipe_wait_settle_locked(ch);
 	if (ch->flow.shut != BPIPE_SHUT_ALL)
 		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
-	bpipe_status_update_locked(ch);
 }
 
 /*
@@ -242,21 +244,22 @@ static bool bpipe_polled_locked(struct bpipe_side *side)
 	return waitqueue_active(&side->poll) || READ_ONCE(side->fasync);
 }
 
-/**
- * bpipe_wait_wake_readers_locked() - wake the readers who are content
- * @ch: the channel
- * @level: bytes held
- * @due: data has waited long enough for those who set a delay
- *
- * That is pollers, and the first sleeper whose threshold the level has
- * reached; it wakes the next when it leaves. If writers are held up or gone,
- * the threshold does not matter. Who waits for tokens is told by the timer.
- *
- * Context: called with the channel's lock held.
- */
-void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due)
+/* Is the first of the writers asleep for want of credit? No gate is shut by that. */
+static bool bpipe_owed_locked(struct bpipe_channel *ch)
 {
-	bool now = ch->flow.shut || !ch->wr.open;
+	const struct bpipe_waiter *w = bpipe_wait_first(&ch->wr);
+
+	return w && w->owed && !w->woken;
+}
+
+/*
+ * Wakes the readers who are content with @level bytes: pollers, and the first sleeper
+ * whose threshold it has reached; that one wakes the next when it leaves. @now, the
+ * threshold does not matter; or, if data has waited long enough (@due), not to those
+ * who set a delay. Who waits for tokens is told by the timer.
+ */
+static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool now, bool due)
+{
 	u64 delay_ns = U64_MAX;
 	struct bpipe_waiter *w;
 
@@ -294,6 +297,7 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 {
 	/* A delay runs from the next byte on; the timer may be left from old ones. */
 	bool timed = !hrtimer_is_queued(&ch->delay) || !bpipe_level_now(&ch->level);
+	bool owed = bpipe_owed_locked(ch);
 	unsigned long up = min_t(u64, bpipe_flow_next_up(&ch->flow), ULONG_MAX);
 	long down = bpipe_flow_next_down(&ch->flow);
 	struct bpipe_waiter *w;
@@ -302,11 +306,11 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 		if (w->woken || w->timed)
 			break;
 		up = min_t(unsigned long, up,
-			   timed && w->file->delay_ns ? 1 : w->file->threshold);
+			   owed || (timed && w->file->delay_ns) ? 1 : w->file->threshold);
 	}
 	if (bpipe_polled_locked(&ch->rd))
 		up = min_t(unsigned long, up,
-			   timed && bpipe_files_delay_locked(ch) != U64_MAX ?
+			   owed || (timed && bpipe_files_delay_locked(ch) != U64_MAX) ?
 			   1 : bpipe_files_threshold_locked(ch));
 
 	/* The status page changes with every byte. */
@@ -317,6 +321,21 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 	WRITE_ONCE(ch->trip_up, up);
 	WRITE_ONCE(ch->trip_down, down);
 	smp_mb();	/* barrier [A] */
+}
+
+/**
+ * bpipe_wait_held_up_locked() - a writer cannot go on until something is read
+ * @ch: the channel
+ *
+ * So readers come for what there is, be it less than they wait for. Ends in
+ * barrier [A], as bpipe_wait_set_trips_locked().
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_held_up_locked(struct bpipe_channel *ch)
+{
+	bpipe_wake_readers_locked(ch, bpipe_level_now(&ch->level), true, false);
+	bpipe_wait_set_trips_locked(ch);
 }
 
 /**
@@ -366,12 +385,14 @@ static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 static void bpipe_settle_due_locked(struct bpipe_channel *ch, bool due)
 {
 	u64 seen, level = bpipe_level_now(&ch->level);
+	bool now;
 
 	do {
 		seen = level;
 		bpipe_update_gates_locked(ch, seen);
+		now = ch->flow.shut || !ch->wr.open || bpipe_owed_locked(ch);
 		bpipe_wake_writer_locked(ch);
-		bpipe_wait_wake_readers_locked(ch, seen, due);
+		bpipe_wake_readers_locked(ch, seen, now, due);
 		bpipe_wait_set_trips_locked(ch);
 		level = bpipe_level_now(&ch->level);
 	} while ((seen < ch->trip_up && level >= ch->trip_up) ||
@@ -489,6 +510,8 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u
 
 	if (w->queued && (w->progress || w->apart != apart))
 		bpipe_part_locked(w);
+	if (!w->queued || w->delay != delay)
+		w->lacking_since = now;
 	if (!w->queued) {
 		w->class = class;
 		w->apart = apart;
@@ -515,8 +538,8 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u
  * @w: the caller, in a queue of it
  *
  * Context: sleeps.
- * Return: 0 to look again, -ERESTARTSYS if a signal came first, -ETIMEDOUT if its
- * deadline did.
+ * Return: 0 to look again, -ERESTARTSYS if a signal came first (-EINTR if it has a
+ * deadline), -ETIMEDOUT if its deadline did.
  */
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
@@ -529,7 +552,8 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 		if (READ_ONCE(w->woken))
 			break;
 		if (signal_pending(current)) {
-			ret = -ERESTARTSYS;
+			/* Begun anew, it would have all of its time again. */
+			ret = w->deadline == KTIME_MAX ? -ERESTARTSYS : -EINTR;
 			break;
 		}
 		if (until == KTIME_MAX) {
@@ -545,7 +569,7 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	now = ktime_get_ns();
 	if (w->delay == &ch->blocked) {
 		bpipe_overload_account_locked(ch, now);
-		bpipe_overload_stalled_locked(ch, now - w->queued_at);
+		bpipe_overload_stalled_locked(ch, now - w->lacking_since);
 	}
 	bpipe_delay_end(w->delay, w->since, now);
 	bpipe_delay_end(w->file_delay, w->since, now);

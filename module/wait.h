@@ -23,6 +23,7 @@
  * @delay: the channel's account that this sleep goes to
  * @file_delay: the open file's account
  * @queued_at: since when it waits
+ * @lacking_since: since when it waits for the account that it waits for now
  * @since: when this sleep began
  * @deadline: when it gives up; KTIME_MAX for never
  * @until: when it looks again by itself; KTIME_MAX for never
@@ -33,6 +34,7 @@
  * @woken: it has been told to look again
  * @progress: it moved bytes since it was queued
  * @timed: it waits for tokens, and its side's timer was started for it
+ * @owed: it waits for credit
  */
 struct bpipe_waiter {
 	struct list_head node;
@@ -42,6 +44,7 @@ struct bpipe_waiter {
 	struct bpipe_delay *delay;
 	struct bpipe_delay *file_delay;
 	u64 queued_at;
+	u64 lacking_since;
 	u64 since;
 	ktime_t deadline;
 	ktime_t until;
@@ -52,6 +55,7 @@ struct bpipe_waiter {
 	bool woken;
 	bool progress;
 	bool timed;
+	bool owed;
 };
 
 /*
@@ -84,7 +88,7 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay 
 			      u64 now);
 
 void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns);
-void bpipe_wait_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due);
+void bpipe_wait_held_up_locked(struct bpipe_channel *ch);
 void bpipe_wait_wake_all_locked(struct bpipe_side *side, int band);
 void bpipe_wait_wake_file_locked(struct bpipe_file *bf);
 void bpipe_wait_granted_locked(struct bpipe_channel *ch);

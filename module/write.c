@@ -117,6 +117,7 @@ static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *w
 				throttled ? &ch->throttled : &ch->blocked,
 				throttled ? &bf->throttled : &bf->blocked);
 	w->timed = grant->lack == BPIPE_WAIT_TOKENS;
+	w->owed = grant->lack == BPIPE_WAIT_CREDIT;
 }
 
 /*
@@ -135,8 +136,7 @@ static enum bpipe_verdict bpipe_ask_again_wr_locked(struct bpipe_channel *ch,
 		refused = lack == BPIPE_WAIT_SPACE;
 		if (refused) {
 			bpipe_flow_refuse(&ch->flow, wr->req.class);
-			bpipe_wait_wake_readers_locked(ch, bpipe_level_now(&ch->level), false);
-			bpipe_wait_set_trips_locked(ch);
+			bpipe_wait_held_up_locked(ch);
 		}
 		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, grant);
 		lack = grant->lack;
@@ -184,6 +184,8 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr,
 		bpipe_queue_wr_locked(bf, wr, &grant, throttled, now);
 		ret = -EBPIPE_QUEUED;
 	}
+	if (lack == BPIPE_WAIT_CREDIT)
+		bpipe_wait_held_up_locked(ch);
 out:
 	spin_unlock_bh(&ch->lock);
 	trace_bpipe_refuse(ch, lack, wr->req.len, ret);
@@ -191,13 +193,16 @@ out:
 }
 
 /*
- * No write is refused because of a record whose time is over.
+ * No write is refused because of a record whose time is over: not for want of the room
+ * that it takes, nor for its turn, while others wait for that.
  *
  * Return: whether there may be room by now.
  */
-static bool bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing *wr)
+static bool bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing *wr,
+			    enum bpipe_verdict lack)
 {
-	if (!ch->set.sheds || bpipe_channel_lock_side(&ch->rd, wr->how))
+	if (!ch->set.sheds || (lack != BPIPE_WAIT_SPACE && lack != BPIPE_WAIT_TURN) ||
+	    bpipe_channel_lock_side(&ch->rd, wr->how))
 		return false;
 	bpipe_shed_expired_rd(ch);
 	mutex_unlock(&ch->rd.lock);
@@ -302,7 +307,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 		req->evictable = bpipe_band_evictable(ch, req->class);
 
 	verdict = bpipe_ask_wr(ch, wr, held, now, &grant);
-	if (unlikely(grant.lack == BPIPE_WAIT_SPACE) && bpipe_expire_wr(ch, wr)) {
+	if (unlikely(verdict != BPIPE_GO) && bpipe_expire_wr(ch, wr, grant.lack)) {
 		if (req->policy == BPIPE_POLICY_DROP_OLDEST)
 			req->evictable = bpipe_band_evictable(ch, req->class);
 		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant);
@@ -365,7 +370,7 @@ static bool bpipe_write_fault_in(const struct iov_iter *from, struct bpipe_writi
 static void bpipe_write_failed(struct bpipe_file *bf, ssize_t error, ssize_t done,
 			       unsigned int how)
 {
-	if (error == -ETIMEDOUT) {
+	if (error == -ETIMEDOUT && !done) {
 		spin_lock_bh(&bf->ch->lock);
 		bf->ch->timeouts++;
 		bf->timeouts++;
@@ -385,7 +390,7 @@ static void bpipe_write_failed(struct bpipe_file *bf, ssize_t error, ssize_t don
  * dropped, by the policy, is taken as well.
  *
  * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
- * Return: bytes taken, if any were; else -EAGAIN, -EFAULT, -EMSGSIZE, -EPIPE,
+ * Return: bytes taken, if any were; else -EAGAIN, -EFAULT, -EINTR, -EMSGSIZE, -EPIPE,
  * -ERESTARTSYS or -ETIMEDOUT.
  */
 ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int how)

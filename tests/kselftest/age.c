@@ -170,6 +170,29 @@ TEST_F(channel, no_write_is_refused_because_of_one_whose_time_is_over)
 	}
 }
 
+/* Those that wait for the room are told only once somebody has looked. */
+TEST_F(channel, no_write_is_refused_for_those_who_wait_for_the_room_of_one)
+{
+	unsigned long long when;
+	struct helper h;
+
+	records(_metadata, self->ctl);
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, 100 * MS));
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(60000, put(self->wr, 60000));
+		when = now_ns() + 100 * MS;
+		helper_start(&h, self->wrb, true, 6000);
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+		while (!is_past(when))
+			;
+		EXPECT_EQ(6000, put(self->wr, 6000));
+		EXPECT_EQ(6000, helper_end(&h));
+		while (take(self->rd, SIZE) > 0)
+			;
+	}
+}
+
 TEST_F(channel, frames_tell_of_those_that_went)
 {
 	struct { struct bpipe_frame frame; char text[4]; } got;

@@ -174,6 +174,37 @@ TEST_F(channel, the_longest_stall_is_known_also_while_it_lasts)
 	EXPECT_EQ(0, get_stats(self->ctl).longest_stall_ns);
 }
 
+TEST_F(channel, to_wait_for_tokens_is_no_stall)
+{
+	unsigned long long since, blocked = get_stats(self->ctl).blocked;
+	struct helper first, next;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_RATE_RECORDS | BPIPE_CFG_BURST_RECORDS,
+		.mode = BPIPE_MODE_RECORD, .rate_records = 1, .burst_records = 1 }));
+	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_RESET_PEAKS));
+	ASSERT_EQ(1, put(self->wr, 1));
+	helper_start(&first, self->wrb, true, 40000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	helper_start(&next, self->wrb, true, 40000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 2));
+	since = now_ns();
+	ASSERT_TRUE(EVENTUALLY(is_past(since + 20 * MS)));
+
+	/* Now there are tokens, and for the second one no room. */
+	since = now_ns();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_RATE_RECORDS }));
+	EXPECT_EQ(40000, helper_end(&first));
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).blocked == blocked + 1));
+	EXPECT_GT(now_ns() - since, get_stats(self->ctl).longest_stall_ns);
+	while (take(self->rd, SIZE) > 0)
+		;
+	EXPECT_EQ(40000, helper_end(&next));
+	EXPECT_GT(now_ns() - since, get_stats(self->ctl).longest_stall_ns);
+}
+
 TEST_F(channel, time_counts_as_stalled_while_a_writer_sleeps_and_no_longer)
 {
 	struct bpipe_stats before, after, later;

@@ -68,9 +68,33 @@ TEST_F(channel, block_gives_up_after_the_timeout)
 
 TEST_F(channel, timeout_after_some_bytes_returns_their_number)
 {
+	unsigned long long timeouts = get_stats(self->ctl).timeouts;
+
 	BLOCKING_WRITER();
 	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 50000000));
 	EXPECT_EQ(SIZE, put(self->wrb, SIZE + 10000));
+	EXPECT_EQ(timeouts, get_stats(self->ctl).timeouts);
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+/* Begun anew, as SA_RESTART has it, it would have all of its time again. */
+TEST_F(channel, signal_ends_a_write_with_a_timeout_for_good)
+{
+	struct sigaction sa = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+	struct helper h;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 60000000000));
+	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
+	helper_start(&h, self->wrb, true, 1);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	pthread_kill(h.thread, SIGUSR1);
+	EXPECT_EQ(-EINTR, helper_end(&h));
 }
 
 TEST_F(channel, who_times_out_hands_on)
@@ -423,6 +447,66 @@ TEST_F(channel, without_a_grant_nothing_is_admitted)
 	EXPECT_EQ(-1, put(self->wr, 51));
 	EXPECT_EQ(50, put(self->wr, 50));
 	EXPECT_EQ(0, get_stats(self->ctl).credit);
+}
+
+/* Who waits for more than was granted, and who for a grant, would wait for each other. */
+TEST_F(channel, want_of_credit_wakes_readers_whatever_their_thresholds)
+{
+	struct helper reader, writer;
+	int wr = open_class(7, 0);
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
+	ASSERT_EQ(0, set_reader(self->rdb, 1000, 0));
+
+	/* One that sleeps. */
+	ASSERT_EQ(0, grant(self->rdb, 100));
+	helper_start(&reader, self->rdb, false, 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_EQ(100, put(self->wr, 100));
+	helper_start(&writer, wr, true, 500);
+	EXPECT_EQ(100, helper_end(&reader));
+
+	/* One that slept already, as another passed it. */
+	ASSERT_EQ(0, grant(self->rdb, 100));
+	helper_start(&reader, self->rdb, false, 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(50, put(self->wr, 50));
+	EXPECT_EQ(50, helper_end(&reader));
+	ASSERT_EQ(0, grant(self->rdb, 450));
+	EXPECT_EQ(500, helper_end(&writer));
+	ASSERT_EQ(500, take(self->rd, 1000));
+
+	/* One that does not sleep. */
+	ASSERT_EQ(0, grant(self->rdb, 100));
+	helper_start(&reader, self->rdb, false, 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_EQ(100, put(self->wr, 100));
+	ASSERT_EQ(-1, put(self->wr, 1));
+	EXPECT_EQ(100, helper_end(&reader));
+	close(wr);
+}
+
+/* It was shut by one who found no room, where the next to read would open it. */
+TEST_F(channel, grant_finds_the_gate_open_below_low)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_CREDIT,
+		.mode = BPIPE_MODE_RECORD, .credit = BPIPE_CREDIT_RECORDS }));
+	ASSERT_EQ(0, grant(self->rd, 2));
+	ASSERT_EQ(10000, put(self->wr, 10000));
+	ASSERT_EQ(-1, put(self->wr, 60000));
+	ASSERT_EQ(1, put(self->wr, 1));
+	helper_start(&h, self->wrb, true, 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(0, grant(self->rd, 2));
+	EXPECT_EQ(1000, helper_end(&h));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 }
 
 TEST_F(channel, credit_of_records_counts_records)

@@ -3,8 +3,9 @@
  * The sleep/wake protocol of module/wait.c and module/channel.c, for SPIN.
  *
  * mirrors: module/wait.c: bpipe_wake_locked bpipe_wait_wake_all_locked bpipe_wake_writer_locked
- * mirrors: module/wait.c: bpipe_writer_first_locked bpipe_wait_wake_readers_locked
+ * mirrors: module/wait.c: bpipe_writer_first_locked bpipe_wake_readers_locked
  * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_update_gates_locked
+ * mirrors: module/wait.c: bpipe_wait_held_up_locked
  * mirrors: module/wait.c: bpipe_write_tokens_due bpipe_settle_due_locked bpipe_data_due
  * mirrors: module/wait.c: bpipe_join_locked bpipe_part_locked bpipe_wait_queue_locked
  * mirrors: module/wait.c: bpipe_wait_sleep bpipe_wait_leave_queue
@@ -24,7 +25,7 @@
  * Left out: page faults, epipe, and of pollers all but what they look at; records,
  * which are atomic writes here; what waits apart, and so holds up nobody; evictions,
  * and records whose time is over, after which all look again; credit, whose grants
- * wake as tokens do; the readers' rate; and what only watches: overload, the status
+ * wake as tokens do, and for want of which readers are woken as for that of room; the readers' rate; and what only watches: overload, the status
  * page. Who times out leaves as one who is killed. Of classes there are at most two.
  * Time is there as far as it brings tokens: one with each tick, until it is quiet.
  *
