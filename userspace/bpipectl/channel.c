@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -205,6 +206,30 @@ int channels_open(struct channels *all, char **names)
 			all->nr++;
 		else if (!status)
 			status = failed;
+	}
+	return status;
+}
+
+static bool exists(const char *path)
+{
+	char entry[sizeof(CLASS_DIR "/") + BPIPE_NAME_MAX];
+	size_t len = snprintf(entry, sizeof(entry), CLASS_DIR "%s", strrchr(path, '/'));
+
+	return len < sizeof(entry) && !access(entry, F_OK);
+}
+
+int channels_exist(char **names)
+{
+	char buf[BPIPE_PATH_MAX];
+	int status = EXIT_OK;
+	const char *path;
+
+	if (!*names && !module_loaded())
+		return explain_missing("/dev/" BPIPE_DEFAULT);
+	for (; *names; names++) {
+		path = bpipe_path(*names, buf);
+		if (!path || !exists(path))
+			status = explain_missing(path ? path : *names);
 	}
 	return status;
 }

@@ -40,6 +40,9 @@ void channel_close(struct channel *ch);
 int channels_open(struct channels *all, char **names);
 void channels_close(struct channels *all);
 
+/* Whether there are such channels, or any; asked without opening them. */
+int channels_exist(char **names);
+
 /*
  * When it will be full if the level goes on as since @before: nanoseconds, or UINT64_MAX
  * if it does not rise.

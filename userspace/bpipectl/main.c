@@ -225,8 +225,10 @@ int main(int argc, char **argv)
 	status = verb ? check_options(verb, given) : EXIT_USAGE;
 	if (!status)
 		status = verb->run(&opts, argv);
+	errno = 0;
 	if (fflush(stdout) || ferror(stdout)) {
-		complain("standard output: %s", strerror(errno));
+		complain("standard output: %s",
+			 errno ? strerror(errno) : "not all of it could be written");
 		return EXIT_FAILED;
 	}
 	return status;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -23,7 +24,7 @@ struct monitor {
 	struct channel ch;
 	struct channel before;	/* at the last change */
 	int signals;
-	pid_t helper;		/* the process group of the command; 0: none */
+	pid_t helper;		/* the command, and its process group; 0: all are gone */
 };
 
 /* A line for people, or a JSON object in one, for each change. */
@@ -73,24 +74,30 @@ static void start(struct monitor *m)
 	m->helper = pid;
 }
 
-/* Whether the helper, if there is one, is gone; says how it went, if that was wrong. */
-static bool is_gone(struct monitor *m)
+/* Says how the helper went, if that was wrong. */
+static void explain(const struct monitor *m, int status)
 {
-	int status;
-
-	if (!m->helper)
-		return true;
-	if (waitpid(m->helper, &status, WNOHANG) != m->helper)
-		return false;
 	if (WIFEXITED(status) && WEXITSTATUS(status))
 		complain("%s: exited with status %d", m->opts->exec, WEXITSTATUS(status));
 	else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGTERM)
 		complain("%s: ended by signal %d", m->opts->exec, WTERMSIG(status));
-	m->helper = 0;
-	return true;
 }
 
-/* The helper and all it started are told to stop, and made to if they do not. */
+/* Whether the helper, if there is one, is gone, and all that it started. */
+static bool is_gone(struct monitor *m)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == m->helper)
+			explain(m, status);
+	if (m->helper && kill(-m->helper, 0) && errno == ESRCH)
+		m->helper = 0;
+	return !m->helper;
+}
+
+/* The helper and all it started are told to stop, and, if they do not, made to. */
 static void stop(struct monitor *m)
 {
 	const struct timespec nap = { .tv_nsec = GRACE_NS / GRACE_NAPS };
@@ -103,8 +110,10 @@ static void stop(struct monitor *m)
 	sigaddset(&child, SIGCHLD);
 	kill(-m->helper, SIGTERM);
 	while (!is_gone(m)) {
-		if (sigtimedwait(&child, NULL, &nap) < 0 && !naps--)
-			kill(-m->helper, SIGKILL);
+		if (sigtimedwait(&child, NULL, &nap) >= 0 || naps--)
+			continue;
+		kill(-m->helper, SIGKILL);
+		break;
 	}
 }
 
@@ -160,6 +169,7 @@ static int watch(struct monitor *m)
 int monitor(const struct options *opts, char **args)
 {
 	struct monitor m = { .opts = opts };
+	struct sigaction hangup;
 	sigset_t set;
 	int status;
 
@@ -171,11 +181,17 @@ int monitor(const struct options *opts, char **args)
 	if (status)
 		return status;
 	m.before = m.ch;
+	/* What the helper started is left to us once the helper is gone. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGPIPE);
 	sigaddset(&set, SIGCHLD);
+	/* nohup's way to let it live on: what is blocked would be told all the same. */
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	m.signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (m.signals < 0) {

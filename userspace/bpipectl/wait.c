@@ -59,10 +59,8 @@ static int parse_condition(struct condition *condition, const char *text, uint64
 			   size, &condition->value);
 }
 
-static bool is_met(const struct condition *condition, const struct channel *ch)
+static bool is_met(const struct condition *condition, uint64_t value)
 {
-	uint64_t value = field_value(condition->field, ch);
-
 	return value < condition->value ? condition->operator->less :
 	       value > condition->value ? condition->operator->greater :
 	       condition->operator->equal;
@@ -80,11 +78,14 @@ static bool has_been_met(const struct condition *condition, const struct channel
 		[BPIPE_STATE_OVERLOADED] = BPIPE_EVENT_OVERLOAD,
 	};
 	struct bpipe_events events;
+	uint64_t state;
 
-	return !bpipe_get_events(ch->fd, &events) &&
-	       condition->operator->equal && !condition->operator->less &&
-	       condition->value < ARRAY_SIZE(entered) &&
-	       events.events & entered[condition->value];
+	if (bpipe_get_events(ch->fd, &events))
+		return false;
+	for (state = 0; state < ARRAY_SIZE(entered); state++)
+		if (events.events & entered[state] && is_met(condition, state))
+			return true;
+	return false;
 }
 
 static uint64_t now_ns(void)
@@ -104,7 +105,7 @@ static int wait_until(const struct condition *condition, struct channel *ch, uin
 
 	for (;;) {
 		status = channel_read(ch);
-		if (status || is_met(condition, ch))
+		if (status || is_met(condition, field_value(condition->field, ch)))
 			return status;
 		passed = now_ns() - start;
 		if (passed >= timeout_ns)
@@ -115,7 +116,7 @@ static int wait_until(const struct condition *condition, struct channel *ch, uin
 			nap = left;
 		poll(&pollfd, 1, (nap + NS_PER_MS - 1) / NS_PER_MS);
 		if (pollfd.revents & POLLPRI && has_been_met(condition, ch))
-			return EXIT_OK;
+			return channel_read(ch);
 		if (pollfd.revents & ~POLLPRI)
 			pollfd.fd = -1;		/* poll would return at once again */
 	}

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "bpipectl.h"
+#include "channel.h"
 #include "holders.h"
 
 /* Columns, by the names of the counters in fdinfo; the first ones are of ours. */
@@ -113,12 +114,15 @@ static void print_table(const struct options *opts, const struct holders *all)
 int who(const struct options *opts, char **args)
 {
 	struct holders all;
-	int status;
+	int status, failed;
 
 	sorted_by = find_column(opts->sort ? opts->sort : "written_bytes");
 	if (!sorted_by)
 		return EXIT_USAGE;
-	status = holders_find(&all, args);
+	status = channels_exist(args);
+	failed = holders_find(&all, args);
+	if (failed)
+		status = failed;
 	qsort(all.at, all.nr, sizeof(*all.at), compare);
 	if (opts->json)
 		json_print_holders(&all);
