@@ -117,6 +117,7 @@ uninstall:
 	$(if $(DESTDIR),,depmod $(KVER))
 
 dkms:
+	@command -v dkms > /dev/null || { echo 'bpipe: try: sudo apt-get install dkms' >&2; exit 1; }
 	rm -rf /usr/src/bpipe-$(VERSION)
 	mkdir -p /usr/src/bpipe-$(VERSION)
 	cp -r Kbuild Makefile dkms.conf module /usr/src/bpipe-$(VERSION)
