@@ -215,6 +215,11 @@ static void evict(struct model *m)
 	discard(m, worst, BPIPE_DROP_EVICTED);
 }
 
+/* What stands in the way of a write. */
+enum lack {
+	NOTHING, NOT_ITS_TURN, NO_ROOM, NO_CREDIT,
+};
+
 /* Who waits, and who is woken. */
 
 static void wake(struct model *m, struct model_proc *p)
@@ -279,14 +284,26 @@ static void wake_all(struct model *m, enum call call)
 		wake(m, &m->proc[m->waiting[call][i]]);
 }
 
-/*
- * The first reader that is content with what is there, if none is on its way;
- * with @due, a delay was over. Whoever leaves hands on to the next.
- */
-static struct model_proc *next_reader(struct model *m, bool due)
+/* Is the first writer asleep for want of credit? */
+static bool is_owed(const struct model *m)
 {
-	bool now = m->shut || !m->stats.writers;
+	const struct model_proc *writer = &m->proc[m->waiting[WRITE][0]];
 
+	return m->nr_waiting[WRITE] && writer->lack == NO_CREDIT && !writer->woken;
+}
+
+/* Are writers held up, or gone, so that readers do not wait for more than there is? */
+static bool is_held_up(const struct model *m)
+{
+	return m->shut || !m->stats.writers || is_owed(m);
+}
+
+/*
+ * The first reader that is content with what is there, whatever that is (@now), if
+ * none is on its way; with @due, a delay was over. Whoever leaves hands on to the next.
+ */
+static struct model_proc *next_reader(struct model *m, bool now, bool due)
+{
 	for (int i = 0; level(m) && i < m->nr_waiting[READ]; i++) {
 		struct model_proc *p = &m->proc[m->waiting[READ][i]];
 		struct model_file *f = &m->file[p->file];
@@ -300,11 +317,11 @@ static struct model_proc *next_reader(struct model *m, bool due)
 }
 
 /* Does somebody poll for data, and is there a delay and not enough to be told at once? */
-static bool poller_is_delayed(const struct model *m)
+static bool poller_is_delayed(const struct model *m, bool now)
 {
 	bool polled = false, delay = false;
 
-	if (!level(m) || m->shut || !m->stats.writers)
+	if (!level(m) || now)
 		return false;
 	for (int i = 0; i < MODEL_PROCS; i++) {
 		const struct model_proc *p = &m->proc[i];
@@ -321,15 +338,15 @@ static bool poller_is_delayed(const struct model *m)
 	return polled && delay;
 }
 
-static void wake_reader(struct model *m, bool due)
+static void wake_reader(struct model *m, bool now, bool due)
 {
-	struct model_proc *p = next_reader(m, due);
+	struct model_proc *p = next_reader(m, now, due);
 
 	/*
 	 * For one who came before that, or polls, a delay begins; it may be that the one
 	 * before is over and waits only for this.
 	 */
-	if (next_reader(m, true) != p || (!due && poller_is_delayed(m))) {
+	if (next_reader(m, now, true) != p || (!due && poller_is_delayed(m, now))) {
 		m->late |= m->timer;
 		m->timer = true;
 	}
@@ -341,6 +358,7 @@ static void wake_reader(struct model *m, bool due)
 static void settle(struct model *m, bool due)
 {
 	struct model_proc *writer = first(m, WRITE);
+	bool now;
 
 	if (level(m) >= m->config.high && !pressured(m)) {
 		m->stats.state = BPIPE_STATE_PRESSURED;
@@ -355,9 +373,10 @@ static void settle(struct model *m, bool due)
 		else if (level(m) <= low_of(m, c))
 			m->shut &= ~(1 << c);
 	}
+	now = is_held_up(m);
 	if (writer && !is_shut(m, writer->class))
 		wake(m, writer);
-	wake_reader(m, due);
+	wake_reader(m, now, due);
 }
 
 /* A record goes whose time is over, class by class; whether there was one. */
@@ -652,8 +671,6 @@ int model_set_writer(struct model *m, int file, const struct bpipe_writer *set)
 
 int model_grant(struct model *m, int file, uint64_t amount)
 {
-	struct model_proc *writer = first(m, WRITE);
-
 	if (!m->file[file].reader)
 		return -EBADF;
 	if (!m->config.credit)
@@ -661,8 +678,7 @@ int model_grant(struct model *m, int file, uint64_t amount)
 	if (!amount || amount > BPIPE_CREDIT_MAX - m->stats.credit)
 		return -EINVAL;
 	m->stats.credit += amount;
-	if (writer && !is_shut(m, writer->class))
-		wake(m, writer);
+	settle(m, false);
 	return 0;
 }
 
@@ -778,11 +794,6 @@ void model_interrupt(struct model *m, int proc, bool kill)
 	end(p, -EINTR);
 }
 
-/* What stands in the way of a write. */
-enum lack {
-	NOTHING, NOT_ITS_TURN, NO_ROOM, NO_CREDIT,
-};
-
 /*
  * May the writer go on, with @freed bytes more of room, and how many bytes may it put
  * in?
@@ -877,7 +888,7 @@ static void write_wait(struct model *m, struct model_proc *p)
 		refused = p->lack == NO_ROOM;
 		if (refused) {
 			m->shut |= 1 << p->class;
-			wake_reader(m, false);
+			wake_reader(m, true, false);
 		}
 		p->lack = ask(m, p, 0, &bytes);
 		evicts = to_evict(m, p);
@@ -888,21 +899,22 @@ static void write_wait(struct model *m, struct model_proc *p)
 		return;
 	if (p->policy == BPIPE_POLICY_DROP_NEWEST || p->policy == BPIPE_POLICY_DROP_OLDEST) {
 		write_drop(m, p);
-		return;
-	}
-	if (p->nonblock || p->policy == BPIPE_POLICY_ERROR) {
+	} else if (p->nonblock || p->policy == BPIPE_POLICY_ERROR) {
 		m->stats.again += !p->moved;
 		f->again += !p->moved;
 		end(p, -EAGAIN);
-		return;
+	} else {
+		m->stats.blocked++;
+		f->blocked++;
+		/* One that can be split is worth waking for PIPE_BUF bytes. */
+		p->kept = p->record ? left + overhead(m) : left < PIPE_BUF ? left : PIPE_BUF;
+		p->kept_credit = m->config.credit == BPIPE_CREDIT_BYTES &&
+				 (p->record || p->len <= PIPE_BUF) ? left : 1;
+		queue_add(m, p);
 	}
-	m->stats.blocked++;
-	f->blocked++;
-	/* One that can be split is worth waking for PIPE_BUF bytes. */
-	p->kept = p->record ? left + overhead(m) : left < PIPE_BUF ? left : PIPE_BUF;
-	p->kept_credit = m->config.credit == BPIPE_CREDIT_BYTES &&
-			 (p->record || p->len <= PIPE_BUF) ? left : 1;
-	queue_add(m, p);
+	/* Of which there is more only once something is read. */
+	if (p->lack == NO_CREDIT)
+		wake_reader(m, true, false);
 }
 
 /* It goes, or makes room first, or has to wait. */
@@ -931,6 +943,7 @@ static void write_admit(struct model *m, struct model_proc *p)
 static void write_try(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
+	enum lack lack;
 	uint32_t bytes;
 
 	if (m->config.epipe && !m->stats.readers) {
@@ -949,7 +962,8 @@ static void write_try(struct model *m, struct model_proc *p)
 		return;
 	}
 	/* Nothing is refused because of a record whose time is over. */
-	if (sheds(m) && ask(m, p, 0, &bytes) == NO_ROOM)
+	lack = ask(m, p, 0, &bytes);
+	if (sheds(m) && (lack == NO_ROOM || lack == NOT_ITS_TURN))
 		p->where = EXPIRE;
 	else
 		write_admit(m, p);
@@ -1122,7 +1136,9 @@ static bool step(struct model *m, struct model_proc *p, bool way)
 				settle(m, false);
 			break;
 		}
-		if (refused_low(m) || needs_credit(m)) {
+		/* For who waits for credit, readers come for any byte. */
+		if ((refused_low(m) || needs_credit(m)) &&
+		    !(is_owed(m) && next_reader(m, true, false))) {
 			if (way)
 				settle(m, false);
 			return true;
@@ -1187,7 +1203,7 @@ static bool goes_on(const struct model *m, const struct model_proc *p)
  */
 static bool ring(struct model *m)
 {
-	bool waited_for = next_reader(m, true);
+	bool waited_for = next_reader(m, is_held_up(m), true);
 
 	if (waited_for || refused_low(m) || needs_credit(m)) {
 		m->timer = m->late;
