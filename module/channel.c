@@ -90,14 +90,19 @@ static bool bpipe_readable_locked(struct bpipe_channel *ch, u64 len)
 	return false;
 }
 
-/* Would a write go? If not for want of tokens, see to it. */
+/*
+ * Would a write go, such a one as was refused last? If not for want of tokens, see
+ * to it.
+ */
 static bool bpipe_writable_locked(struct bpipe_file *bf)
 {
 	const struct bpipe_request who = { .class = bf->class, .own = &bf->rate };
 	struct bpipe_channel *ch = bf->ch;
 	u64 now = ktime_get_ns(), wait_ns;
 
-	if (bpipe_flow_writable(&ch->flow, &who, now, &wait_ns))
+	if (bf->refused_at == ch->chances && now < bf->refused_until)
+		wait_ns = bf->refused_until == U64_MAX ? U64_MAX : bf->refused_until - now;
+	else if (bpipe_flow_writable(&ch->flow, &who, now, &wait_ns))
 		return true;
 	if (wait_ns && wait_ns != U64_MAX)
 		bpipe_wait_timer_by(&ch->wr.tokens, now, wait_ns);

@@ -100,6 +100,9 @@ struct bpipe_settings {
  * @set: what else is set; changes with both sides' locks held too
  * @record_files: open files with settings that a stream does not have
  * @writer_opens: times a writer opened
+ * @chances: from 1 on, times that a write that was refused for want of tokens or
+ *	credit got a new chance: by a grant, new settings, or another writer's being
+ *	the first to wait
  * @again: writes refused with EAGAIN
  * @timeouts: writes that ended with ETIMEDOUT
  * @blocked: writers' sleep for want of space or credit
@@ -138,6 +141,7 @@ struct bpipe_channel {
 	struct bpipe_settings set;
 	unsigned int record_files;
 	u64 writer_opens;
+	u64 chances;
 	u64 again;
 	u64 timeouts;
 	struct bpipe_delay blocked;
@@ -184,6 +188,9 @@ struct bpipe_channel {
  * @timeout_ns: how long its writes wait, if the policy is its own; 0 for ever
  * @rate: its own rate limit
  * @burst_follows: the burst was not set and follows the rate
+ * @refused_at: the channel's chances when its last write was refused for want of tokens
+ *	or credit; 0 if it was not
+ * @refused_until: when there will be the tokens, nanoseconds; U64_MAX for credit
  * @listens: events are kept for this file
  * @high_seen: the channel's high_events as last told to this file
  * @low_seen: the channel's low_events, likewise
@@ -217,6 +224,8 @@ struct bpipe_file {
 	u64 timeout_ns;
 	struct bpipe_bucket rate;
 	bool burst_follows;
+	u64 refused_at;
+	u64 refused_until;
 	bool listens;
 	u64 high_seen;
 	u64 low_seen;

@@ -311,10 +311,16 @@ static int bpipe_plan_busy_locked(struct bpipe_channel *ch, const struct bpipe_p
 	return plan->set.mode == BPIPE_MODE_STREAM && ch->record_files ? -EBUSY : 0;
 }
 
+/*
+ * May there be room for some writers and not for others? Of tokens and credit, too, as
+ * what is kept of them is not kept from all, nor do all want as much.
+ */
 static bool bpipe_flow_uneven(const struct bpipe_flow *flow)
 {
 	u32 class;
 
+	if (flow->limited)
+		return true;
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		if (flow->mark[class].limit != flow->size)
 			return true;
@@ -349,6 +355,7 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	ch->wr.uneven += bpipe_flow_uneven(flow);
 
 	ch->set = plan->set;
+	ch->chances++;
 	/* Others may be due by now than were before. */
 	if (ch->set.sheds)
 		bpipe_shed_by_locked(ch, now);
@@ -587,6 +594,7 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 	bpipe_bucket_set(&bf->rate, rate, burst, ktime_get_ns());
 	ch->record_files += bpipe_file_for_records(bf);
 	ch->wr.uneven += !!bf->rate.rate;
+	bf->refused_at = 0;
 	bpipe_wait_wake_file_locked(bf);
 	bpipe_wait_settle_locked(ch);
 }

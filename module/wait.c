@@ -187,6 +187,7 @@ void bpipe_wait_wake_file_locked(struct bpipe_file *bf)
  */
 void bpipe_wait_granted_locked(struct bpipe_channel *ch)
 {
+	ch->chances++;
 	/* A gate that was shut where it is to be open again was left to the next to come. */
 	bpipe_wait_settle_locked(ch);
 	if (ch->flow.shut != BPIPE_SHUT_ALL)
@@ -206,6 +207,7 @@ static void bpipe_writer_first_locked(struct bpipe_channel *ch, const struct bpi
 	bpipe_flow_keep(&ch->flow, w ? w->promise : (struct bpipe_promise) { });
 	if (w == before)
 		return;
+	ch->chances++;
 	if (w)
 		w->timed = false;
 	if (!before || ch->flow.shut == BPIPE_SHUT_ALL)
@@ -618,6 +620,7 @@ void bpipe_wait_init(struct bpipe_channel *ch)
 	bpipe_side_init(&ch->wr, bpipe_write_tokens_due);
 	bpipe_side_init(&ch->rd, bpipe_read_tokens_due);
 	bpipe_hrtimer_setup(&ch->delay, bpipe_data_due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
+	ch->chances = 1;
 	ch->trip_up = ch->flow.high;
 	ch->trip_down = -1;
 }

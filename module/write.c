@@ -80,16 +80,25 @@ static void bpipe_drop_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 	trace_bpipe_drop(ch, wr->req.class, reason, wr->req.len);
 }
 
-/* The write is turned away; whoever polls on is told when there are tokens for it. */
+/*
+ * The write is turned away; whoever polls on is told when there are tokens for it, or
+ * something has come to be otherwise.
+ */
 static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writing *wr,
-				  bool throttled, u64 now)
+				  const struct bpipe_grant *grant, bool throttled, u64 now)
 {
 	struct bpipe_channel *ch = bf->ch;
 	u64 wait_ns;
 
 	bpipe_flow_writable(&ch->flow, &wr->req, now, &wait_ns);
-	if (wait_ns && wait_ns != U64_MAX)
+	if (wait_ns == U64_MAX || wait_ns < grant->wait_ns)
+		wait_ns = grant->wait_ns;
+	if (wait_ns)
 		bpipe_wait_timer_by(&ch->wr.tokens, now, wait_ns);
+	if (grant->wait_ns || grant->lack == BPIPE_WAIT_CREDIT) {
+		bf->refused_at = ch->chances;
+		bf->refused_until = grant->wait_ns ? now + grant->wait_ns : U64_MAX;
+	}
 	ch->again += wr->first;
 	bf->again += wr->first;
 	ch->throttled.times += wr->first && throttled;
@@ -175,7 +184,7 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr,
 		    (lack == BPIPE_WAIT_TURN &&
 		     bpipe_wait_first(&ch->wr)->delay == &ch->throttled);
 	if (verdict == BPIPE_AGAIN) {
-		bpipe_again_wr_locked(bf, wr, throttled, now);
+		bpipe_again_wr_locked(bf, wr, &grant, throttled, now);
 		ret = -EAGAIN;
 	} else if (verdict == BPIPE_DROP) {
 		bpipe_drop_wr(bf, wr, grant.shed);
@@ -269,6 +278,10 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 			bpipe_band_push_wr(ch, &frame);
 		bpipe_flow_take(&ch->flow, n, now);
 		bpipe_bucket_take(&bf->rate, n, now);
+		bf->refused_at = 0;
+		/* Who heeds poll comes no more, and is not seen to be held up. */
+		if (ch->flow.credit_unit && !ch->flow.credit)
+			bpipe_wait_held_up_locked(ch);
 		spin_unlock_bh(&ch->lock);
 	}
 }

@@ -489,6 +489,43 @@ TEST_F(channel, want_of_credit_wakes_readers_whatever_their_thresholds)
 	close(wr);
 }
 
+/* Who asks before it writes does not come any more. */
+TEST_F(channel, reader_comes_when_all_credit_is_used_whatever_its_threshold)
+{
+	struct helper reader;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
+	ASSERT_EQ(0, set_reader(self->rdb, 1000, 0));
+	ASSERT_EQ(0, grant(self->rdb, 500));
+	helper_start(&reader, self->rdb, false, 1000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	ASSERT_EQ(500, put(self->wr, 500));
+	EXPECT_EQ(500, helper_end(&reader));
+}
+
+TEST_F(channel, pollout_goes_off_for_want_of_credit_until_there_is_more)
+{
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
+	ASSERT_EQ(0, grant(self->rd, 500));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	ASSERT_EQ(-1, put(self->wr, 600));
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	ASSERT_EQ(0, grant(self->rd, 1));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	ASSERT_EQ(-1, put(self->wr, 600));
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	/* One that goes. */
+	ASSERT_EQ(1, put(self->wr, 1));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	ASSERT_EQ(-1, put(self->wr, 600));
+	/* Other rules. */
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) { .mask = BPIPE_CFG_CREDIT }));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+}
+
 /* It was shut by one who found no room, where the next to read would open it. */
 TEST_F(channel, grant_finds_the_gate_open_below_low)
 {

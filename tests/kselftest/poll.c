@@ -199,6 +199,28 @@ static int asleep(const struct sleeper *s)
 	return sleeps(&s[0]) + sleeps(&s[1]) + sleeps(&s[2]);
 }
 
+/* What is kept for one who waits is kept from its own class, and not from a better one. */
+TEST_F(channel, epoll_exclusive_writers_of_two_classes_are_both_told)
+{
+	int other = open_class(1, O_NONBLOCK), wr = open_class(1, 0);
+	struct sleeper s[2];
+	struct helper h;
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
+	sleeper_start(&s[0], other, EPOLLOUT);
+	sleeper_start(&s[1], self->wr, EPOLLOUT);
+	helper_start(&h, wr, true, 4000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(0, grant(self->rd, 3000));
+	EXPECT_EQ(EPOLLOUT, sleeper_end(&s[1]));
+	ASSERT_EQ(0, grant(self->rd, 3000));
+	EXPECT_EQ(4000, helper_end(&h));
+	EXPECT_EQ(EPOLLOUT, sleeper_end(&s[0]));
+	close(other);
+	close(wr);
+}
+
 TEST_F(channel, epoll_exclusive_readers_are_told_one_by_one)
 {
 	struct sleeper s[3];

@@ -3,6 +3,8 @@
  * The rate limit: what it lets through, and that poll and EAGAIN say the same.
  */
 #define _GNU_SOURCE
+#include <sys/epoll.h>
+
 #include "bpipe_test.h"
 
 static struct bpipe_config limit(unsigned long long rate, unsigned long long burst)
@@ -71,6 +73,30 @@ TEST_F(channel, pollout_comes_back_with_the_tokens)
 	ASSERT_EQ(4096, put(self->wr, 4096));
 	EXPECT_EQ(1, poll(&p, 1, 10000));
 	EXPECT_EQ(4096, put(self->wr, 4096));
+}
+
+/* For which more tokens are needed than for what poll usually speaks for. */
+TEST_F(channel, pollout_comes_back_when_what_was_refused_can_go)
+{
+	struct epoll_event ev = { .events = EPOLLOUT | EPOLLET };
+	struct pollfd p = { .fd = self->wr, .events = POLLOUT };
+	int ep = epoll_create1(0);
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_RATE | BPIPE_CFG_BURST,
+		.mode = BPIPE_MODE_RECORD, .rate = 40000, .burst = 8000 }));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->wr, &ev));
+	ASSERT_EQ(8000, put(self->wr, 8000));
+	ASSERT_EQ(-1, put(self->wr, 8000));
+	ASSERT_EQ(1, poll(&p, 1, 10000));
+	EXPECT_EQ(8000, put(self->wr, 8000));
+
+	ASSERT_EQ(-1, put(self->wr, 8000));
+	epoll_wait(ep, &ev, 1, 0);
+	do {
+		ASSERT_EQ(1, epoll_wait(ep, &ev, 1, 10000));
+	} while (put(self->wr, 8000) < 0);
+	close(ep);
 }
 
 TEST_F(channel, idle_time_saves_no_more_than_the_burst)

@@ -251,12 +251,21 @@ static void queue_insert(struct model *m, struct model_proc *p)
 	w[i] = p - m->proc;
 }
 
+/* Who was refused for want of credit may try again. */
+static void forgive(struct model *m)
+{
+	for (int i = 0; i < MODEL_FILES; i++)
+		m->file[i].refused = false;
+}
+
 /* If another writer is the first now, and not the one that sees to it, it may be its turn. */
 static void hand_on(struct model *m, const struct model_proc *before,
 		    const struct model_proc *self)
 {
 	struct model_proc *now = first(m, WRITE);
 
+	if (now != before)
+		forgive(m);
 	if (before && now && now != before && now != self && !is_shut(m, now->class))
 		wake(m, now);
 }
@@ -635,6 +644,7 @@ int model_set_config(struct model *m, const struct bpipe_config *set, bool may)
 	settle(m, false);
 	if (pressured(m) && !is_short(m->config.overload_after))
 		m->stats.state = BPIPE_STATE_PRESSURED;
+	forgive(m);
 	wake_all(m, WRITE);
 	wake_all(m, READ);
 	return 0;
@@ -662,6 +672,7 @@ int model_set_writer(struct model *m, int file, const struct bpipe_writer *set)
 		f->class = set->class;
 	if (set->mask & BPIPE_WRITER_POLICY)
 		f->policy = set->policy;
+	f->refused = false;
 	for (int i = 0; i < m->nr_waiting[WRITE]; i++)
 		if (m->proc[m->waiting[WRITE][i]].file == file)
 			wake(m, &m->proc[m->waiting[WRITE][i]]);
@@ -678,6 +689,7 @@ int model_grant(struct model *m, int file, uint64_t amount)
 	if (!amount || amount > BPIPE_CREDIT_MAX - m->stats.credit)
 		return -EINVAL;
 	m->stats.credit += amount;
+	forgive(m);
 	settle(m, false);
 	return 0;
 }
@@ -902,6 +914,7 @@ static void write_wait(struct model *m, struct model_proc *p)
 	} else if (p->nonblock || p->policy == BPIPE_POLICY_ERROR) {
 		m->stats.again += !p->moved;
 		f->again += !p->moved;
+		f->refused |= p->lack == NO_CREDIT;
 		end(p, -EAGAIN);
 	} else {
 		m->stats.blocked++;
@@ -920,6 +933,7 @@ static void write_wait(struct model *m, struct model_proc *p)
 /* It goes, or makes room first, or has to wait. */
 static void write_admit(struct model *m, struct model_proc *p)
 {
+	struct model_file *f = &m->file[p->file];
 	uint32_t bytes;
 
 	if (to_evict(m, p)) {
@@ -934,8 +948,13 @@ static void write_admit(struct model *m, struct model_proc *p)
 		return;
 	}
 	put(m, p->id, p->moved, bytes, p->class);
-	if (m->config.credit)
+	if (m->config.credit) {
 		m->stats.credit -= m->config.credit == BPIPE_CREDIT_BYTES ? bytes : 1;
+		f->refused = false;
+		/* Nobody comes who looks first. */
+		if (!m->stats.credit)
+			wake_reader(m, true, false);
+	}
 	taken(m, p, bytes);
 	p->where = PUT;
 }
@@ -1384,7 +1403,7 @@ short model_poll(const struct model *m, int file)
 		mask |= POLLHUP;
 	if (f->writer && m->config.epipe && !m->stats.readers)
 		mask |= POLLERR | POLLOUT | POLLWRNORM;
-	if (f->writer && !is_shut(m, f->class) && credit_for(m, f->class))
+	if (f->writer && !is_shut(m, f->class) && credit_for(m, f->class) && !f->refused)
 		mask |= POLLOUT | POLLWRNORM;
 	return mask;
 }

@@ -61,6 +61,7 @@ struct model_file {
 	bool seen;		/* data or a writer, since it was opened */
 	bool listens;
 	bool framed;
+	bool refused;		/* its last write, for want of credit */
 	uint8_t class;
 	uint8_t policy;
 	uint64_t high_seen;
