@@ -256,9 +256,9 @@ static bool bpipe_owed_locked(struct bpipe_channel *ch)
 
 /*
  * Wakes the readers who are content with @level bytes: pollers, and the first sleeper
- * whose threshold it has reached; that one wakes the next when it leaves. @now, the
- * threshold does not matter; or, if data has waited long enough (@due), not to those
- * who set a delay. Who waits for tokens is told by the timer.
+ * whose threshold it has reached; that one wakes the next when it leaves. With @now,
+ * no threshold matters; with @due, as data has waited long enough, none of those who
+ * set a delay. Who waits for tokens is told by the timer.
  */
 static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool now, bool due)
 {

@@ -23,7 +23,7 @@
  * @delay: the channel's account that this sleep goes to
  * @file_delay: the open file's account
  * @queued_at: since when it waits
- * @lacking_since: since when it waits for the account that it waits for now
+ * @lacking_since: since when its sleep goes to the account that it goes to now
  * @since: when this sleep began
  * @deadline: when it gives up; KTIME_MAX for never
  * @until: when it looks again by itself; KTIME_MAX for never

