@@ -24,6 +24,7 @@
 #include "channel.h"
 #include "compat.h"
 #include "config.h"
+#include "node.h"
 #include "shed.h"
 #include "status.h"
 #include "trace.h"
@@ -427,6 +428,7 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 	atomic_inc(&bpipe_channels);
 	device_initialize(&ch->dev);
 	ch->dev.class = &bpipe_class;
+	ch->dev.type = &bpipe_node_type;
 	ch->dev.devt = devt;
 	ch->dev.groups = bpipe_channel_groups;
 	ch->dev.release = bpipe_channel_free;

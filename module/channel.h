@@ -65,6 +65,9 @@ struct bpipe_side {
  * @ttl_ns: of each class, how long a record lives; 0 for ever
  * @sojourn_ns: of each class, how long records should wait at most; 0 for any time
  * @burst_follows: BPIPE_CFG_* bits of bursts that were not set and follow the rate
+ * @uid: owner of the node, or BPIPE_UNSET
+ * @gid: group of the node, or BPIPE_UNSET
+ * @permissions: mode bits of the node, 0..0777, or BPIPE_UNSET
  */
 struct bpipe_settings {
 	u32 mode;
@@ -77,6 +80,9 @@ struct bpipe_settings {
 	u64 ttl_ns[BPIPE_CLASSES];
 	u64 sojourn_ns[BPIPE_CLASSES];
 	u64 burst_follows;
+	u32 uid;
+	u32 gid;
+	u32 permissions;
 };
 
 /**

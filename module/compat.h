@@ -45,11 +45,16 @@ static inline void bpipe_vm_flags_clear(struct vm_area_struct *vma, unsigned lon
 #define IOCB_NOSIGNAL 0
 #endif
 
-/* The class callbacks' arguments became const. */
+/* The arguments of callbacks of device types and classes became const. */
 #ifdef BPIPE_HAVE_CONST_DEVNODE
 #define BPIPE_DEVNODE_CONST const
 #else
 #define BPIPE_DEVNODE_CONST
+#endif
+#ifdef BPIPE_HAVE_CONST_UEVENT
+#define BPIPE_UEVENT_CONST const
+#else
+#define BPIPE_UEVENT_CONST
 #endif
 #ifdef BPIPE_HAVE_CONST_CLASS_ATTR
 #define BPIPE_CLASS_ATTR_CONST const

@@ -178,6 +178,12 @@ static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 		plan->set.hold = set->hold;
 	if (set->mask & BPIPE_CFG_EPIPE)
 		plan->set.epipe = set->epipe;
+	if (set->mask & BPIPE_CFG_UID)
+		plan->set.uid = set->uid;
+	if (set->mask & BPIPE_CFG_GID)
+		plan->set.gid = set->gid;
+	if (set->mask & BPIPE_CFG_PERMISSIONS)
+		plan->set.permissions = set->permissions;
 	plan->flow.overhead = plan->set.mode == BPIPE_MODE_RECORD ? BPIPE_RECORD_OVERHEAD : 0;
 }
 
@@ -192,7 +198,9 @@ static int bpipe_config_check(const struct bpipe_config *set)
 	    (set->mask & BPIPE_CFG_POLICY && set->policy > BPIPE_POLICY_DROP_OLDEST) ||
 	    (set->mask & BPIPE_CFG_CREDIT && set->credit > BPIPE_CREDIT_RECORDS))
 		return -EOPNOTSUPP;
-	if (set->pad || set->pad2 ||
+	if (set->pad || set->pad2 || set->pad3 ||
+	    (set->mask & BPIPE_CFG_PERMISSIONS && set->permissions > 0777 &&
+	     set->permissions != BPIPE_UNSET) ||
 	    (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
 	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1) ||
 	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX) ||
@@ -385,6 +393,9 @@ void bpipe_config_init(struct bpipe_channel *ch, u64 size)
 	flow->write.bytes.burst = bpipe_flow_default_burst(0, BPIPE_BURST_BYTES);
 	flow->write.records.burst = bpipe_flow_default_burst(0, BPIPE_BURST_RECORDS);
 	flow->read = flow->write;
+	ch->set.uid = BPIPE_UNSET;
+	ch->set.gid = BPIPE_UNSET;
+	ch->set.permissions = BPIPE_UNSET;
 	ch->set.burst_follows = BPIPE_CFG_BURST | BPIPE_CFG_BURST_RECORDS |
 			    BPIPE_CFG_READ_BURST | BPIPE_CFG_READ_BURST_RECORDS;
 }
@@ -473,6 +484,9 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 		.read_burst = flow->read.bytes.burst,
 		.read_rate_records = flow->read.records.rate,
 		.read_burst_records = flow->read.records.burst,
+		.uid = ch->set.uid,
+		.gid = ch->set.gid,
+		.permissions = ch->set.permissions,
 	};
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		config->limit[class] = flow->mark[class].limit;

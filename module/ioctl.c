@@ -15,6 +15,7 @@
 #include "channel.h"
 #include "config.h"
 #include "ioctl.h"
+#include "node.h"
 #include "status.h"
 
 /**
@@ -68,7 +69,7 @@ static int bpipe_ioctl_get_features(void __user *arg, size_t size)
 			    BPIPE_FEATURE_POLICY | BPIPE_FEATURE_RATES |
 			    BPIPE_FEATURE_CREDIT | BPIPE_FEATURE_TIME |
 			    BPIPE_FEATURE_OVERLOAD | BPIPE_FEATURE_CONTROL |
-			    BPIPE_FEATURE_STATUS,
+			    BPIPE_FEATURE_STATUS | BPIPE_FEATURE_NODE,
 		.config_mask = BPIPE_CFG_KNOWN,
 		.reader_mask = BPIPE_READER_KNOWN,
 		.writer_mask = BPIPE_WRITER_KNOWN,
@@ -86,7 +87,12 @@ static int bpipe_ioctl_set_config(struct file *file, const void __user *arg, siz
 	if (!bpipe_file_may_configure(file))
 		return -EPERM;
 	ret = bpipe_ioctl_get(&config, sizeof(config), BPIPE_CONFIG_SIZE_VER0, arg, size);
-	return ret ?: bpipe_config_set(bf->ch, &config);
+	if (ret)
+		return ret;
+	/* An owner who may tune the channel may not give it to others. */
+	if (config.mask & BPIPE_CFG_NODE && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	return bpipe_node_configure(bf->ch, &config);
 }
 
 static int bpipe_ioctl_get_config(struct bpipe_file *bf, void __user *arg, size_t size)

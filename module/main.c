@@ -12,7 +12,6 @@
 
 #include "buffer.h"
 #include "channel.h"
-#include "compat.h"
 #include "config.h"
 #include "control.h"
 
@@ -36,18 +35,23 @@ static const struct kernel_param_ops bpipe_size_ops = {
 module_param_cb(size, &bpipe_size_ops, NULL, 0444);
 MODULE_PARM_DESC(size, "Capacity of /dev/bpipe at load, in bytes, or with K, M, G (default 1M)");
 
-static char *bpipe_devnode(BPIPE_DEVNODE_CONST struct device *dev, umode_t *mode)
-{
-	if (mode)
-		*mode = 0660;
-	return NULL;
-}
-
 struct class bpipe_class = {
 	.name = "bpipe",
-	.devnode = bpipe_devnode,
 	.class_groups = bpipe_class_groups,
 };
+
+/* insmod shows the error alone, so name the parameter that caused it. */
+static void __init bpipe_explain(int error)
+{
+	if (bpipe_size < BPIPE_SIZE_MIN || bpipe_size > BPIPE_SIZE_MAX)
+		pr_err("parameter size is %llu, but must be %llu to %llu bytes\n", bpipe_size,
+		       BPIPE_SIZE_MIN, BPIPE_SIZE_MAX);
+	else if (error == -ENOSPC)
+		pr_err("parameter size is %llu, but all buffers together may take %llu bytes, an eighth of the memory\n",
+		       bpipe_size, bpipe_buffer_max());
+	else
+		pr_err("cannot make /dev/bpipe: error %d\n", error);
+}
 
 static int __init bpipe_init(void)
 {
@@ -62,7 +66,7 @@ static int __init bpipe_init(void)
 		return ret;
 	ret = bpipe_control_init(bpipe_size);
 	if (ret) {
-		pr_err("no channel of size %llu: error %d\n", bpipe_size, ret);
+		bpipe_explain(ret);
 		class_unregister(&bpipe_class);
 	}
 	return ret;
@@ -77,6 +81,7 @@ static void __exit bpipe_exit(void)
 module_init(bpipe_init);
 module_exit(bpipe_exit);
 
+MODULE_AUTHOR("The bpipe maintainers");
 MODULE_DESCRIPTION("A pipe with a fixed size, watermarks, classes and rate limits");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(BPIPE_VERSION);

@@ -16,6 +16,7 @@
 #include "channel.h"
 #include "config.h"
 #include "compat.h"
+#include "node.h"
 
 static struct bpipe_channel *to_channel(struct device *dev)
 {
@@ -29,6 +30,7 @@ static struct bpipe_channel *to_channel(struct device *dev)
  * @width: its size in bytes
  * @bit: BPIPE_CFG_* that sets it
  * @words: what its values are called; NULL for numbers
+ * @base: of an id or mode bits, which can be -1 for BPIPE_UNSET: 10 or 8; else 0
  */
 struct bpipe_attribute {
 	struct device_attribute attr;
@@ -36,6 +38,7 @@ struct bpipe_attribute {
 	size_t width;
 	u64 bit;
 	const char *const *words;
+	unsigned int base;
 };
 
 static const struct bpipe_attribute *to_attribute(const struct device_attribute *attr)
@@ -50,6 +53,10 @@ static ssize_t bpipe_emit(const struct bpipe_attribute *at, const void *from, ch
 
 	if (at->words)
 		return sysfs_emit(buf, "%s\n", at->words[value]);
+	if (at->base && value == BPIPE_UNSET)
+		return sysfs_emit(buf, "-1\n");
+	if (at->base == 8)
+		return sysfs_emit(buf, "%04llo\n", value);
 	return sysfs_emit(buf, "%llu\n", value);
 }
 
@@ -69,6 +76,21 @@ static int bpipe_parse_word(const char *text, const char *const *words, u64 *val
 	return -EINVAL;
 }
 
+static int bpipe_parse(const struct bpipe_attribute *at, const char *text, u64 *value)
+{
+	u32 id = BPIPE_UNSET;
+	int ret = 0;
+
+	if (at->words)
+		return bpipe_parse_word(text, at->words, value);
+	if (!at->base)
+		return bpipe_config_parse(text, value);
+	if (!sysfs_streq(text, "-1"))
+		ret = kstrtou32(text, at->base, &id);
+	*value = id;
+	return ret;
+}
+
 static ssize_t bpipe_config_store(struct device *dev, struct device_attribute *attr,
 				  const char *buf, size_t count)
 {
@@ -80,15 +102,14 @@ static ssize_t bpipe_config_store(struct device *dev, struct device_attribute *a
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	ret = at->words ? bpipe_parse_word(buf, at->words, &value) :
-			  bpipe_config_parse(buf, &value);
+	ret = bpipe_parse(at, buf, &value);
 	if (ret)
 		return ret;
 	if (at->width == sizeof(u32))
 		*(u32 *)field = min_t(u64, value, U32_MAX);
 	else
 		*(u64 *)field = value;
-	ret = bpipe_config_set(to_channel(dev), &set);
+	ret = bpipe_node_configure(to_channel(dev), &set);
 	return ret ?: count;
 }
 
@@ -166,6 +187,9 @@ static const struct bpipe_attribute bpipe_attributes[] = {
 	BPIPE_CONFIG(overload_after, BPIPE_CFG_OVERLOAD_AFTER),
 	BPIPE_CONFIG(hold, BPIPE_CFG_HOLD),
 	BPIPE_CONFIG(epipe, BPIPE_CFG_EPIPE),
+	BPIPE_CONFIG(uid, BPIPE_CFG_UID, .base = 10),
+	BPIPE_CONFIG(gid, BPIPE_CFG_GID, .base = 10),
+	BPIPE_CONFIG(permissions, BPIPE_CFG_PERMISSIONS, .base = 8),
 
 	BPIPE_STATS(state, .words = bpipe_state_words),
 	BPIPE_STATS(level),

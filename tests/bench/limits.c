@@ -85,6 +85,7 @@ static void clean(void)
 		err(1, "GET_CONFIG");
 	config = (struct bpipe_config) {
 		.mask = config.mask, .size = 1 << 20, .high = 786432, .low = 262144,
+		.uid = BPIPE_UNSET, .gid = BPIPE_UNSET, .permissions = BPIPE_UNSET,
 	};
 	set(config);
 }

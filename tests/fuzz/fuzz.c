@@ -448,6 +448,8 @@ static void clean(void)
 	}
 	config = (struct bpipe_config) {
 		.mask = old.mask, .size = 16384, .high = 12288, .low = 4096,
+		.uid = BPIPE_UNSET, .gid = BPIPE_UNSET,
+		.permissions = BPIPE_UNSET,
 	};
 	if (ioctl(ctl, BPIPE_SET_CONFIG, &config)) {
 		perror("a clean channel");

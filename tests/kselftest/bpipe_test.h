@@ -18,15 +18,18 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/bpipe.h>
+#include <linux/netlink.h>
 
 #include "kselftest_harness.h"
 
 #define DEV		"/dev/bpipe"
+#define CONTROL		"/dev/bpipe-control"
 #define SYSFS		"/sys/class/bpipe/bpipe/"
 #define SIZE		65536
 #define HIGH		49152
@@ -105,6 +108,71 @@ static inline int grant(int fd, unsigned long long amount)
 	struct bpipe_grant_credit credit = { .amount = amount };
 
 	return ioctl(fd, BPIPE_GRANT, &credit) ? -errno : 0;
+}
+
+/* ADD; 0 or -errno */
+static inline int add_channel(int control, const char *name, const struct bpipe_config *config)
+{
+	struct bpipe_add add = { .config = (unsigned long)config };
+
+	add.config_size = config ? sizeof(*config) : 0;
+	memcpy(add.name, name, strnlen(name, sizeof(add.name)));
+	return ioctl(control, BPIPE_ADD, &add) ? -errno : 0;
+}
+
+/* REMOVE; 0 or -errno */
+static inline int remove_channel(int control, const char *name)
+{
+	struct bpipe_remove remove = { 0 };
+
+	memcpy(remove.name, name, strnlen(name, sizeof(remove.name)));
+	return ioctl(control, BPIPE_REMOVE, &remove) ? -errno : 0;
+}
+
+/* A socket on which the kernel's uevents arrive, starting now. */
+static inline int uevents_open(void)
+{
+	const struct sockaddr_nl all = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	const struct timeval patience = { .tv_sec = 10 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&all, sizeof(all)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
+		abort();
+	return fd;
+}
+
+/*
+ * Receive the next uevent of a channel into @text, as lines; the number of bytes, or
+ * -1 if none arrives within ten seconds.
+ */
+static inline ssize_t next_uevent(int fd, const char *channel, char *text, size_t len)
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/bpipe/%s\n", channel);
+	do {
+		n = recv(fd, text, len - 1, 0);
+		for (ssize_t i = 0; i < n; i++)
+			if (!text[i])
+				text[i] = '\n';
+		if (n >= 0)
+			text[n] = 0;
+	} while (n >= 0 && !strstr(text, path));
+	return n;
+}
+
+/* Return true once a uevent of the channel has this line. */
+static inline bool uevent(int fd, const char *channel, const char *line)
+{
+	char text[4096], wanted[64];
+
+	snprintf(wanted, sizeof(wanted), "\n%s\n", line);
+	while (next_uevent(fd, channel, text, sizeof(text)) >= 0)
+		if (strstr(text, wanted))
+			return true;
+	return false;
 }
 
 static inline int queued(int fd)
@@ -306,7 +374,10 @@ FIXTURE(channel) {
 FIXTURE_SETUP(channel)
 {
 	/* All that there is to set, as it is in a new channel. */
-	struct bpipe_config clean = { .size = SIZE, .high = HIGH, .low = LOW };
+	struct bpipe_config clean = {
+		.size = SIZE, .high = HIGH, .low = LOW, .uid = BPIPE_UNSET, .gid = BPIPE_UNSET,
+		.permissions = BPIPE_UNSET,
+	};
 
 	signal(SIGPIPE, SIG_IGN);
 	self->ctl = open(DEV, O_ACCMODE);

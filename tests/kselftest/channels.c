@@ -8,25 +8,7 @@
 
 #include "bpipe_test.h"
 
-#define CONTROL		"/dev/bpipe-control"
 #define MANY		1000
-
-static int add(int control, const char *name, const struct bpipe_config *config)
-{
-	struct bpipe_add add = { .config = (unsigned long)config };
-
-	add.config_size = config ? sizeof(*config) : 0;
-	memcpy(add.name, name, strnlen(name, sizeof(add.name)));
-	return ioctl(control, BPIPE_ADD, &add) ? -errno : 0;
-}
-
-static int remove_channel(int control, const char *name)
-{
-	struct bpipe_remove remove = { 0 };
-
-	memcpy(remove.name, name, strnlen(name, sizeof(remove.name)));
-	return ioctl(control, BPIPE_REMOVE, &remove) ? -errno : 0;
-}
 
 static unsigned long long memory(void)
 {
@@ -82,7 +64,7 @@ TEST_F(control, a_channel_of_its_own)
 	struct bpipe_config got;
 	int fd, other;
 
-	ASSERT_EQ(0, add(self->control, "t.1_a-b", &config));
+	ASSERT_EQ(0, add_channel(self->control, "t.1_a-b", &config));
 	fd = open("/dev/bpipe-t.1_a-b", O_RDWR | O_NONBLOCK);
 	ASSERT_LE(0, fd);
 	got = get_config(fd);
@@ -111,7 +93,7 @@ TEST_F(control, without_a_configuration_it_is_as_any_new_one)
 	struct bpipe_config got;
 	int fd;
 
-	ASSERT_EQ(0, add(self->control, "t", NULL));
+	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
 	fd = open("/dev/bpipe-t", O_ACCMODE);
 	ASSERT_LE(0, fd);
 	got = get_config(fd);
@@ -126,7 +108,7 @@ TEST_F(control, not_removed_while_open)
 {
 	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };
 
-	ASSERT_EQ(0, add(self->control, "t", NULL));
+	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		int fd = open("/dev/bpipe-t", modes[i] | O_NONBLOCK), copy;
 
@@ -146,12 +128,12 @@ TEST_F(control, what_it_holds_goes_with_it)
 {
 	int fd;
 
-	ASSERT_EQ(0, add(self->control, "t", NULL));
+	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
 	fd = open("/dev/bpipe-t", O_WRONLY | O_NONBLOCK);
 	ASSERT_EQ(1000, put(fd, 1000));
 	close(fd);
 	ASSERT_EQ(0, remove_channel(self->control, "t"));
-	ASSERT_EQ(0, add(self->control, "t", NULL));
+	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
 	fd = open("/dev/bpipe-t", O_RDONLY | O_NONBLOCK);
 	EXPECT_EQ(-1, take(fd, 1000));
 	EXPECT_EQ(EAGAIN, errno);
@@ -170,15 +152,15 @@ TEST_F(control, names_are_checked)
 	struct bpipe_add tail = { .name = "a\0b" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		EXPECT_EQ(-EINVAL, add(self->control, bad[i], NULL)) {
+		EXPECT_EQ(-EINVAL, add_channel(self->control, bad[i], NULL)) {
 			TH_LOG("%s", bad[i]);
 		}
 		EXPECT_EQ(-ENOENT, remove_channel(self->control, bad[i]));
 	}
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &tail));
 	EXPECT_EQ(EINVAL, errno);
-	ASSERT_EQ(0, add(self->control, "abcdefghijklmnopqrstuvwxy", NULL));
-	EXPECT_EQ(-EEXIST, add(self->control, "abcdefghijklmnopqrstuvwxy", NULL));
+	ASSERT_EQ(0, add_channel(self->control, "abcdefghijklmnopqrstuvwxy", NULL));
+	EXPECT_EQ(-EEXIST, add_channel(self->control, "abcdefghijklmnopqrstuvwxy", NULL));
 	EXPECT_EQ(0, access("/dev/bpipe-abcdefghijklmnopqrstuvwxy", F_OK));
 	EXPECT_EQ(0, remove_channel(self->control, "abcdefghijklmnopqrstuvwxy"));
 }
@@ -200,7 +182,7 @@ TEST_F(control, a_configuration_that_cannot_be_makes_nothing)
 	struct bpipe_add request = { .name = "t", .pad = 1 };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		EXPECT_EQ(bad[i].error, add(self->control, "t", &bad[i].config));
+		EXPECT_EQ(bad[i].error, add_channel(self->control, "t", &bad[i].config));
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
 	EXPECT_EQ(EINVAL, errno);
 	request = (struct bpipe_add) { .name = "t", .config_size = sizeof(longer.config) };
@@ -230,8 +212,8 @@ TEST_F(control, size_above_what_all_buffers_may_have)
 	rewind(file);
 	ASSERT_LT(0, fprintf(file, "8192"));
 	ASSERT_EQ(0, fflush(file));
-	EXPECT_EQ(-ENOSPC, add(self->control, "t", NULL));
-	EXPECT_EQ(0, add(self->control, "t", &small));
+	EXPECT_EQ(-ENOSPC, add_channel(self->control, "t", NULL));
+	EXPECT_EQ(0, add_channel(self->control, "t", &small));
 	EXPECT_EQ(0, remove_channel(self->control, "t"));
 	rewind(file);
 	EXPECT_LT(0, fprintf(file, "%llu", before));
@@ -270,7 +252,7 @@ TEST_F(control, only_those_who_may)
 
 	/* The effective capabilities go with it. */
 	ASSERT_EQ(0, seteuid(65534));
-	EXPECT_EQ(-EPERM, add(self->control, "t", NULL));
+	EXPECT_EQ(-EPERM, add_channel(self->control, "t", NULL));
 	EXPECT_EQ(-EPERM, remove_channel(self->control, "t"));
 	EXPECT_EQ(-1, open(CONTROL, O_RDWR));
 	EXPECT_EQ(EACCES, errno);
@@ -278,7 +260,7 @@ TEST_F(control, only_those_who_may)
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_GET_FEATURES, &features));
 	EXPECT_EQ(ENOTTY, errno);
 	/* And they are of no use elsewhere. */
-	EXPECT_EQ(-ENOTTY, add(fd, "t", NULL));
+	EXPECT_EQ(-ENOTTY, add_channel(fd, "t", NULL));
 	EXPECT_EQ(-ENOTTY, remove_channel(fd, "t"));
 	close(fd);
 }
@@ -291,7 +273,7 @@ TEST_F_TIMEOUT(control, a_thousand_channels, 400)
 
 	for (i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "many-%d", i);
-		ASSERT_EQ(0, add(self->control, name, &config));
+		ASSERT_EQ(0, add_channel(self->control, name, &config));
 	}
 	EXPECT_EQ(self->channels + MANY, channels());
 	for (i = 0; i < MANY; i++) {
@@ -340,7 +322,7 @@ TEST_F_TIMEOUT(control, opening_races_with_removing, 120)
 	if (!pid)
 		race();
 	while (done < 300) {
-		ASSERT_EQ(0, add(self->control, "t", NULL));
+		ASSERT_EQ(0, add_channel(self->control, "t", NULL));
 		while ((ret = remove_channel(self->control, "t")) == -EBUSY)
 			busy++;
 		ASSERT_EQ(0, ret);

@@ -4,8 +4,6 @@
  * time writers stalled.
  */
 #define _GNU_SOURCE
-#include <linux/netlink.h>
-#include <sys/socket.h>
 
 #include "bpipe_test.h"
 
@@ -257,39 +255,15 @@ TEST_F(channel, pressure_file_is_as_those_of_proc)
 	fclose(file);
 }
 
-/* Does a uevent come that says so, of the channel? */
-static bool uevent(int fd, const char *what)
-{
-	char text[4096];
-	ssize_t n;
-
-	for (;;) {
-		n = recv(fd, text, sizeof(text) - 1, 0);
-		if (n < 0)
-			return false;
-		text[n] = 0;
-		if (!strstr(text, "/bpipe/bpipe"))
-			continue;
-		for (ssize_t i = 0; i < n; i += strlen(text + i) + 1)
-			if (!strcmp(text + i, what))
-				return true;
-	}
-}
-
 TEST_F(channel, a_uevent_tells_of_it_and_of_its_end)
 {
-	const struct sockaddr_nl all = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	const struct timeval patience = { .tv_sec = 10 };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+	int fd = uevents_open();
 
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, bind(fd, (const struct sockaddr *)&all, sizeof(all)));
-	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)));
 	ASSERT_EQ(0, set_after(self->ctl, 1));
 	ASSERT_EQ(HIGH, put(self->wr, HIGH));
-	EXPECT_TRUE(uevent(fd, "BPIPE_STATE=overloaded"));
+	EXPECT_TRUE(uevent(fd, "bpipe", "BPIPE_STATE=overloaded"));
 	ASSERT_EQ(HIGH, take(self->rd, SIZE));
-	EXPECT_TRUE(uevent(fd, "BPIPE_STATE=normal"));
+	EXPECT_TRUE(uevent(fd, "bpipe", "BPIPE_STATE=normal"));
 	close(fd);
 }
 

@@ -118,6 +118,38 @@ TEST_F(module, bad_sizes_are_refused_and_leave_nothing)
 	EXPECT_EQ(0, load("size=4096"));
 }
 
+/* Return true if the kernel's log, from where @kmsg stands, has a line with this text. */
+static bool logged(int kmsg, const char *text)
+{
+	char line[1024];
+	bool found = false;
+	ssize_t n;
+
+	while ((n = read(kmsg, line, sizeof(line) - 1)) > 0) {
+		line[n] = 0;
+		found |= !!strstr(line, text);
+	}
+	return found;
+}
+
+TEST_F(module, log_says_why_a_size_is_refused)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	ASSERT_LE(0, kmsg);
+	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
+	EXPECT_EQ(-EINVAL, load("size=4095"));
+	EXPECT_TRUE(logged(kmsg, "size is 4095, but must be 4096 to 1073741824 bytes"));
+	EXPECT_EQ(-EINVAL, load("size=1025M"));
+	EXPECT_TRUE(logged(kmsg, "size is 1074790400, but must be 4096 to 1073741824 bytes"));
+	EXPECT_EQ(-EINVAL, load("size=many"));
+	EXPECT_TRUE(logged(kmsg, "`many' invalid for parameter `size'"));
+	/* More than an eighth of any guest's memory. */
+	EXPECT_EQ(-ENOSPC, load("size=1G"));
+	EXPECT_TRUE(logged(kmsg, "all buffers together may take"));
+	close(kmsg);
+}
+
 /* Buffers: areas that have the odd size and a page to guard it. */
 static int buffers(void)
 {

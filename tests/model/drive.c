@@ -772,7 +772,8 @@ static bool do_kill(const struct op *op)
  * config MASK SIZE HIGH LOW RATE BURST MODE HOLD EPIPE PAD NOBODY ORDER POLICY CREDIT
  * TIMEOUT LIMIT RATE_RECORDS READ_RATE READ_RATE_RECORDS BURSTS OVERLOAD_AFTER TTL SOJOURN
  *
- * All bursts but the first are the same, and what is by class is so in each.
+ * All bursts but the first are the same, and what is by class is so in each. Owner,
+ * group and permissions are made of ORDER, CREDIT and POLICY.
  */
 static bool do_config(const struct op *op)
 {
@@ -784,6 +785,7 @@ static bool do_config(const struct op *op)
 		.timeout = v[14], .rate_records = v[16], .read_rate = v[17],
 		.read_rate_records = v[18], .burst_records = v[19], .read_burst = v[19],
 		.read_burst_records = v[19], .overload_after = v[20],
+		.uid = v[11], .gid = v[13], .permissions = v[12] << 7,
 	};
 	int gave[now.nr];
 
@@ -812,7 +814,7 @@ static void gen_config(uint64_t *v)
 		    BPIPE_CFG_LIMIT(0) * rnd(256), BPIPE_CFG_TIMEOUT,
 		    BPIPE_CFG_TTL(rnd(8)), BPIPE_CFG_TTL(0) * rnd(256), BPIPE_CFG_TTL(0) * 255,
 		    BPIPE_CFG_SOJOURN(rnd(8)), BPIPE_CFG_OVERLOAD_AFTER,
-		    BPIPE_CFG_OVERLOAD_AFTER, rnd(1 << 19), 1ULL << (8 + rnd(11)),
+		    BPIPE_CFG_OVERLOAD_AFTER, rnd(1 << 22), 1ULL << (8 + rnd(14)),
 		    1ULL << rnd(64));
 	size = PICK(4096, 4096, 4097, 5000, 8192, 10007, 16384, 65536, 100000, level, level + 1,
 		    level - 1, 4095, BPIPE_SIZE_MAX + 1);

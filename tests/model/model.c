@@ -573,7 +573,10 @@ static int set_choices(struct model *m, const struct bpipe_config *set)
 		if (set->mask & BPIPE_CFG_SOJOURN(i))
 			c->sojourn[i] = set->sojourn[i];
 	}
-	if (set->pad || set->pad2 || (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
+	if (set->pad || set->pad2 || set->pad3 ||
+	    (set->mask & BPIPE_CFG_PERMISSIONS && set->permissions > 0777 &&
+	     set->permissions != BPIPE_UNSET) ||
+	    (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
 	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1) ||
 	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX) ||
 	    (set->mask & BPIPE_CFG_OVERLOAD_AFTER && set->overload_after > BPIPE_TIMEOUT_MAX))
@@ -594,6 +597,12 @@ static int set_choices(struct model *m, const struct bpipe_config *set)
 		c->hold = set->hold;
 	if (set->mask & BPIPE_CFG_EPIPE)
 		c->epipe = set->epipe;
+	if (set->mask & BPIPE_CFG_UID)
+		c->uid = set->uid;
+	if (set->mask & BPIPE_CFG_GID)
+		c->gid = set->gid;
+	if (set->mask & BPIPE_CFG_PERMISSIONS)
+		c->permissions = set->permissions;
 	return 0;
 }
 

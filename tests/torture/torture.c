@@ -1168,6 +1168,8 @@ static void clean(int ctl, bool records)
 	ioctl(ctl, BPIPE_GET_CONFIG, &config);
 	config = (struct bpipe_config) {
 		.mask = config.mask, .size = 65536, .high = 49152, .low = 16384, .mode = records,
+		.uid = BPIPE_UNSET, .gid = BPIPE_UNSET,
+		.permissions = BPIPE_UNSET,
 	};
 	if (ioctl(ctl, BPIPE_SET_CONFIG, &config))
 		fail("SET_CONFIG: %s", strerror(errno));

@@ -50,6 +50,8 @@
 #define BPIPE_DELAY_MAX		3600000000ULL
 /* Longest timeout, time that a record may wait, and time until overload, in nanoseconds (a day). */
 #define BPIPE_TIMEOUT_MAX	86400000000000ULL
+/* Value of uid, gid and permissions that are left to the system. */
+#define BPIPE_UNSET		0xffffffffU
 /* Most credit that can be granted and not used, bytes or records. */
 #define BPIPE_CREDIT_MAX	(1ULL << 62)
 
@@ -157,6 +159,7 @@ enum bpipe_state {
 #define BPIPE_FEATURE_OVERLOAD	(1ULL << 10)	/* overload, pressure */
 #define BPIPE_FEATURE_CONTROL	(1ULL << 11)	/* ADD, REMOVE */
 #define BPIPE_FEATURE_STATUS	(1ULL << 12)	/* OPEN_STATUS */
+#define BPIPE_FEATURE_NODE	(1ULL << 13)	/* owner and permissions of the node */
 
 /**
  * struct bpipe_features - what this module can do
@@ -194,6 +197,9 @@ struct bpipe_features {
 #define BPIPE_CFG_READ_RATE_RECORDS	(1ULL << 16)
 #define BPIPE_CFG_READ_BURST_RECORDS	(1ULL << 17)
 #define BPIPE_CFG_OVERLOAD_AFTER	(1ULL << 18)
+#define BPIPE_CFG_UID		(1ULL << 19)
+#define BPIPE_CFG_GID		(1ULL << 20)
+#define BPIPE_CFG_PERMISSIONS	(1ULL << 21)
 #define BPIPE_CFG_LIMIT(class)	(1ULL << (24 + (class)))
 #define BPIPE_CFG_TTL(class)	(1ULL << (32 + (class)))
 #define BPIPE_CFG_SOJOURN(class)	(1ULL << (40 + (class)))
@@ -248,6 +254,19 @@ struct bpipe_features {
  *	law of CoDel, RFC 8289. The last one of a class is never dropped so.
  * @overload_after: a channel is overloaded that has been pressured for so long, in
  *	nanoseconds, at most BPIPE_TIMEOUT_MAX; 0 for never. 10 s in a new channel.
+ * @uid: owner of the device node, a user id of the initial user namespace.
+ *	BPIPE_UNSET, as in a new channel: root, or what the udev rules say.
+ * @gid: group of the device node. BPIPE_UNSET, as in a new channel: root's, or
+ *	what the udev rules say.
+ * @permissions: mode bits of the device node, 0..0777. BPIPE_UNSET, as in a new
+ *	channel: 0660, or what the udev rules say.
+ * @pad3: zero
+ *
+ * devtmpfs makes the node with @uid, @gid and @permissions, so no process can open
+ * the node before they apply. Each uevent of the channel carries those that were
+ * set, as BPIPE_UID, BPIPE_GID and BPIPE_MODE. A change of one sends a uevent and
+ * leaves the node itself to udev. Only CAP_SYS_ADMIN may set them, not the node's
+ * owner.
  *
  * "Records only": EOPNOTSUPP for anything but 0 while @mode is, or would become,
  * a stream.
@@ -279,6 +298,10 @@ struct bpipe_config {
 	__u64 ttl[BPIPE_CLASSES];
 	__u64 sojourn[BPIPE_CLASSES];
 	__u64 overload_after;
+	__u32 uid;
+	__u32 gid;
+	__u32 permissions;
+	__u32 pad3;
 };
 
 #define BPIPE_CONFIG_SIZE_VER0	96
@@ -634,7 +657,8 @@ struct bpipe_remove {
  * BPIPE_GET_FEATURES: what the module can do. May not sleep.
  *
  * BPIPE_SET_CONFIG: set all the fields in @mask or none. For the node's owner
- * and CAP_SYS_ADMIN (EPERM). EINVAL: the result would not keep
+ * and CAP_SYS_ADMIN (EPERM); @uid, @gid and @permissions for CAP_SYS_ADMIN
+ * alone. EINVAL: the result would not keep
  * low < high <= size, or a field is out of range; EOPNOTSUPP: a mask bit, a mode
  * or another choice that is not known, or one for records only in a stream;
  * EBUSY: more is queued than the new size holds; or the mode changes while
