@@ -10,6 +10,7 @@
 #include "channel.h"
 #include "compat.h"
 #include "overload.h"
+#include "uapi/linux/bpipe.h"
 #include "wait.h"
 
 /**

@@ -41,9 +41,6 @@ struct bpipe_overload {
 	struct work_struct tell;
 };
 
-/* How long a new channel may be pressured: 10 s. */
-#define BPIPE_OVERLOAD_AFTER	10000000000ULL
-
 void bpipe_overload_init(struct bpipe_channel *ch, u64 now);
 void bpipe_overload_stop(struct bpipe_channel *ch);
 

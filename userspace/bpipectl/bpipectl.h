@@ -27,10 +27,17 @@ struct options {
 	uint64_t timeout_ns;	/* wait: UINT64_MAX is for ever */
 	const char *sort;	/* who: by which counter, or NULL */
 	const char *exec;	/* monitor: a command to run while overloaded, or NULL */
+	const char *owner, *group, *permissions;	/* create: of the node, or NULL */
+	bool prune;		/* apply: remove channels that are not declared */
+	bool force;		/* apply --prune: also those that hold data */
+	bool dry_run;		/* apply: say what would be done */
 };
 
 /* "bpipectl: what: why" on stderr */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Until called with NULL: put "file:line: " before what is complained of. */
+void complain_at(const char *file, unsigned int line);
 
 /* Memory that was asked for; without it, there is no going on. */
 void *checked(void *memory);
@@ -43,6 +50,8 @@ int set(const struct options *opts, char **args);
 int classes(const struct options *opts, char **args);
 int create(const struct options *opts, char **args);
 int delete(const struct options *opts, char **args);
+int apply(const struct options *opts, char **args);
+int save(const struct options *opts, char **args);
 int wait_for(const struct options *opts, char **args);
 int monitor(const struct options *opts, char **args);
 int who(const struct options *opts, char **args);

@@ -17,6 +17,12 @@
 #define CLASS_DIR	"/sys/class/bpipe"
 #define MODULE_DIR	"/sys/module/bpipe"
 
+/* In any locale, as the module has it. */
+static bool is_letter_or_digit(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 static bool module_loaded(void)
 {
 	return !access(MODULE_DIR, F_OK);
@@ -133,6 +139,46 @@ int channel_read(struct channel *ch)
 	return EXIT_OK;
 }
 
+const char *channel_bare_name(const char *node)
+{
+	size_t len = strlen(BPIPE_NAME_PREFIX);
+
+	return strncmp(node, BPIPE_NAME_PREFIX, len) ? node : node + len;
+}
+
+/* The module's rule for names; see struct bpipe_add. */
+int channel_node_name(const char *name, char node[BPIPE_NAME_MAX])
+{
+	const char *bare = channel_bare_name(name);
+	size_t len = strlen(bare);
+
+	if (!strcmp(name, BPIPE_DEFAULT)) {
+		strcpy(node, name);
+		return 0;
+	}
+	if (len > BPIPE_NAME_MAX - sizeof(BPIPE_NAME_PREFIX) || !is_letter_or_digit(*bare) ||
+	    !strncmp(bare, BPIPE_DEFAULT, strlen(BPIPE_DEFAULT)) || !strcmp(bare, "control"))
+		return -1;
+	for (size_t i = 0; i < len; i++)
+		if (!is_letter_or_digit(bare[i]) && !strchr("._-", bare[i]))
+			return -1;
+	stpcpy(stpcpy(node, BPIPE_NAME_PREFIX), bare);
+	return 0;
+}
+
+int channel_own(const struct channel *ch, const struct bpipe_config *set)
+{
+	uid_t uid = set->mask & BPIPE_CFG_UID ? set->uid : BPIPE_UNSET;
+	gid_t gid = set->mask & BPIPE_CFG_GID ? set->gid : BPIPE_UNSET;
+
+	if ((uid != BPIPE_UNSET || gid != BPIPE_UNSET) && fchown(ch->fd, uid, gid))
+		return channel_failed(ch, "cannot be given to its owner");
+	if (set->mask & BPIPE_CFG_PERMISSIONS && set->permissions != BPIPE_UNSET &&
+	    fchmod(ch->fd, set->permissions))
+		return channel_failed(ch, "cannot be given its permissions");
+	return EXIT_OK;
+}
+
 uint64_t channel_full_in(const struct channel *ch, const struct channel *before)
 {
 	uint64_t elapsed = ch->stats.time_ns - before->stats.time_ns;
@@ -210,10 +256,10 @@ int channels_open(struct channels *all, char **names)
 	return status;
 }
 
-static bool exists(const char *path)
+bool channel_exists(const char *node)
 {
 	char entry[sizeof(CLASS_DIR "/") + BPIPE_NAME_MAX];
-	size_t len = snprintf(entry, sizeof(entry), CLASS_DIR "%s", strrchr(path, '/'));
+	size_t len = snprintf(entry, sizeof(entry), CLASS_DIR "/%s", node);
 
 	return len < sizeof(entry) && !access(entry, F_OK);
 }
@@ -228,7 +274,7 @@ int channels_exist(char **names)
 		return explain_missing("/dev/" BPIPE_DEFAULT);
 	for (; *names; names++) {
 		path = bpipe_path(*names, buf);
-		if (!path || !exists(path))
+		if (!path || !channel_exists(strrchr(path, '/') + 1))
 			status = explain_missing(path ? path : *names);
 	}
 	return status;

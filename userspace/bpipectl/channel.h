@@ -3,6 +3,7 @@
 #ifndef CHANNEL_H
 #define CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "bpipe.h"
@@ -34,11 +35,28 @@ int channel_read(struct channel *ch);
 void channel_close(struct channel *ch);
 
 /*
+ * The name of the node of a channel given by name, as "jobs" or "bpipe-jobs": 0, or -1 if
+ * no channel can have it. And the other way: the name to give to ADD and REMOVE, or that
+ * of the module's own channel.
+ */
+int channel_node_name(const char *name, char node[BPIPE_NAME_MAX]);
+const char *channel_bare_name(const char *node);
+
+/*
+ * Give the node the owner, group and permissions among what was set. Where udev runs, its
+ * rule does the same a moment later.
+ */
+int channel_own(const struct channel *ch, const struct bpipe_config *set);
+
+/*
  * Open and read those named, or, without names, all there are. @all has those
  * that could be read, whatever the status.
  */
 int channels_open(struct channels *all, char **names);
 void channels_close(struct channels *all);
+
+/* Return true if there is a channel with a node of that name, without opening it. */
+bool channel_exists(const char *node);
 
 /* Whether there are such channels, or any; asked without opening them. */
 int channels_exist(char **names);

@@ -1,42 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* create and delete: which channels there are. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bpipectl.h"
 #include "fields.h"
 #include "set.h"
-
-/* What a new channel is like, as far as it matters to what is to be set: its size. */
-static int describe_new(struct channel *want)
-{
-	FILE *file = fopen("/sys/module/bpipe/parameters/size", "re");
-	unsigned long long size = 0;
-
-	*want = (struct channel) { 0 };
-	if (file) {
-		if (fscanf(file, "%llu", &size) != 1)
-			size = 0;
-		fclose(file);
-	}
-	if (!size) {
-		complain(BPIPE_CONTROL ": is the module loaded? try: modprobe bpipe");
-		return EXIT_NO_CHANNEL;
-	}
-	want->config.size = size;
-	want->config.high = size - size / 4;
-	want->config.low = size / 4;
-	return EXIT_OK;
-}
-
-/* The name as it is to be given, of one that may be that of the node. */
-static const char *bare_name(const char *name)
-{
-	size_t len = strlen(BPIPE_NAME_PREFIX);
-
-	return strncmp(name, BPIPE_NAME_PREFIX, len) ? name : name + len;
-}
+#include "usual.h"
 
 static int explain_control(const char *name, struct channel *want)
 {
@@ -65,9 +38,24 @@ static int explain_control(const char *name, struct channel *want)
 	return set_explain(want, &want->config);
 }
 
+/* --owner USER is uid=USER, and so on. */
+static int assign_option(struct channel *want, const char *key, const char *value)
+{
+	char *arg;
+	int status;
+
+	if (!value)
+		return EXIT_OK;
+	if (asprintf(&arg, "%s=%s", key, value) < 0)
+		arg = checked(NULL);
+	status = set_assign_one(want, arg);
+	free(arg);
+	return status;
+}
+
 int create(const struct options *opts, char **args)
 {
-	const char *name = *args && !strchr(*args, '=') ? bare_name(*args++) : NULL;
+	const char *name = *args && !strchr(*args, '=') ? channel_bare_name(*args++) : NULL;
 	struct channel ch, want;
 	int status;
 
@@ -75,9 +63,15 @@ int create(const struct options *opts, char **args)
 		complain("create: a name is needed, and then KEY=VALUE if you like");
 		return EXIT_USAGE;
 	}
-	status = describe_new(&want);
+	status = usual_new(&want);
 	if (!status)
 		status = set_assign(&want, args);
+	if (!status)
+		status = assign_option(&want, "uid", opts->owner);
+	if (!status)
+		status = assign_option(&want, "gid", opts->group);
+	if (!status)
+		status = assign_option(&want, "permissions", opts->permissions);
 	if (status)
 		return status;
 	if (bpipe_add(name, &want.config))
@@ -102,7 +96,7 @@ int delete(const struct options *opts, char **args)
 		return EXIT_USAGE;
 	}
 	for (; *args; args++) {
-		failed = bpipe_remove(bare_name(*args)) ? explain_control(*args, &none) : EXIT_OK;
+		failed = bpipe_remove(channel_bare_name(*args)) ? explain_control(*args, &none) : EXIT_OK;
 		if (!status)
 			status = failed;
 	}

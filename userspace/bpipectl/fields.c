@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +152,9 @@ const struct field fields[] = {
 	FIELD_AS("stalled_all.300", stats, stalled_all[2], SHARE),
 	CONFIG(hold, BOOL, .config_bit = BPIPE_CFG_HOLD),
 	CONFIG(epipe, BOOL, .config_bit = BPIPE_CFG_EPIPE),
+	CONFIG(uid, UID, .config_bit = BPIPE_CFG_UID),
+	CONFIG(gid, GID, .config_bit = BPIPE_CFG_GID),
+	CONFIG(permissions, PERMISSIONS, .config_bit = BPIPE_CFG_PERMISSIONS),
 	STATS(readers_waiting, COUNT),
 	STATS(writers_waiting, COUNT),
 	STATS(read_wait_ns, TIME),
@@ -175,6 +180,12 @@ uint64_t field_value(const struct field *field, const struct channel *ch)
 	const char *at = (const char *)ch + field->offset;
 
 	return field->width == sizeof(uint32_t) ? *(const uint32_t *)at : *(const uint64_t *)at;
+}
+
+bool field_is_unset(const struct field *field, const struct channel *ch)
+{
+	return (field->kind == FIELD_UID || field->kind == FIELD_GID ||
+		field->kind == FIELD_PERMISSIONS) && field_value(field, ch) == BPIPE_UNSET;
 }
 
 void field_store(const struct field *field, struct channel *ch, uint64_t value)
@@ -272,6 +283,45 @@ static int parse_share(const char *text, uint64_t *value)
 	return 0;
 }
 
+/* What a value of BPIPE_UNSET is called. */
+static const char unset_word[] = "default";
+
+/* A user or a group, by name or by number. */
+static int parse_id(enum field_kind kind, const char *text, uint64_t *value)
+{
+	const struct passwd *user;
+	const struct group *group;
+
+	if (!strcasecmp(text, unset_word)) {
+		*value = BPIPE_UNSET;
+		return 0;
+	}
+	if (isdigit((unsigned char)*text))
+		return parse_count(text, value) || *value >= BPIPE_UNSET ? -1 : 0;
+	if (kind == FIELD_UID) {
+		user = getpwnam(text);
+		*value = user ? user->pw_uid : 0;
+		return user ? 0 : -1;
+	}
+	group = getgrnam(text);
+	*value = group ? group->gr_gid : 0;
+	return group ? 0 : -1;
+}
+
+static int parse_permissions(const char *text, uint64_t *value)
+{
+	size_t digits = strspn(text, "01234567");
+
+	if (!strcasecmp(text, unset_word)) {
+		*value = BPIPE_UNSET;
+		return 0;
+	}
+	if (!digits || digits > 4 || text[digits])
+		return -1;
+	*value = strtoul(text, NULL, 8);
+	return *value > 0777 ? -1 : 0;
+}
+
 int field_parse(const struct field *field, const char *text, uint64_t size, uint64_t *value)
 {
 	const char *expected = "something to compare with";
@@ -320,11 +370,33 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 		error = bpipe_parse_time(text, value);
 		expected = "a time like 250ms or 10s";
 		break;
+	case FIELD_UID:
+		error = parse_id(field->kind, text, value);
+		expected = "a user's name or number, or default";
+		break;
+	case FIELD_GID:
+		error = parse_id(field->kind, text, value);
+		expected = "a group's name or number, or default";
+		break;
+	case FIELD_PERMISSIONS:
+		error = parse_permissions(text, value);
+		expected = "octal mode bits like 0640, or default";
+		break;
 	}
 	if (!error)
 		return EXIT_OK;
 	complain("%s: '%s' is not %s", field->name, text, expected);
 	return EXIT_USAGE;
+}
+
+static void format_id(enum field_kind kind, uint64_t id, char buf[FIELD_TEXT_MAX])
+{
+	const struct passwd *user = kind == FIELD_UID ? getpwuid(id) : NULL;
+	const struct group *group = kind == FIELD_GID ? getgrgid(id) : NULL;
+	const char *name = user ? user->pw_name : group ? group->gr_name : NULL;
+
+	if (name && strlen(name) < FIELD_TEXT_MAX)
+		strcpy(buf, name);
 }
 
 const char *field_format(const struct field *field, const struct channel *ch, bool exact,
@@ -340,10 +412,18 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 	if (field->kind == FIELD_BOOL && !exact)
 		return value ? "yes" : "no";
 
-	snprintf(buf, FIELD_TEXT_MAX, "%" PRIu64, value);
+	if (field_is_unset(field, ch))
+		return unset_word;
+
+	snprintf(buf, FIELD_TEXT_MAX, field->kind == FIELD_PERMISSIONS ? "%04" PRIo64 : "%" PRIu64,
+		 value);
 	if (exact)
 		return buf;
 	switch (field->kind) {
+	case FIELD_UID:
+	case FIELD_GID:
+		format_id(field->kind, value, buf);
+		break;
 	case FIELD_BYTES:
 	case FIELD_LEVEL:
 		bpipe_format_size(value, buf, FIELD_TEXT_MAX);

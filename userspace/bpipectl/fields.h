@@ -23,6 +23,9 @@ enum field_kind {
 	FIELD_COUNT_RATE,	/* records a second, likewise */
 	FIELD_TIME,	/* nanoseconds */
 	FIELD_SHARE,	/* of the time, in 1/100 % */
+	FIELD_UID,	/* or BPIPE_UNSET, as the next two */
+	FIELD_GID,
+	FIELD_PERMISSIONS,
 };
 
 struct field {
@@ -45,6 +48,8 @@ extern const char *const drop_words[];
 const struct field *field_find(const char *name, size_t len);
 
 uint64_t field_value(const struct field *field, const struct channel *ch);
+/* Return true for an owner, group or permissions that are left to the udev rules. */
+bool field_is_unset(const struct field *field, const struct channel *ch);
 void field_store(const struct field *field, struct channel *ch, uint64_t value);
 
 /*

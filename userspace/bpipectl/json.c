@@ -11,9 +11,12 @@ static struct json_object *json_field(const struct field *field, const struct ch
 {
 	char buf[FIELD_TEXT_MAX];
 
+	if (field_is_unset(field, ch))
+		return NULL;
 	switch (field->kind) {
 	case FIELD_NAME:
 	case FIELD_WORD:
+	case FIELD_PERMISSIONS:
 		return json_object_new_string(field_format(field, ch, true, buf));
 	case FIELD_BOOL:
 		return json_object_new_boolean(field_value(field, ch));

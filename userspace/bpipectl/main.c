@@ -24,8 +24,10 @@ static const struct verb {
 	{ "stats", "o", "[CHANNEL...]", "all that is known, a line for each field", stats },
 	{ "classes", "n", "[CHANNEL...]", "what became of the records of each class", classes },
 	{ "set", "", "[CHANNEL] KEY=VALUE...", "change the configuration, all keys or none", set },
-	{ "create", "", "NAME [KEY=VALUE...]", "make a channel, /dev/bpipe-NAME", create },
+	{ "create", "OGM", "NAME [KEY=VALUE...]", "make a channel, /dev/bpipe-NAME", create },
 	{ "delete", "", "NAME...", "remove channels that nobody has open", delete },
+	{ "apply", "PDF", "[FILE...]", "make channels as files declare them", apply },
+	{ "save", "", "[CHANNEL...]", "print the declarations of channels", save },
 	{ "wait", "t", "[CHANNEL] CONDITION", "until a field is so: state=normal, 'level<=64K'",
 	  wait_for },
 	{ "who", "bns", "[CHANNEL...]", "who has it open, and what they did", who },
@@ -45,6 +47,12 @@ static const struct option long_options[] = {
 	{ "timeout", required_argument, NULL, 't' },
 	{ "exec", required_argument, NULL, 'e' },
 	{ "sort", required_argument, NULL, 's' },
+	{ "owner", required_argument, NULL, 'O' },
+	{ "group", required_argument, NULL, 'G' },
+	{ "permissions", required_argument, NULL, 'M' },
+	{ "prune", no_argument, NULL, 'P' },
+	{ "dry-run", no_argument, NULL, 'D' },
+	{ "force", no_argument, NULL, 'F' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 }
@@ -87,11 +95,28 @@ static void usage(void)
 	      "  -t, --timeout TIME     give up after this long, as 250ms or 10s (wait)\n"
 	      "  -s, --sort COUNTER     the most of this first (who)\n"
 	      "  -e, --exec COMMAND     run it while the channel is overloaded (monitor)\n"
+	      "      --owner USER       owner of the node (create)\n"
+	      "      --group GROUP      group of the node (create)\n"
+	      "      --permissions MODE mode bits of the node, as 0640 (create)\n"
+	      "      --prune            remove channels that are not declared (apply)\n"
+	      "      --dry-run          change nothing, say what would change (apply)\n"
+	      "      --force            prune also what holds data (apply)\n"
 	      "  -h, --help             this text\n"
 	      "  -V, --version          as the verb\n", stdout);
 	print_fields();
 	fputs("\nStatus: 0 done, 1 failed, 2 wrong usage, 3 no such channel, 4 timed out.\n"
 	      "More in bpipectl(1) and bpipe(4).\n", stdout);
+}
+
+static struct {
+	const char *file;
+	unsigned int line;
+} place;
+
+void complain_at(const char *file, unsigned int line)
+{
+	place.file = file;
+	place.line = line;
 }
 
 void complain(const char *fmt, ...)
@@ -100,6 +125,8 @@ void complain(const char *fmt, ...)
 
 	fflush(stdout);
 	fputs("bpipectl: ", stderr);
+	if (place.file)
+		fprintf(stderr, "%s:%u: ", place.file, place.line);
 	va_start(args, fmt);
 	vfprintf(stderr, fmt, args);
 	va_end(args);
@@ -206,6 +233,24 @@ int main(int argc, char **argv)
 			break;
 		case 'e':
 			opts.exec = optarg;
+			break;
+		case 'O':
+			opts.owner = optarg;
+			break;
+		case 'G':
+			opts.group = optarg;
+			break;
+		case 'M':
+			opts.permissions = optarg;
+			break;
+		case 'P':
+			opts.prune = true;
+			break;
+		case 'D':
+			opts.dry_run = true;
+			break;
+		case 'F':
+			opts.force = true;
 			break;
 		case 'h':
 			usage();

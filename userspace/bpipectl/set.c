@@ -17,14 +17,29 @@ static uint64_t worst_limit(const struct bpipe_config *want)
 	return 0;
 }
 
-/* What the module has against the configuration that would have come out. */
-static void explain_invalid(const struct channel *ch, const struct bpipe_config *want)
+/* For a stream: a setting that only records have. */
+static bool needs_records(const struct bpipe_config *want)
 {
-	/* a mark that is not set moves along with the size */
-	uint64_t high = want->mask & BPIPE_CFG_HIGH ? want->high :
-			ch->config.high * want->size / ch->config.size;
-	uint64_t low = want->mask & BPIPE_CFG_LOW ? want->low :
-		       ch->config.low * want->size / ch->config.size;
+	bool sheds = false;
+
+	for (int i = 0; i < BPIPE_CLASSES; i++)
+		sheds |= want->ttl[i] || want->sojourn[i];
+	return sheds || want->order != BPIPE_ORDER_FIFO ||
+	       want->policy == BPIPE_POLICY_DROP_OLDEST ||
+	       want->credit == BPIPE_CREDIT_RECORDS || want->rate_records ||
+	       want->read_rate_records;
+}
+
+static void complain_of_records(const char *path)
+{
+	complain("%s: order, drop-oldest, credit of records, their rates, ttl and sojourn need mode=record",
+		 path);
+}
+
+/* The rule that the configuration breaks, said; false if it keeps all of them. */
+static bool explain_rule(const char *path, const struct bpipe_config *want, uint64_t high,
+			 uint64_t low)
+{
 	uint64_t limit = worst_limit(want);
 	const struct {
 		bool broken;
@@ -47,14 +62,37 @@ static void explain_invalid(const struct channel *ch, const struct bpipe_config 
 
 	for (i = 0; i < ARRAY_SIZE(rules) && !rules[i].broken; i++)
 		;
-	if (i == ARRAY_SIZE(rules)) {
-		complain("%s: the module refuses this configuration", ch->path);
-		return;
-	}
+	if (i == ARRAY_SIZE(rules))
+		return false;
 	bpipe_format_size(rules[i].value, value, sizeof(value));
 	bpipe_format_size(rules[i].bound, bound, sizeof(bound));
-	complain("%s: %s would be %s, but must be %s %s; nothing was changed", ch->path,
+	complain("%s: %s would be %s, but must be %s %s; nothing was changed", path,
 		 rules[i].name, value, rules[i].must, bound);
+	return true;
+}
+
+/* What the module has against the configuration that would have come out. */
+static void explain_invalid(const struct channel *ch, const struct bpipe_config *want)
+{
+	/* a mark that is not set moves along with the size */
+	uint64_t high = want->mask & BPIPE_CFG_HIGH ? want->high :
+			ch->config.high * want->size / ch->config.size;
+	uint64_t low = want->mask & BPIPE_CFG_LOW ? want->low :
+		       ch->config.low * want->size / ch->config.size;
+
+	if (!explain_rule(ch->path, want, high, low))
+		complain("%s: the module refuses this configuration", ch->path);
+}
+
+int set_check(const char *path, const struct bpipe_config *want)
+{
+	if (explain_rule(path, want, want->high, want->low))
+		return EXIT_FAILED;
+	if (want->mode == BPIPE_MODE_STREAM && needs_records(want)) {
+		complain_of_records(path);
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
 }
 
 int set_explain(const struct channel *ch, const struct bpipe_config *want)
@@ -88,8 +126,7 @@ int set_explain(const struct channel *ch, const struct bpipe_config *want)
 	case EOPNOTSUPP:
 		if ((want->mask & BPIPE_CFG_MODE ? want->mode : ch->config.mode) ==
 		    BPIPE_MODE_STREAM) {
-			complain("%s: order, drop-oldest, credit of records, their rates, ttl and sojourn need mode=record",
-				 ch->path);
+			complain_of_records(ch->path);
 			break;
 		}
 		return channel_failed(ch, "cannot be set");
@@ -99,8 +136,7 @@ int set_explain(const struct channel *ch, const struct bpipe_config *want)
 	return EXIT_FAILED;
 }
 
-/* Put KEY=VALUE into the configuration wanted. */
-static int assign(struct channel *want, const char *arg)
+int set_assign_one(struct channel *want, const char *arg)
 {
 	size_t len = strcspn(arg, "=");
 	const struct field *field = field_find(arg, len);
@@ -108,7 +144,7 @@ static int assign(struct channel *want, const char *arg)
 	int status;
 
 	if (!arg[len] || !field || !field->config_bit) {
-		complain("set: %s: %s", arg,
+		complain("%s: %s", arg,
 			 !arg[len] ? "write it as KEY=VALUE" :
 			 field ? "cannot be set" :
 			 "no such key; bpipectl --help lists them");
@@ -128,9 +164,9 @@ int set_assign(struct channel *want, char **args)
 
 	/* twice, as a percentage is one of the new size, also if that comes last */
 	for (int i = 0; !status && args[i]; i++)
-		status = assign(want, args[i]);
+		status = set_assign_one(want, args[i]);
 	for (int i = 0; !status && args[i]; i++)
-		status = assign(want, args[i]);
+		status = set_assign_one(want, args[i]);
 	return status;
 }
 
@@ -154,6 +190,8 @@ int set(const struct options *opts, char **args)
 	status = set_assign(&want, args);
 	if (!status && bpipe_set_config(ch.fd, &want.config))
 		status = set_explain(&ch, &want.config);
+	if (!status)
+		status = channel_own(&ch, &want.config);
 	if (!status && opts->json)
 		status = channel_read(&ch);
 	if (!status && opts->json)

@@ -50,6 +50,8 @@
 #define BPIPE_DELAY_MAX		3600000000ULL
 /* Longest timeout, time that a record may wait, and time until overload, in nanoseconds (a day). */
 #define BPIPE_TIMEOUT_MAX	86400000000000ULL
+/* Time until overload of a new channel, in nanoseconds (10 s). */
+#define BPIPE_OVERLOAD_AFTER	10000000000ULL
 /* Value of uid, gid and permissions that are left to the system. */
 #define BPIPE_UNSET		0xffffffffU
 /* Most credit that can be granted and not used, bytes or records. */
@@ -253,7 +255,8 @@ struct bpipe_features {
  *	dropped as others are read, more and more often until it is better: by the
  *	law of CoDel, RFC 8289. The last one of a class is never dropped so.
  * @overload_after: a channel is overloaded that has been pressured for so long, in
- *	nanoseconds, at most BPIPE_TIMEOUT_MAX; 0 for never. 10 s in a new channel.
+ *	nanoseconds, at most BPIPE_TIMEOUT_MAX; 0 for never. BPIPE_OVERLOAD_AFTER in a
+ *	new channel.
  * @uid: owner of the device node, a user id of the initial user namespace.
  *	BPIPE_UNSET, as in a new channel: root, or what the udev rules say.
  * @gid: group of the device node. BPIPE_UNSET, as in a new channel: root's, or

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * apply: make the channels what files declare. A channel that is declared becomes as a new
+ * one but for the keys given, so that a key taken out of a file takes effect, too.
+ *
+ * All is checked first. A step that fails then undoes those before it; channels that are
+ * not declared are removed last, as that cannot be undone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "bpipectl.h"
+#include "declared.h"
+#include "fields.h"
+#include "set.h"
+#include "usual.h"
+
+/* A channel, and what becomes of it. */
+struct step {
+	struct declaration *declared;
+	struct channel *now;		/* NULL: to be made */
+	struct bpipe_config before;	/* what undoes a change */
+	bool changes;
+	bool done;
+};
+
+struct plan {
+	const struct options *opts;
+	struct declared declared;
+	struct channels there;
+	struct step *steps;
+	size_t nr;
+};
+
+static struct channel *find_there(const struct plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->there.nr; i++)
+		if (!strcmp(plan->there.at[i].config.name, name))
+			return &plan->there.at[i];
+	return NULL;
+}
+
+/* What is sent: all that can be set, so that nothing is left from before. */
+static struct bpipe_config wanted(const struct step *step)
+{
+	struct bpipe_config config = step->declared->want.config;
+	const struct field *field;
+
+	for (field = fields; field->name; field++)
+		config.mask |= field->config_bit;
+	return config;
+}
+
+static bool is_pruned(const struct plan *plan, const struct channel *ch)
+{
+	return plan->opts->prune && strcmp(ch->config.name, BPIPE_DEFAULT) &&
+	       !declared_find(&plan->declared, ch->config.name);
+}
+
+static void print_change(const struct field *field, const struct channel *from,
+			 const struct channel *to, const char *separator)
+{
+	char old[FIELD_TEXT_MAX], new[FIELD_TEXT_MAX];
+
+	printf("%s%s %s -> %s", separator, field->name, field_format(field, from, false, old),
+	       field_format(field, to, false, new));
+}
+
+/* Return true if the channel is not as declared; with @print, say in what. */
+static bool differs(const struct step *step, bool print)
+{
+	struct channel want = step->declared->want;
+	const char *separator = ": ";
+	const struct field *field;
+	bool found = false;
+
+	usual_in_force(&want.config);
+	for (field = fields; field->name; field++) {
+		if (!field->config_bit ||
+		    field_value(field, &want) == field_value(field, step->now))
+			continue;
+		found = true;
+		if (print)
+			print_change(field, step->now, &want, separator);
+		separator = ", ";
+	}
+	return found;
+}
+
+static void print_step(const struct plan *plan, const struct step *step)
+{
+	const char *name = channel_bare_name(step->declared->name);
+	bool dry_run = plan->opts->dry_run;
+
+	if (plan->opts->json || !step->changes)
+		return;
+	if (step->now) {
+		printf("%s %s", dry_run ? "would change" : "changed", name);
+		differs(step, true);
+		putchar('\n');
+	} else {
+		printf("%s %s\n", dry_run ? "would create" : "created", name);
+	}
+}
+
+/* What the channel holds may stand in the way of its new configuration. */
+static int check_change(const struct step *step)
+{
+	const struct bpipe_config *want = &step->declared->want.config;
+	struct bpipe_config set = *want;
+
+	set.mask = BPIPE_CFG_MODE | BPIPE_CFG_SIZE;
+	if (step->now->stats.level <= want->size &&
+	    (want->mode == step->now->config.mode || !step->now->stats.level))
+		return EXIT_OK;
+	errno = EBUSY;
+	return set_explain(step->now, &set);
+}
+
+static int check_prune(const struct plan *plan, const struct channel *ch)
+{
+	if (ch->stats.readers || ch->stats.writers) {
+		complain("%s: not declared, but open; see who has it: bpipectl who %s", ch->path,
+			 channel_bare_name(ch->config.name));
+		return EXIT_FAILED;
+	}
+	if (ch->stats.level && !plan->opts->force) {
+		complain("%s: not declared, but holds data; --force removes it all the same",
+			 ch->path);
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+/* Find what is to be done, and all that stands in its way. */
+static int make_plan(struct plan *plan)
+{
+	int status = EXIT_OK, failed;
+
+	plan->steps = checked(calloc(plan->declared.nr + 1, sizeof(*plan->steps)));
+	for (plan->nr = 0; plan->nr < plan->declared.nr; plan->nr++) {
+		struct step *step = &plan->steps[plan->nr];
+
+		step->declared = &plan->declared.at[plan->nr];
+		step->now = find_there(plan, step->declared->name);
+		step->changes = !step->now || differs(step, false);
+		if (!step->changes)
+			continue;
+		if (!step->now) {
+			/* One that could not be opened has been complained of. */
+			if (channel_exists(step->declared->name))
+				status = EXIT_FAILED;
+			continue;
+		}
+		step->before = step->now->config;
+		usual_as_set(&step->before);
+		complain_at(step->declared->file, step->declared->line);
+		failed = check_change(step);
+		complain_at(NULL, 0);
+		if (failed)
+			status = failed;
+	}
+	for (size_t i = 0; i < plan->there.nr; i++) {
+		failed = is_pruned(plan, &plan->there.at[i]) ?
+			 check_prune(plan, &plan->there.at[i]) : EXIT_OK;
+		if (failed)
+			status = failed;
+	}
+	return status;
+}
+
+static int create_declared(struct step *step)
+{
+	struct bpipe_config config = wanted(step);
+	struct channel new = { .path = step->declared->name, .config = config };
+
+	if (bpipe_add(channel_bare_name(step->declared->name), &config))
+		return set_explain(&new, &config);
+	step->done = true;
+	return EXIT_OK;
+}
+
+static int change_declared(struct step *step)
+{
+	struct bpipe_config config = wanted(step);
+
+	if (bpipe_set_config(step->now->fd, &config))
+		return set_explain(step->now, &config);
+	step->done = true;
+	return channel_own(step->now, &config);
+}
+
+static void undo(const struct step *step)
+{
+	const char *name = channel_bare_name(step->declared->name);
+
+	if (!step->now ? bpipe_remove(name) : bpipe_set_config(step->now->fd, &step->before))
+		complain("%s: cannot be put back as it was: %s", name, strerror(errno));
+	else if (step->now)
+		channel_own(step->now, &step->before);
+}
+
+static int carry_out(struct plan *plan)
+{
+	int status = EXIT_OK;
+	size_t i;
+
+	for (i = 0; i < plan->nr && !status; i++) {
+		struct step *step = &plan->steps[i];
+
+		if (!step->changes)
+			continue;
+		complain_at(step->declared->file, step->declared->line);
+		status = step->now ? change_declared(step) : create_declared(step);
+		complain_at(NULL, 0);
+	}
+	while (status && i--)
+		if (plan->steps[i].done)
+			undo(&plan->steps[i]);
+	return status;
+}
+
+/* The last step, after which all that was read of them is of no more use. */
+static int prune(struct plan *plan)
+{
+	bool dry_run = plan->opts->dry_run;
+	int status = EXIT_OK;
+
+	for (size_t i = 0; i < plan->there.nr; i++) {
+		struct channel *ch = &plan->there.at[i];
+		const char *name = channel_bare_name(ch->config.name);
+
+		if (!is_pruned(plan, ch))
+			continue;
+		close(ch->fd);
+		ch->fd = -1;
+		if (!dry_run && bpipe_remove(name)) {
+			complain("%s: not declared, but cannot be removed: %s", name,
+				 strerror(errno));
+			status = EXIT_FAILED;
+		} else if (!plan->opts->json) {
+			printf("%s %s\n", dry_run ? "would remove" : "removed", name);
+		}
+	}
+	return status;
+}
+
+/* One apply at a time: two that make the same channel would undo each other's work. */
+static int lock_control(void)
+{
+	int fd = open(BPIPE_CONTROL, O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0 && !flock(fd, LOCK_EX))
+		return fd;
+	if (errno == EACCES)
+		complain("apply: only root may create and change channels; try sudo");
+	else
+		complain(BPIPE_CONTROL ": %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int apply_declared(struct plan *plan)
+{
+	char *none[] = { NULL };
+	bool unusable;
+	int status;
+
+	/* Also those that no file names: a node that cannot be used is a fault, too. */
+	unusable = channels_open(&plan->there, none);
+	status = make_plan(plan);
+	if (!status && !plan->opts->dry_run)
+		status = carry_out(plan);
+	for (size_t i = 0; i < plan->nr && !status; i++)
+		print_step(plan, &plan->steps[i]);
+	if (!status && plan->opts->prune)
+		status = prune(plan);
+	return status ? status : unusable ? EXIT_FAILED : EXIT_OK;
+}
+
+static void print_json(void)
+{
+	char *none[] = { NULL };
+	struct channels all;
+
+	channels_open(&all, none);
+	json_print(&all, NULL);
+	channels_close(&all);
+}
+
+int apply(const struct options *opts, char **args)
+{
+	struct plan plan = { .opts = opts };
+	struct channel usual;
+	int status, lock = -1;
+
+	if (opts->force && !opts->prune) {
+		complain("apply: --force goes with --prune");
+		return EXIT_USAGE;
+	}
+	status = usual_new(&usual);
+	if (!status)
+		status = declared_read(&plan.declared, args);
+	if (!status && opts->prune && plan.declared.nothing_read) {
+		complain(DECLARED_DIR ": does not exist; --prune would remove all channels");
+		status = EXIT_FAILED;
+	}
+	if (!status && !opts->dry_run) {
+		lock = lock_control();
+		if (lock < 0)
+			status = EXIT_FAILED;
+	}
+	if (!status)
+		status = apply_declared(&plan);
+	if (lock >= 0)
+		close(lock);
+	free(plan.steps);
+	channels_close(&plan.there);
+	declared_free(&plan.declared);
+	if (opts->json && !status)
+		print_json();
+	return status;
+}
