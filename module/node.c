@@ -4,7 +4,6 @@
  */
 
 #include <linux/cred.h>
-#include <linux/device.h>
 #include <linux/kobject.h>
 #include <linux/stat.h>
 #include <linux/uidgid.h>

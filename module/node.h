@@ -2,9 +2,10 @@
 #ifndef BPIPE_NODE_H
 #define BPIPE_NODE_H
 
+#include <linux/device.h>
+
 struct bpipe_channel;
 struct bpipe_config;
-struct device_type;
 
 extern const struct device_type bpipe_node_type;
 

@@ -153,7 +153,7 @@ int channel_node_name(const char *name, char node[BPIPE_NAME_MAX])
 	size_t len = strlen(bare);
 
 	if (!strcmp(name, BPIPE_DEFAULT)) {
-		strcpy(node, name);
+		stpcpy(node, BPIPE_DEFAULT);
 		return 0;
 	}
 	if (len > BPIPE_NAME_MAX - sizeof(BPIPE_NAME_PREFIX) || !is_letter_or_digit(*bare) ||

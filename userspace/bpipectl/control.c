@@ -96,7 +96,9 @@ int delete(const struct options *opts, char **args)
 		return EXIT_USAGE;
 	}
 	for (; *args; args++) {
-		failed = bpipe_remove(channel_bare_name(*args)) ? explain_control(*args, &none) : EXIT_OK;
+		failed = EXIT_OK;
+		if (bpipe_remove(channel_bare_name(*args)))
+			failed = explain_control(*args, &none);
 		if (!status)
 			status = failed;
 	}

@@ -107,7 +107,7 @@ static void begin_section(struct reader *r, char *name)
 	*d = (struct declaration) {
 		.file = checked(strdup(r->file)), .line = r->number, .want = usual,
 	};
-	strcpy(d->name, node);
+	stpcpy(d->name, node);
 	r->in_section = true;
 }
 

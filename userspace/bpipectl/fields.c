@@ -396,7 +396,7 @@ static void format_id(enum field_kind kind, uint64_t id, char buf[FIELD_TEXT_MAX
 	const char *name = user ? user->pw_name : group ? group->gr_name : NULL;
 
 	if (name && strlen(name) < FIELD_TEXT_MAX)
-		strcpy(buf, name);
+		stpcpy(buf, name);
 }
 
 const char *field_format(const struct field *field, const struct channel *ch, bool exact,
