@@ -180,10 +180,16 @@ static int read_stream(struct declared *all, const char *name, FILE *file)
 	struct reader r = { .all = all, .file = name };
 	char *line = NULL;
 	size_t room = 0;
+	ssize_t len;
 
-	while (r.status != EXIT_NO_CHANNEL && getline(&line, &room, file) > 0) {
+	while (r.status != EXIT_NO_CHANNEL && (len = getline(&line, &room, file)) > 0) {
 		r.number++;
-		take_line(&r, line);
+		if (strlen(line) == (size_t)len) {
+			take_line(&r, line);
+		} else {
+			mistake(&r, r.number);
+			complain("a NUL byte in the line; is it a text file?");
+		}
 		complain_at(NULL, 0);
 	}
 	if (ferror(file)) {
