@@ -3,24 +3,50 @@
 # make help says what there is. Kbuild has what the module is made of.
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
-KVER ?= $(shell uname -r)
-KDIR ?= /lib/modules/$(KVER)/build
 PREFIX ?= /usr/local
 BUILD := build
 
+# KVER names the kernel, or KDIR its headers. The default is the running kernel.
+# include/config/kernel.release is not what Debian's kernels call themselves.
+release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
+ifndef KVER
+KVER := $(if $(KDIR),$(release),$(shell uname -r))
+endif
+KDIR ?= /lib/modules/$(KVER)/build
+
+# kbuild changes the directory, so a relative path would mean another place there.
+ifneq ($(DESTDIR),)
+ifeq ($(filter /%,$(firstword $(DESTDIR))),)
+override DESTDIR := $(CURDIR)/$(DESTDIR)
+endif
+endif
+ifeq ($(filter /%,$(firstword $(PREFIX))),)
+$(error PREFIX=$(PREFIX) is not an absolute path)
+endif
+
+# depmod and dkms may be there, and su does not always include it.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 CC ?= gcc
 CFLAGS ?= -O2 -g
-TOOLS_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -Imodule/uapi -Iuserspace/lib \
+TOOLS_CFLAGS := -std=gnu11 -Wall -Wextra -Imodule/uapi -Iuserspace/lib \
 	-DBPIPE_VERSION='"$(VERSION)"' -MMD -MP
 TOOLS := bpipe-load bpipectl
-TOOL_LIBS := -ljson-c -lpthread
+TOOLS_LIBS := -ljson-c -lpthread
 
-# A kernel built by clang takes only modules built by clang.
-kernel_llvm = $(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(KDIR)/.config $(KDIR)/include/config/auto.conf),LLVM=1)
+# A kernel built by clang takes only modules built by clang. LLVM= or CC= in the command line
+# choose the compiler instead.
+built_with = $(shell grep -s '^CONFIG_$(1)=y' '$(KDIR)/include/config/auto.conf')
+kernel_cc = $(if $(call built_with,CC_IS_CLANG),$(if $(call built_with,LD_IS_LLD),LLVM=1,CC=clang))
+kbuild = -C '$(KDIR)' M='$(CURDIR)' \
+	$(if $(LLVM)$(filter command%,$(origin CC)),,$(kernel_cc))
 
-.PHONY: all module tools demo check check-full lint install uninstall dkms load unload clean help
+.PHONY: all module tools demo check check-full lint install install-module install-tools \
+	uninstall dkms undkms load unload clean help
 
-all: module tools
+# The tools come first: they build in places where the module does not.
+all: tools module
 
 help:
 	@echo 'make            build bpipe.ko for the running kernel, and the tools'
@@ -32,16 +58,38 @@ help:
 	@echo 'make module     bpipe.ko alone (KVER=... or KDIR=... for another kernel)'
 	@echo 'make tools      bpipectl and bpipe-load alone, into $(BUILD)/bin'
 	@echo 'make load       insmod bpipe.ko; make unload: rmmod it'
-	@echo 'make install    module, tools, manual pages and udev rule (PREFIX=$(PREFIX), DESTDIR=)'
-	@echo 'make uninstall  remove them'
+	@echo 'make install    install-module: bpipe.ko, unless DKMS has it; install-tools: tools,'
+	@echo '                manual pages, udev rule, units (PREFIX=$(PREFIX), DESTDIR=)'
+	@echo 'make uninstall  remove them, the module for all kernels'
 	@echo 'make dkms       have DKMS build the module for this kernel and those to come'
+	@echo 'make undkms     remove the module from DKMS'
 	@echo 'make clean      remove what was built'
 
+# kbuild splits paths at spaces and colons, and takes % for a pattern.
+define check_path
+@case '$(1)' in *[[:space:]:%]*) \
+	echo 'bpipe: a kernel module does not build where a path has a space, ":" or "%":'; \
+	echo 'bpipe: $(1)'; \
+	echo 'bpipe: make tools and make install-tools do'; exit 1 ;; \
+esac >&2
+endef
+
+# An object of another kernel can be newer than the headers of this one.
+module_objects := *.o *.ko *.mod *.mod.c .*.cmd modules.order Module.symvers \
+	.module-common.o module/*.o module/.*.cmd
+kernel = $(KVER) $(realpath $(KDIR))
+
 module:
-	@test -e $(KDIR)/Makefile || { \
+	$(call check_path,$(CURDIR))
+	@test '$(release)' || { \
 		echo 'bpipe: no headers for kernel $(KVER) in $(KDIR)'; \
 		echo 'bpipe: try: sudo apt-get install linux-headers-$(KVER)'; exit 1; } >&2
-	$(MAKE) -C $(KDIR) M=$(CURDIR) $(kernel_llvm) modules
+	@test '$(release)' = '$(KVER)' || { \
+		echo 'bpipe: KVER is $(KVER), but $(KDIR) is for $(release)'; exit 1; } >&2
+	@mkdir -p $(BUILD)
+	@echo '$(kernel)' | cmp -s - $(BUILD)/kernel || { \
+		rm -f $(module_objects) && echo '$(kernel)' > $(BUILD)/kernel; }
+	$(MAKE) $(kbuild) modules
 
 lib_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard userspace/lib/*.c))
 objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard userspace/$(1)/*.c))
@@ -50,12 +98,12 @@ tools: $(TOOLS:%=$(BUILD)/bin/%)
 
 $(BUILD)/obj/%.o: %.c dkms.conf
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(TOOLS_CFLAGS) -c -o $@ $<
+	$(CC) $(TOOLS_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 define tool
 $(BUILD)/bin/$(1): $(call objects_of,$(1)) $(lib_objects)
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS) -o $$@ $$^ $(TOOL_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $(TOOLS_LIBS) $(LDLIBS)
 -include $(patsubst %.o,%.d,$(call objects_of,$(1)))
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool,$(t))))
@@ -79,7 +127,8 @@ load:
 unload:
 	rmmod bpipe
 
-# Where things go, and from where: installed by the one list, removed by the same.
+# Where things go, and from where: installed by this list, removed by the same.
+# What comes from ../ is a link.
 define installed
 bin/bpipectl:$(BUILD)/bin
 bin/bpipe-load:$(BUILD)/bin
@@ -88,42 +137,120 @@ share/man/man1/bpipectl.1:userspace/man
 share/man/man1/bpipe-load.1:userspace/man
 share/man/man4/bpipe.4:userspace/man
 share/bash-completion/completions/bpipectl:userspace/completion
-lib/udev/rules.d/60-bpipe.rules:userspace/udev
-lib/systemd/system/bpipe-monitor@.service:userspace/systemd
+lib/modules-load.d/bpipe.conf:userspace/modules-load
 lib/sysusers.d/bpipe.conf:userspace/udev
+lib/udev/rules.d/60-bpipe.rules:userspace/udev
+lib/systemd/system/bpipe-channels.service:userspace/systemd
+lib/systemd/system/sysinit.target.wants/bpipe-channels.service:../bpipe-channels.service
+lib/systemd/system/bpipe-monitor@.service:userspace/systemd
 endef
-target_of = $(DESTDIR)$(PREFIX)/$(firstword $(subst :, ,$(1)))
-source_of = $(lastword $(subst :, ,$(1)))/$(notdir $(target_of))
+root = $(DESTDIR)$(PREFIX)
+to = $(firstword $(subst :, ,$(1)))
+from = $(lastword $(subst :, ,$(1)))
 
-install: all
-	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) \
-		INSTALL_MOD_DIR=updates modules_install
-	$(if $(DESTDIR),,depmod $(KVER))
-	$(foreach f,$(installed),$(call install_one,$(f)))
-	$(if $(DESTDIR),,$(settle_udev))
-
+# install_one TO,FROM
 define install_one
-install -D -m $(if $(filter bin/%,$(1)),755,644) $(source_of) $(target_of)
+install -d '$(root)/$(dir $(1))'
+$(if $(filter ../%,$(2)),ln -sf $(2) '$(root)/$(1)',install -m \
+	$(if $(filter bin/%,$(1)),755,644) $(2)/$(notdir $(1)) '$(root)/$(1)')
 
 endef
 
-# The group, and the node's being in it, without a restart; where udev is.
-settle_udev = -systemd-sysusers $(PREFIX)/lib/sysusers.d/bpipe.conf; \
-	udevadm control --reload; udevadm trigger --subsystem-match=bpipe
+# The directories of the list, but for those that each PREFIX has.
+parents = $(if $(filter-out .,$(1)),$(1) $(call parents,$(patsubst %/,%,$(dir $(1)))))
+directories = $(filter-out bin include lib share share/man,$(sort \
+	$(foreach f,$(installed),$(call parents,$(patsubst %/,%,$(dir $(call to,$(f))))))))
 
-uninstall:
-	rm -f $(foreach f,$(installed),$(call target_of,$(f))) \
-		$(DESTDIR)/lib/modules/$(KVER)/updates/bpipe.ko*
+# What DKMS has, in a shell; with DESTDIR, a DKMS below that. It runs make, and reads what
+# that prints, so that the settings of this make would be in the way.
+dkms = env -u MAKELEVEL -u MAKEFLAGS -u MFLAGS dkms $(if $(DESTDIR),--dkmstree '$(DESTDIR)/var/lib/dkms' \
+	--sourcetree '$(DESTDIR)/usr/src' --installtree '$(DESTDIR)/lib/modules' --no-depmod)
+dkms_versions = $(dkms) status -m bpipe 2>/dev/null | \
+	sed -n 's|^bpipe[/,] *\([^,: ]*\).*|\1|p' | sort -u
+dkms_source = $(DESTDIR)/usr/src/bpipe
+define remove_from_dkms
+for version in $$($(dkms_versions)); do \
+	$(dkms) remove -m bpipe -v "$$version" --all && \
+	rm -rf '$(dkms_source)-'"$$version" || exit; \
+done
+endef
+
+# What install-module put there, for any kernel.
+define remove_module
+for module in '$(DESTDIR)'/lib/modules/*/updates/bpipe.ko*; do \
+	[ -e "$$module" ] || continue; \
+	echo "bpipe: removing $$module"; \
+	updates=$${module%/*} kernel=$${module%/updates/*}; \
+	rm -f "$$module" && rmdir --ignore-fail-on-non-empty "$$updates" && \
+	$(if $(DESTDIR),:,depmod "$${kernel##*/}") || exit; \
+done
+endef
+
+# What runs notices what came or went.
+define reload
+if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi; \
+if [ -S /run/udev/control ]; then udevadm control --reload; fi
+endef
+
+install: install-module install-tools
+
+# If there were two of this name, modprobe could load an old one.
+install-module: module
+	$(call check_path,$(DESTDIR))
+	$(if $(shell $(dkms_versions)),$(leave_to_dkms))
+	$(if $(shell $(dkms_versions)),,$(MAKE) $(kbuild) \
+		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') \
+		INSTALL_MOD_DIR=updates DEPMOD=true modules_install)
 	$(if $(DESTDIR),,depmod $(KVER))
 
+define leave_to_dkms
+@$(remove_module)
+@echo 'bpipe: DKMS has the module, so it is not installed a second time:'
+@echo 'bpipe: make dkms replaces the one that DKMS has, make undkms removes it'
+endef
+
+install-tools: tools
+	$(foreach f,$(installed),$(call install_one,$(call to,$(f)),$(call from,$(f))))
+ifeq ($(DESTDIR),)
+	-systemd-sysusers '$(root)/lib/sysusers.d/bpipe.conf'
+	@$(reload)
+	@if [ -S /run/udev/control ]; then udevadm trigger --subsystem-match=bpipe; fi
+endif
+
+# The group stays, since files may belong to it; so do /etc/bpipe and a module that is loaded.
+uninstall:
+ifeq ($(DESTDIR),)
+	@if [ -d /run/systemd/system ]; then systemctl stop 'bpipe-monitor@*.service'; fi
+	-@if command -v systemctl > /dev/null; then systemctl disable bpipe-monitor@.service; fi
+endif
+	rm -f $(foreach f,$(installed),'$(root)/$(call to,$(f))')
+	@for directory in $$(printf '%s\n' $(directories) | sort -r); do \
+		[ ! -d '$(root)/'$$directory ] || \
+		rmdir --ignore-fail-on-non-empty '$(root)/'$$directory; \
+	done
+	@$(remove_module)
+	$(if $(DESTDIR),,@$(reload))
+
+# First see that it builds: until then, DKMS keeps what it has.
 dkms:
-	@command -v dkms > /dev/null || { echo 'bpipe: try: sudo apt-get install dkms' >&2; exit 1; }
-	rm -rf /usr/src/bpipe-$(VERSION)
-	mkdir -p /usr/src/bpipe-$(VERSION)
-	cp -r Kbuild Makefile dkms.conf module /usr/src/bpipe-$(VERSION)
-	dkms install -m bpipe -v $(VERSION) -k $(KVER) --force
+	@command -v dkms > /dev/null || { \
+		echo 'bpipe: try: sudo apt-get install dkms' >&2; exit 1; }
+	$(call check_path,$(DESTDIR))
+	@$(MAKE) --no-print-directory module
+	@$(remove_from_dkms)
+	@$(remove_module)
+	install -d $(dkms_source)-$(VERSION)
+	cp --parents -t $(dkms_source)-$(VERSION) Kbuild Makefile dkms.conf \
+		module/*.[ch] module/uapi/linux/*.h
+	@$(dkms) install -m bpipe -v $(VERSION) -k $(KVER) --kernelsourcedir $(KDIR) || { \
+		cat $(DESTDIR)/var/lib/dkms/bpipe/$(VERSION)/build/make.log; \
+		$(remove_from_dkms); \
+		rm -rf $(dkms_source)-$(VERSION); \
+		echo 'bpipe: DKMS failed, see above; it has no bpipe now'; exit 1; } >&2
+
+undkms:
+	@$(remove_from_dkms)
 
 clean:
 	rm -rf $(BUILD)
-	rm -f *.o *.ko *.mod *.mod.c .*.cmd modules.order Module.symvers .module-common.o \
-		module/*.o module/.*.cmd
+	rm -f $(module_objects)
