@@ -4,6 +4,13 @@
 
 #include <kunit/test.h>
 #include <linux/prandom.h>
+#include <linux/string.h>
+
+/* Linux 6.1, the only source in Debian 12 without its security archive, lacks it. */
+#ifndef KUNIT_ASSERT_MEMEQ
+#define KUNIT_ASSERT_MEMEQ(test, left, right, size) \
+	KUNIT_ASSERT_EQ(test, memcmp(left, right, size), 0)
+#endif
 
 extern unsigned int bpipe_kunit_seed;
 
