@@ -16,6 +16,9 @@ endif
 KDIR ?= /lib/modules/$(KVER)/build
 
 # kbuild changes the directory, so a relative path would mean another place there.
+ifeq ($(DESTDIR),/)
+override DESTDIR :=
+endif
 ifneq ($(DESTDIR),)
 ifeq ($(filter /%,$(firstword $(DESTDIR))),)
 override DESTDIR := $(CURDIR)/$(DESTDIR)
@@ -28,7 +31,6 @@ endif
 # depmod and dkms may be there, and su does not always include it.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-CC ?= gcc
 CFLAGS ?= -O2 -g
 TOOLS_CFLAGS := -std=gnu11 -Wall -Wextra -Imodule/uapi -Iuserspace/lib \
 	-DBPIPE_VERSION='"$(VERSION)"' -MMD -MP
@@ -151,10 +153,14 @@ from = $(lastword $(subst :, ,$(1)))
 # install_one TO,FROM
 define install_one
 install -d '$(root)/$(dir $(1))'
-$(if $(filter ../%,$(2)),ln -sf $(2) '$(root)/$(1)',install -m \
-	$(if $(filter bin/%,$(1)),755,644) $(2)/$(notdir $(1)) '$(root)/$(1)')
+$(if $(filter ../%,$(2)),$(install_link),$(install_file))
 
 endef
+install_link = ln -sf $(2) '$(root)/$(1)'
+install_file = install -m $(if $(filter bin/%,$(1)),755,644) $(2)/$(notdir $(1)) '$(root)/$(1)' \
+	$(if $(filter %.service,$(1)),&& $(name_tool))
+# A unit runs the tool that comes with it, not one that is earlier in systemd's path.
+name_tool = sed -i 's|^ExecStart=bpipectl|ExecStart=$(PREFIX)/bin/bpipectl|' '$(root)/$(1)'
 
 # The directories of the list, but for those that each PREFIX has.
 parents = $(if $(filter-out .,$(1)),$(1) $(call parents,$(patsubst %/,%,$(dir $(1)))))
@@ -168,20 +174,35 @@ dkms = env -u MAKELEVEL -u MAKEFLAGS -u MFLAGS dkms $(if $(DESTDIR),--dkmstree '
 dkms_versions = $(dkms) status -m bpipe 2>/dev/null | \
 	sed -n 's|^bpipe[/,] *\([^,: ]*\).*|\1|p' | sort -u
 dkms_source = $(DESTDIR)/usr/src/bpipe
+dkms_kernels = $(dkms) status -m bpipe 2>/dev/null | \
+	sed -n 's|^bpipe[/,] *[^,]*, *\([^,]*\), [^,]*: installed.*|\1|p'
 define remove_from_dkms
 for version in $$($(dkms_versions)); do \
+	if dpkg-query -S '$(dkms_source)-'"$$version" 2>/dev/null; then \
+		echo 'bpipe: the module is that of the package named above; remove that first' >&2; \
+		exit 1; \
+	fi; \
 	$(dkms) remove -m bpipe -v "$$version" --all && \
 	rm -rf '$(dkms_source)-'"$$version" || exit; \
 done
 endef
 
+# A directory of our own: some systems' DKMS installs to updates.
+module_dir = updates/bpipe
+
+# Headers do not have the key that the kernel's own modules are signed with.
+signing_key = $(shell sed -n 's/^CONFIG_MODULE_SIG_KEY="\(.*\)"/\1/p' \
+	'$(KDIR)/include/config/auto.conf' 2>/dev/null)
+unsigned = $(if $(wildcard $(KDIR)/$(signing_key)),,CONFIG_MODULE_SIG_ALL=)
+
 # What install-module put there, for any kernel.
 define remove_module
-for module in '$(DESTDIR)'/lib/modules/*/updates/bpipe.ko*; do \
+for module in '$(DESTDIR)'/lib/modules/*/$(module_dir)/bpipe.ko*; do \
 	[ -e "$$module" ] || continue; \
 	echo "bpipe: removing $$module"; \
-	updates=$${module%/*} kernel=$${module%/updates/*}; \
-	rm -f "$$module" && rmdir --ignore-fail-on-non-empty "$$updates" && \
+	kernel=$${module%/$(module_dir)/*}; \
+	rm -f "$$module" && \
+	(cd "$$kernel" && rmdir -p --ignore-fail-on-non-empty $(module_dir)) && \
 	$(if $(DESTDIR),:,depmod "$${kernel##*/}") || exit; \
 done
 endef
@@ -198,9 +219,9 @@ install: install-module install-tools
 install-module: module
 	$(call check_path,$(DESTDIR))
 	$(if $(shell $(dkms_versions)),$(leave_to_dkms))
-	$(if $(shell $(dkms_versions)),,$(MAKE) $(kbuild) \
-		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') \
-		INSTALL_MOD_DIR=updates DEPMOD=true modules_install)
+	$(if $(shell $(dkms_versions)),,umask 022; $(MAKE) $(kbuild) \
+		$(if $(DESTDIR),INSTALL_MOD_PATH='$(DESTDIR)') $(unsigned) \
+		INSTALL_MOD_DIR=$(module_dir) INSTALL_MOD_STRIP=1 DEPMOD=true modules_install)
 	$(if $(DESTDIR),,depmod $(KVER))
 
 define leave_to_dkms
@@ -212,7 +233,9 @@ endef
 install-tools: tools
 	$(foreach f,$(installed),$(call install_one,$(call to,$(f)),$(call from,$(f))))
 ifeq ($(DESTDIR),)
-	-systemd-sysusers '$(root)/lib/sysusers.d/bpipe.conf'
+	@getent group bpipe > /dev/null || \
+		systemd-sysusers '$(root)/lib/sysusers.d/bpipe.conf' 2> /dev/null || \
+		groupadd --system bpipe
 	@$(reload)
 	@if [ -S /run/udev/control ]; then udevadm trigger --subsystem-match=bpipe; fi
 endif
@@ -239,14 +262,21 @@ dkms:
 	@$(MAKE) --no-print-directory module
 	@$(remove_from_dkms)
 	@$(remove_module)
-	install -d $(dkms_source)-$(VERSION)
-	cp --parents -t $(dkms_source)-$(VERSION) Kbuild Makefile dkms.conf \
+	umask 022; install -d $(dkms_source)-$(VERSION) && \
+	cp --parents --no-preserve=mode -t $(dkms_source)-$(VERSION) Kbuild Makefile dkms.conf \
 		module/*.[ch] module/uapi/linux/*.h
 	@$(dkms) install -m bpipe -v $(VERSION) -k $(KVER) --kernelsourcedir $(KDIR) || { \
-		cat $(DESTDIR)/var/lib/dkms/bpipe/$(VERSION)/build/make.log; \
+		cat $(DESTDIR)/var/lib/dkms/bpipe/$(VERSION)/build/make.log 2> /dev/null; \
 		$(remove_from_dkms); \
 		rm -rf $(dkms_source)-$(VERSION); \
 		echo 'bpipe: DKMS failed, see above; it has no bpipe now'; exit 1; } >&2
+	@for kernel in $(filter-out $(KVER),$(shell $(dkms_kernels))); do \
+		if [ -e $(DESTDIR)/lib/modules/$$kernel/build ]; then \
+			$(dkms) install -m bpipe -v $(VERSION) -k $$kernel; \
+		else \
+			echo "bpipe: no headers for $$kernel any more: it has no module now"; \
+		fi || exit; \
+	done
 
 undkms:
 	@$(remove_from_dkms)
