@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bpipe.h"
+#include "output.h"
 #include "report.h"
 #include "unit.h"
 #include "work.h"
@@ -131,7 +132,8 @@ static void usage(FILE *to)
 			spec->verbs == PRODUCE ? " [produce]" :
 			spec->verbs == CONSUME ? " [consume]" : "");
 	fputs("  -h, --help              this text\n\n"
-	      "SIZE is like 64, 4K, 64KiB or 1MB; RATE like 1MB/s; TIME like 250ms, 10s or 2m.\n"
+	      "SIZE is like 64, 4K, 64KiB or 1MB; RATE like 1MB/s; TIME like 250ms, 10s or 2m,\n"
+	      "and needs its unit: " BPIPE_TIME_UNITS ".\n"
 	      "Status: 0 done, 1 failed, 2 wrong usage, 3 --verify found wrong data,\n"
 	      "4 --verify found nothing wrong, but the data ended before its producers did.\n", to);
 }
@@ -164,9 +166,10 @@ static int set_option(struct options *opt, const struct option_spec *spec, const
 	if (!(spec->verbs & opt->verb->bit))
 		return misused("--%s: not an option of %s", spec->name, opt->verb->name);
 	if (spec->parse && spec->parse(text, &value))
-		return misused("--%s: %s: %s %s (see bpipe-load --help)", spec->name, text,
+		return misused("--%s: %s: %s %s%s (see bpipe-load --help)", spec->name, text,
 			       errno == ERANGE ? "out of range for a" : "not a",
-			       spec->parse == parse_number ? "number" : spec->arg);
+			       spec->parse == parse_number ? "number" : spec->arg,
+			       spec->parse == bpipe_parse_time ? " with its unit" : "");
 	if (value < spec->min || value > spec->max)
 		return misused("--%s: %s: too %s", spec->name, text,
 			       value < spec->min ? "small" : "large");
@@ -174,14 +177,28 @@ static int set_option(struct options *opt, const struct option_spec *spec, const
 	return 0;
 }
 
-/* 0: run; 1: help was wanted and given; -1: misused, and it was said how. */
+static int give_help(void)
+{
+	const char *error;
+
+	usage(stdout);
+	error = output_error(stdout);
+	if (!error)
+		return EXIT_OK;
+	complain("standard output: %s", error);
+	return EXIT_RUN;
+}
+
+/* 0: run; 1: help is wanted; -1: misused, and it was said how. */
 static int parse_options(struct options *opt, int argc, char **argv)
 {
 	struct option longs[SPECS + 2] = { 0 };
-	char shorts[2 * SPECS + 2], *s = shorts;
+	char shorts[2 * SPECS + 3], *s = shorts;
 	unsigned int i;
 	int letter;
 
+	opterr = 0;
+	*s++ = ':';
 	for (i = 0; i < SPECS; i++) {
 		longs[i] = (struct option) { specs[i].name, specs[i].arg ? required_argument :
 					     no_argument, NULL, specs[i].letter };
@@ -196,12 +213,18 @@ static int parse_options(struct options *opt, int argc, char **argv)
 	while ((letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		const struct option_spec *spec = spec_of(letter);
 
-		if (letter == 'h') {
-			usage(stdout);
+		if (letter == 'h')
 			return 1;
-		}
-		/* getopt has said what is wrong. */
-		if (!spec || set_option(opt, spec, optarg))
+		if (letter == ':')
+			return misused("%s: needs a value (see bpipe-load --help)",
+				       argv[optind - 1]);
+		if (!spec && optopt)
+			return misused("-%c: no such option, or it takes no value (see bpipe-load --help)",
+				       optopt);
+		if (!spec)
+			return misused("%s: no such option (see bpipe-load --help)",
+				       argv[optind - 1]);
+		if (set_option(opt, spec, optarg))
 			return -1;
 	}
 	if (optind != argc - 1)
@@ -273,14 +296,13 @@ int main(int argc, char **argv)
 	struct run *run;
 	int ret;
 
+	output_init();
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		usage(stdout);
-		return EXIT_OK;
-	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return give_help();
 	for (verb = verbs; verb < verbs + VERBS; verb++)
 		if (!strcmp(verb->name, argv[1]))
 			opt.verb = verb;
@@ -289,11 +311,9 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 
-	/* getopt names the program in what it says by argv[0]. */
-	argv[1] = "bpipe-load";
 	ret = parse_options(&opt, argc - 1, argv + 1);
 	if (ret > 0)
-		return EXIT_OK;
+		return give_help();
 	if (ret || check_options(&opt))
 		return EXIT_USAGE;
 

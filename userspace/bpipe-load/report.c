@@ -2,11 +2,14 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bpipe.h"
+#include "output.h"
 #include "report.h"
+#include "text.h"
 
 #define PROGRESS_NS	(500 * NSEC_PER_MSEC)
 
@@ -64,11 +67,21 @@ static uint64_t rate_of(uint64_t bytes, double seconds)
 
 void vcomplain(const char *fmt, va_list args)
 {
-	char text[512];
+	char text[512], *line = NULL;
+	size_t len;
+	FILE *to;
 
 	/* One write, so that the lines of several workers stay whole. */
 	vsnprintf(text, sizeof(text), fmt, args);
-	fprintf(stderr, "%sbpipe-load: %s\n", progress_shown ? "\r\033[K" : "", text);
+	to = open_memstream(&line, &len);
+	if (!to)
+		return;
+	fprintf(to, "%sbpipe-load: ", progress_shown ? "\r\033[K" : "");
+	text_print(to, text);
+	fputc('\n', to);
+	if (!fclose(to))
+		fputs(line, stderr);
+	free(line);
 }
 
 void complain(const char *fmt, ...)
@@ -175,11 +188,13 @@ static void json(FILE *to, const struct run *run, const struct sum *sum,
 	const struct options *opt = run->opt;
 	struct json_object *top = json_object_new_object(), *times = NULL;
 	double seconds = seconds_of(sum);
-	char text[BPIPE_TEXT_MAX];
+	char text[BPIPE_TEXT_MAX], *path = text_utf8(opt->path);
 	unsigned int i;
 
 	json_object_object_add(top, "command", json_object_new_string(opt->verb->name));
-	json_object_object_add(top, "path", json_object_new_string(opt->path));
+	if (path)
+		json_object_object_add(top, "path", json_object_new_string(path));
+	free(path);
 	add_count(top, "workers", opt->workers);
 	add_count(top, "bytes", sum->bytes);
 	add_count(top, "units", sum->units);
@@ -234,6 +249,7 @@ int report_end(const struct run *run)
 	const struct options *opt = run->opt;
 	static struct hist latency;
 	struct sum sum = sum_up(run);
+	const char *error;
 	unsigned int i;
 	FILE *to;
 
@@ -250,8 +266,9 @@ int report_end(const struct run *run)
 		json(to, run, &sum, &latency, v);
 	else if (!opt->quiet)
 		table(to, run, &sum, &latency, v);
-	if (fflush(to)) {
-		complain("cannot write the report: %m");
+	error = output_error(to);
+	if (error) {
+		complain("cannot write the report: %s", error);
 		return EXIT_RUN;
 	}
 	return status_of(run, &sum, v);

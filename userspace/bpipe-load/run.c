@@ -23,7 +23,9 @@
 
 /* Time lost that a paced run makes up for; what goes beyond is forgotten. */
 #define PACE_SLACK_NS		(100 * NSEC_PER_MSEC)
-#define PACE_SHIFT		10
+
+/* 292 years: what is later than that never comes. Two of them still can be added. */
+#define FOREVER			((uint64_t)INT64_MAX)
 
 uint64_t now_ns(void)
 {
@@ -66,9 +68,17 @@ void run_fail(struct run *run, const char *fmt, ...)
 	run_stop(run, now_ns());
 }
 
+/* value * mul / div: its 53 exact bits are 104 days of nanoseconds, or 9 PB. */
+static uint64_t scale(uint64_t value, uint64_t mul, uint64_t div)
+{
+	double scaled = (double)value * (double)mul / (double)div;
+
+	return scaled < (double)FOREVER ? (uint64_t)scaled : FOREVER;
+}
+
 /*
- * The schedule is absolute, so late wake-ups do not add up: `pace` is the time
- * at which the next byte is due, counted from the start in 2^-PACE_SHIFT ns.
+ * The schedule is absolute, so late wake-ups do not add up: `pace` is how many bytes were
+ * due, and the next one is due when the rate has had the time for them.
  */
 void run_pace_wait(struct run *run)
 {
@@ -76,7 +86,7 @@ void run_pace_wait(struct run *run)
 	uint64_t due;
 
 	while (run->opt->rate && !run_stopping(run)) {
-		due = run->opened_ns + (run->pace >> PACE_SHIFT);
+		due = run->opened_ns + scale(run->pace, NSEC_PER_SEC, run->opt->rate);
 		if (due <= now_ns())
 			break;
 		ts = to_timespec(due);
@@ -86,19 +96,17 @@ void run_pace_wait(struct run *run)
 
 void run_pace_take(struct run *run, uint64_t bytes)
 {
-	uint64_t elapsed, floor = 0, cost, old;
+	uint64_t elapsed, floor = 0, old;
 
 	if (!run->opt->rate)
 		return;
 
 	elapsed = now_ns() - run->opened_ns;
 	if (elapsed > PACE_SLACK_NS)
-		floor = (elapsed - PACE_SLACK_NS) << PACE_SHIFT;
-	cost = (uint64_t)((double)bytes * NSEC_PER_SEC * (1 << PACE_SHIFT) /
-			  (double)run->opt->rate);
+		floor = scale(elapsed - PACE_SLACK_NS, run->opt->rate, NSEC_PER_SEC);
 	old = run->pace;
 	while (!atomic_compare_exchange_weak(&run->pace, &old,
-					     (old > floor ? old : floor) + cost))
+					     (old > floor ? old : floor) + bytes))
 		;
 }
 
@@ -286,7 +294,7 @@ static void supervise(struct run *run, unsigned int started, const sigset_t *min
 		gone = 0;
 		for (i = 0; i < started; i++)
 			gone += worker_reap(&run->worker[i]);
-		report_progress(run, now);
+		report_progress(run, now_ns());
 	} while (gone < started);
 	report_progress_end();
 }

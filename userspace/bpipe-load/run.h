@@ -10,7 +10,7 @@ struct run {
 	atomic_uint opened;		/* workers that have the path open */
 	atomic_uint_least64_t opened_ns;	/* when all had: 0 until then */
 	atomic_uint_least64_t give_up_ns;	/* 0: go on; else stop, at the latest then */
-	atomic_uint_least64_t pace;		/* see run_pace_take() */
+	atomic_uint_least64_t pace;		/* bytes; see run_pace_wait() */
 	atomic_bool failed;
 	struct worker worker[];
 };

@@ -68,16 +68,20 @@ int bpipe_add(const char *name, const struct bpipe_config *config);
 int bpipe_remove(const char *name);
 
 /*
- * Numbers with units, in any case and with at most six digits after a point:
+ * Decimal numbers with units, in any case and with at most six digits after a point:
  *	size	64, 4K, 64KiB, 1.5M, 1GiB (powers of 1024); 100kB, 1MB, 1GB (of 1000)
  *	rate	a size a second, with or without "/s"
- *	time	100us, 250ms, 10s, 2m, 1h; seconds without a unit
+ *	time	100us, 250ms, 10s, 2m, 1h; only 0 needs no unit
+ *	percent	12.5%, at most 100%
  * EINVAL: not such a number. ERANGE: too large, too many digits, or so small
  * that it would become 0.
  */
+#define BPIPE_TIME_UNITS	"ns, us, ms, s, m (or min), h"
+#define BPIPE_PERCENT_MAX	100000000	/* 100%, in millionths of 1% */
 int bpipe_parse_size(const char *text, uint64_t *bytes);
 int bpipe_parse_rate(const char *text, uint64_t *bytes_per_second);
 int bpipe_parse_time(const char *text, uint64_t *ns);
+int bpipe_parse_percent(const char *text, uint64_t *millionths);
 
 /*
  * The other way, rounded for people: "1.5 MiB"; rates in powers of 1000, as

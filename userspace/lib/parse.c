@@ -28,8 +28,8 @@ static const struct unit size_units[] = {
 	{ 0 }
 };
 
+/* A number alone would be seconds to some and, as in sysfs, nanoseconds to others. */
 static const struct unit time_units[] = {
-	{ "", NS_PER_SEC },
 	{ "ns", 1 },
 	{ "us", 1000 },
 	{ "ms", 1000000 },
@@ -37,6 +37,12 @@ static const struct unit time_units[] = {
 	{ "m", 60 * NS_PER_SEC },
 	{ "min", 60 * NS_PER_SEC },
 	{ "h", 3600 * NS_PER_SEC },
+	{ 0 }
+};
+
+/* In millionths, so that no digit that is allowed is lost. */
+static const struct unit percent_units[] = {
+	{ "%", 1000000 },
 	{ 0 }
 };
 
@@ -86,6 +92,11 @@ static int parse(const char *text, size_t len, const struct unit *units, uint64_
 		return fail(EINVAL);
 	if (*text == ' ')
 		text++;
+	/* 0 is 0 in every unit. */
+	if (text == end && !whole && !fraction) {
+		*value = 0;
+		return 0;
+	}
 	unit = text <= end ? find_unit(units, text, end - text) : NULL;
 	if (!unit)
 		return fail(EINVAL);
@@ -119,6 +130,18 @@ int bpipe_parse_rate(const char *text, uint64_t *bytes_per_second)
 int bpipe_parse_time(const char *text, uint64_t *ns)
 {
 	return parse(text, strlen(text), time_units, ns);
+}
+
+int bpipe_parse_percent(const char *text, uint64_t *millionths)
+{
+	uint64_t value;
+
+	if (parse(text, strlen(text), percent_units, &value))
+		return -1;
+	if (value > BPIPE_PERCENT_MAX)
+		return fail(ERANGE);
+	*millionths = value;
+	return 0;
 }
 
 /*
