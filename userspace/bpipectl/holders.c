@@ -10,6 +10,8 @@
 #include "bpipectl.h"
 #include "holders.h"
 
+#define KERNEL_THREAD	0x00200000	/* PF_KTHREAD */
+
 static const struct {
 	const char *name;
 	size_t offset;
@@ -61,17 +63,45 @@ static bool read_fdinfo(struct holder *holder, int dir, const char *fd)
 	return *holder->channel;
 }
 
+/* It may have any bytes in it, newlines among them. */
 static void read_command(struct holder *holder)
 {
+	size_t len = 0;
 	char path[64];
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)holder->pid);
 	file = fopen(path, "re");
-	if (file && fgets(holder->command, sizeof(holder->command), file))
-		holder->command[strcspn(holder->command, "\n")] = '\0';
-	if (file)
-		fclose(file);
+	if (!file)
+		return;
+	len = fread(holder->command, 1, sizeof(holder->command), file);
+	fclose(file);
+	/* The last one is the file's. */
+	holder->command[len ? len - 1 : 0] = '\0';
+}
+
+/* False for threads of the kernel and for what has ended, which have no files. */
+static bool may_have_files(const char *pid)
+{
+	char path[300], line[512] = "", state = 0;
+	unsigned int flags = 0;
+	const char *end;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	line[fread(line, 1, sizeof(line) - 1, file)] = '\0';
+	fclose(file);
+	end = strrchr(line, ')');	/* of the name, which may have any in it */
+	return end && sscanf(end, ") %c %*d %*d %*d %*d %*d %u", &state, &flags) == 2 &&
+	       state != 'Z' && state != 'X' && !(flags & KERNEL_THREAD);
+}
+
+static bool is_hidden(int error)
+{
+	return error == EACCES || error == EPERM;
 }
 
 /* By the name that it was given, or that of its node. */
@@ -105,19 +135,27 @@ static void add(struct holders *all, const struct holder *holder)
 	all->at[all->nr++] = *holder;
 }
 
-/* The files of a process. That it has gone, or is another's, is no error. */
+/* The files of a process, which may go meanwhile. */
 static void look_at(struct holders *all, const char *pid, char **channels)
 {
 	struct dirent *entry;
 	struct holder holder;
+	bool hidden = false;
 	char path[300];
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%s/fdinfo", pid);
 	dir = opendir(path);
+	hidden = !dir && is_hidden(errno);
 	while (dir && (entry = readdir(dir))) {
-		if (*entry->d_name == '.' || !read_fdinfo(&holder, dirfd(dir), entry->d_name) ||
-		    !is_wanted(holder.channel, channels))
+		if (*entry->d_name == '.')
+			continue;
+		errno = 0;
+		if (!read_fdinfo(&holder, dirfd(dir), entry->d_name)) {
+			hidden |= is_hidden(errno);
+			continue;
+		}
+		if (!is_wanted(holder.channel, channels))
 			continue;
 		holder.pid = atoi(pid);
 		read_command(&holder);
@@ -125,6 +163,7 @@ static void look_at(struct holders *all, const char *pid, char **channels)
 	}
 	if (dir)
 		closedir(dir);
+	all->hidden += hidden && may_have_files(pid);
 }
 
 int holders_find(struct holders *all, char **channels)
@@ -141,6 +180,8 @@ int holders_find(struct holders *all, char **channels)
 		if (*entry->d_name >= '1' && *entry->d_name <= '9')
 			look_at(all, entry->d_name, channels);
 	closedir(proc);
+	/* Every process sees the first one, unless /proc hides those of others. */
+	all->more_hidden = access("/proc/1", F_OK);
 	return EXIT_OK;
 }
 

@@ -29,11 +29,13 @@ struct holder {
 struct holders {
 	struct holder *at;
 	size_t nr;
+	size_t hidden;		/* processes that could not be looked at */
+	bool more_hidden;	/* and others that /proc does not even show */
 };
 
 /*
- * All open files of the channels named, or of all: an exit status. Those of others' are
- * seen by root alone, and @all has what can be seen.
+ * All open files of the channels named, or of all: an exit status. Only root can look at
+ * processes of others; @all has what can be seen.
  */
 int holders_find(struct holders *all, char **channels);
 void holders_free(struct holders *all);

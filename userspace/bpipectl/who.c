@@ -11,6 +11,7 @@
 #include "bpipectl.h"
 #include "channel.h"
 #include "holders.h"
+#include "text.h"
 
 /* Columns, by the names of the counters in fdinfo; the first ones are of ours. */
 static const struct column {
@@ -81,34 +82,75 @@ static const char *cell(const struct column *column, const struct holder *holder
 	return buf;
 }
 
-static void print_row(const struct options *opts, const struct holder *holder)
-{
-	char buf[BPIPE_TEXT_MAX], class[8] = "-";
-	size_t i;
+enum { CHANNEL, PID, COMMAND, FD, MODE, CLASS, FIRST };	/* the columns before the counters */
 
-	if (holder->writes)
-		snprintf(class, sizeof(class), "%" PRIu64, holder->class);
-	printf("%-16s %7d %-15s %3d %-4s %5s", holder->channel, holder->pid, holder->command,
-	       holder->fd, holder->writes && holder->reads ? "rw" : holder->writes ? "w" :
-	       holder->reads ? "r" : "-", class);
-	for (i = 0; i < ARRAY_SIZE(columns); i++)
-		printf(" %10s", cell(&columns[i], holder, opts->bytes, buf));
-	putchar('\n');
+#define CELL_MAX	TEXT_WORD_MAX(BPIPE_NAME_MAX)
+
+/* What stands in a column; without @holder, its heading. */
+static const char *text_of(size_t column, const struct holder *holder, bool exact,
+			   char buf[CELL_MAX])
+{
+	static const char *const headings[] = {
+		"CHANNEL", "PID", "COMMAND", "FD", "MODE", "CLASS"
+	};
+
+	if (!holder)
+		return column < FIRST ? headings[column] : columns[column - FIRST].heading;
+	switch (column) {
+	case CHANNEL:
+		return text_word(holder->channel, buf, CELL_MAX);
+	case COMMAND:
+		return text_word(holder->command, buf, CELL_MAX);
+	case MODE:
+		return holder->writes && holder->reads ? "rw" : holder->writes ? "w" :
+		       holder->reads ? "r" : "-";
+	case PID:
+		snprintf(buf, CELL_MAX, "%d", (int)holder->pid);
+		return buf;
+	case FD:
+		snprintf(buf, CELL_MAX, "%d", holder->fd);
+		return buf;
+	case CLASS:
+		if (!holder->writes)
+			return "-";
+		snprintf(buf, CELL_MAX, "%" PRIu64, holder->class);
+		return buf;
+	}
+	return cell(&columns[column - FIRST], holder, exact, buf);
 }
 
 static void print_table(const struct options *opts, const struct holders *all)
 {
-	size_t i;
+	int width[FIRST + ARRAY_SIZE(columns)] = { 0 }, len;
+	char buf[CELL_MAX];
+	size_t row, i;
 
-	if (!opts->noheadings) {
-		printf("%-16s %7s %-15s %3s %-4s %5s", "CHANNEL", "PID", "COMMAND", "FD", "MODE",
-		       "CLASS");
-		for (i = 0; i < ARRAY_SIZE(columns); i++)
-			printf(" %10s", columns[i].heading);
+	for (row = opts->noheadings; row <= all->nr; row++) {
+		for (i = 0; i < ARRAY_SIZE(width); i++) {
+			len = strlen(text_of(i, row ? &all->at[row - 1] : NULL, opts->bytes, buf));
+			if (len > width[i])
+				width[i] = len;
+		}
+	}
+	for (row = opts->noheadings; row <= all->nr; row++) {
+		for (i = 0; i < ARRAY_SIZE(width); i++) {
+			bool word = i == CHANNEL || i == COMMAND || i == MODE;
+
+			printf("%s%*s", i ? " " : "", word ? -width[i] : width[i],
+			       text_of(i, row ? &all->at[row - 1] : NULL, opts->bytes, buf));
+		}
 		putchar('\n');
 	}
-	for (i = 0; i < all->nr; i++)
-		print_row(opts, &all->at[i]);
+}
+
+/* An empty table does not mean that nobody has the channel open. */
+static void explain_hidden(const struct holders *all)
+{
+	if (all->more_hidden)
+		complain("who: /proc hides processes of others from you; root sees all, try sudo");
+	else if (all->hidden)
+		complain("who: %zu process%s of others could not be looked at; root sees all, try sudo",
+			 all->hidden, all->hidden == 1 ? "" : "es");
 }
 
 int who(const struct options *opts, char **args)
@@ -128,6 +170,8 @@ int who(const struct options *opts, char **args)
 		json_print_holders(&all);
 	else
 		print_table(opts, &all);
+	if (!opts->json)
+		explain_hidden(&all);
 	holders_free(&all);
 	return status;
 }
