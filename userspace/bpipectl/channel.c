@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE	/* group_member() */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bpipectl.h"
@@ -16,30 +19,66 @@
 
 #define CLASS_DIR	"/sys/class/bpipe"
 #define MODULE_DIR	"/sys/module/bpipe"
+#define CLASS_PATH_MAX	(sizeof(CLASS_DIR) + NAME_MAX + 32)
 
-/* In any locale, as the module has it. */
-static bool is_letter_or_digit(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
+/* Instead of an exit status: no error, and nothing to say. */
+#define HAS_GONE	(-1)
 
-static bool module_loaded(void)
+/* A longer sample says nothing of the pace now. */
+#define PACE_NS		60000000000ULL
+
+bool module_loaded(void)
 {
 	return !access(MODULE_DIR, F_OK);
 }
 
+/* The path of a file that the class directory has for the channel of this node. */
+static const char *class_path(const char *node, const char *file, char buf[CLASS_PATH_MAX])
+{
+	const char *slash = strrchr(node, '/');
+
+	snprintf(buf, CLASS_PATH_MAX, CLASS_DIR "/%s/%s", slash ? slash + 1 : node, file);
+	return buf;
+}
+
+bool channel_exists(const char *node)
+{
+	char buf[CLASS_PATH_MAX];
+
+	return !access(class_path(node, "", buf), F_OK);
+}
+
+static int explain_no_node(const char *path)
+{
+	unsigned int major = 0, minor = 0;
+	char buf[CLASS_PATH_MAX];
+	FILE *file = fopen(class_path(path, "dev", buf), "re");
+
+	if (!file || fscanf(file, "%u:%u", &major, &minor) != 2)
+		complain("%s: the channel has just come or gone", path);
+	else
+		complain("%s: the channel exists, but there is no node for it in this /dev, as in a container or chroot; pass the device in, or try: mknod -m 660 %s c %u %u",
+			 path, path, major, minor);
+	if (file)
+		fclose(file);
+	return EXIT_NO_CHANNEL;
+}
+
 static int explain_missing(const char *path)
 {
-	if (!module_loaded())
-		complain("%s: no such device; is the module loaded? try: modprobe bpipe", path);
-	else
-		complain("%s: no such channel; to see those there are: bpipectl list", path);
+	bool loaded = module_loaded();
+
+	if (loaded && !strncmp(path, "/dev/", strlen("/dev/")) && access(path, F_OK) &&
+	    channel_exists(path))
+		return explain_no_node(path);
+	complain(loaded ? "%s: no such channel; to see those there are: bpipectl list" :
+		 "%s: no such device; is the module loaded? try: modprobe bpipe", path);
 	return EXIT_NO_CHANNEL;
 }
 
 /*
- * The node is there, but what it leads to is not a channel (any more). To
- * remove it is advised only where nothing else can be meant.
+ * The node exists, but no channel is behind it. Suggest to remove it only where it can be
+ * nothing else.
  */
 static int explain_stale(const char *path, const struct stat *st, int error)
 {
@@ -49,6 +88,9 @@ static int explain_stale(const char *path, const struct stat *st, int error)
 	else if (!S_ISCHR(st->st_mode) || error == ENOTTY)
 		complain("%s: not a bpipe device%s", path, S_ISCHR(st->st_mode) ?
 			 ", or left over from an unloaded module and now another driver's" : "");
+	else if (module_loaded())
+		complain("%s: no channel is behind this node, or none any more; to see those there are: bpipectl list",
+			 path);
 	else
 		complain("%s: no driver behind it, left over from an unloaded module; try: modprobe bpipe",
 			 path);
@@ -61,7 +103,10 @@ static int explain_denied(const char *path, const struct stat *st)
 	const struct group *group = getgrgid(st->st_gid);
 	const char *group_name = group ? group->gr_name : "?";
 
-	if (st->st_gid && (st->st_mode & 0060) == 0060)
+	if (st->st_uid == geteuid() || group_member(st->st_gid))
+		complain("%s: permission denied, though you own it or are in its group %s; its mode is %04o; if that allows reading and writing, ask what else confines you",
+			 path, group_name, st->st_mode & 07777);
+	else if (st->st_gid && (st->st_mode & 0060) == 0060)
 		complain("%s: permission denied; you are not in group %s, which may use it; try: sudo usermod -aG %s %s, then log in again",
 			 path, group_name, group_name, user ? user->pw_name : "USER");
 	else
@@ -75,6 +120,8 @@ static int explain_open(const char *path)
 	int error = errno;
 	struct stat st;
 
+	if (error == ENOENT)
+		return explain_missing(path);
 	if (stat(path, &st)) {
 		if (errno == ENOENT)
 			return explain_missing(path);
@@ -101,24 +148,58 @@ int channel_failed(const struct channel *ch, const char *what)
 	return EXIT_FAILED;
 }
 
-int channel_open(struct channel *ch, const char *which)
+/*
+ * Open a node, and again while its channel is about to come or go: then the class
+ * directory has it, and /dev has not, or the other way round. If that lasts, the reason
+ * is another, and no further channel is waited for.
+ */
+static int open_node(const char *path)
+{
+	static int naps = 50;
+	int fd, error;
+
+	for (;;) {
+		fd = bpipe_open(path, O_ACCMODE);
+		error = errno;
+		if (fd >= 0 || (error != ENOENT && error != ENXIO && error != ENODEV) ||
+		    !naps || !channel_exists(path)) {
+			errno = error;
+			return fd;
+		}
+		naps--;
+		nap();
+	}
+}
+
+/* @found: the name is of the class directory, so that a channel without one has gone. */
+static int open_channel(struct channel *ch, const char *which, bool found)
 {
 	char buf[BPIPE_PATH_MAX];
 	const char *path = bpipe_path(which, buf);
-	int status;
+	int status, error;
 
 	if (!path) {
 		complain("%s: no channel has so long a name", which);
 		return EXIT_NO_CHANNEL;
 	}
-	*ch = (struct channel) { .fd = bpipe_open(path, O_ACCMODE) };
-	if (ch->fd < 0)
+	*ch = (struct channel) { .fd = open_node(path) };
+	if (ch->fd < 0) {
+		error = errno;
+		if (found && !channel_exists(path))
+			return HAS_GONE;
+		errno = error;
 		return explain_open(path);
+	}
 	ch->path = checked(strdup(path));
 	status = channel_read(ch);
 	if (status)
 		channel_close(ch);
 	return status;
+}
+
+int channel_open(struct channel *ch, const char *which)
+{
+	return open_channel(ch, which, false);
 }
 
 int channel_read(struct channel *ch)
@@ -139,31 +220,45 @@ int channel_read(struct channel *ch)
 	return EXIT_OK;
 }
 
-const char *channel_bare_name(const char *node)
+const char *channel_bare_name(const char *name)
 {
-	size_t len = strlen(BPIPE_NAME_PREFIX);
+	static const char *const prefixes[] = { "/dev/" BPIPE_NAME_PREFIX, BPIPE_NAME_PREFIX };
 
-	return strncmp(node, BPIPE_NAME_PREFIX, len) ? node : node + len;
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+			return name + strlen(prefixes[i]);
+	return strcmp(name, "/dev/" BPIPE_DEFAULT) ? name : BPIPE_DEFAULT;
 }
 
-/* The module's rule for names; see struct bpipe_add. */
-int channel_node_name(const char *name, char node[BPIPE_NAME_MAX])
+const char *channel_name_fault(const char *name)
 {
-	const char *bare = channel_bare_name(name);
-	size_t len = strlen(bare);
+	static const char letters_and_digits[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char others[] = "._-";
+	size_t len = strlen(name), at;
 
-	if (!strcmp(name, BPIPE_DEFAULT)) {
+	if (!len || len > BPIPE_NAME_MAX - sizeof(BPIPE_NAME_PREFIX))
+		return "it takes 1 to 25 characters";
+	/* Not isalnum(), which knows more letters in some locales. */
+	for (at = 0; name[at]; at++)
+		if (!strchr(letters_and_digits, name[at]) && !strchr(others, name[at]))
+			return "it takes letters, digits, dots, underscores and dashes";
+	if (strchr(others, *name))
+		return "it begins with a letter or a digit";
+	if (!strncmp(name, BPIPE_DEFAULT, strlen(BPIPE_DEFAULT)))
+		return "it does not begin with bpipe, as the module's own channel and all nodes do";
+	return strcmp(name, "control") ? NULL : BPIPE_CONTROL " is what makes channels";
+}
+
+const char *channel_node_name(const char *name, char node[BPIPE_NAME_MAX])
+{
+	const char *bare = channel_bare_name(name), *fault = NULL;
+
+	if (!strcmp(bare, BPIPE_DEFAULT))
 		stpcpy(node, BPIPE_DEFAULT);
-		return 0;
-	}
-	if (len > BPIPE_NAME_MAX - sizeof(BPIPE_NAME_PREFIX) || !is_letter_or_digit(*bare) ||
-	    !strncmp(bare, BPIPE_DEFAULT, strlen(BPIPE_DEFAULT)) || !strcmp(bare, "control"))
-		return -1;
-	for (size_t i = 0; i < len; i++)
-		if (!is_letter_or_digit(bare[i]) && !strchr("._-", bare[i]))
-			return -1;
-	stpcpy(stpcpy(node, BPIPE_NAME_PREFIX), bare);
-	return 0;
+	else if (!(fault = channel_name_fault(bare)))
+		stpcpy(stpcpy(node, BPIPE_NAME_PREFIX), bare);
+	return fault;
 }
 
 int channel_own(const struct channel *ch, const struct bpipe_config *set)
@@ -182,11 +277,19 @@ int channel_own(const struct channel *ch, const struct bpipe_config *set)
 uint64_t channel_full_in(const struct channel *ch, const struct channel *before)
 {
 	uint64_t elapsed = ch->stats.time_ns - before->stats.time_ns;
-	uint64_t room = ch->config.size - ch->stats.level;
+	uint64_t size = ch->config.size, level = ch->stats.level, rise;
 
-	if (ch->stats.level <= before->stats.level)
+	if (level >= size || level <= before->stats.level || elapsed > PACE_NS)
 		return UINT64_MAX;
-	return (double)room * elapsed / (ch->stats.level - before->stats.level);
+	rise = level - before->stats.level;
+	if (rise < size / 100)
+		return UINT64_MAX;
+	return (double)(size - level) * elapsed / rise;
+}
+
+void nap(void)
+{
+	nanosleep(&(struct timespec) { .tv_nsec = 10000000 }, NULL);
 }
 
 void channel_close(struct channel *ch)
@@ -212,7 +315,23 @@ static void raise_limit(void)
 	}
 }
 
-/* Without the class, the device that ought to be there tells what is wrong. */
+static int open_names(struct channels *all, char **names, size_t nr, bool found)
+{
+	int status = EXIT_OK, failed;
+
+	raise_limit();
+	all->at = checked(calloc(nr + 1, sizeof(*all->at)));
+	for (; *names; names++) {
+		failed = open_channel(&all->at[all->nr], *names, found);
+		if (!failed)
+			all->nr++;
+		else if (failed != HAS_GONE && !status)
+			status = failed;
+	}
+	return status;
+}
+
+/* Without the class, explain what is wrong by the device that ought to exist. */
 static int open_all(struct channels *all)
 {
 	char *standard[] = { BPIPE_DEFAULT, NULL };
@@ -220,24 +339,28 @@ static int open_all(struct channels *all)
 	char **names;
 	int nr, i, status;
 
-	raise_limit();
 	nr = scandir(CLASS_DIR, &entries, is_link, alphasort);
+	if (nr < 0 && errno != ENOENT) {
+		complain(CLASS_DIR ": %s", strerror(errno));
+		return EXIT_FAILED;
+	}
 	if (nr < 0)
-		return channels_open(all, standard);
+		return open_names(all, standard, 1, false);
 	names = checked(calloc(nr + 1, sizeof(*names)));
 	for (i = 0; i < nr; i++)
 		names[i] = entries[i]->d_name;
-	status = nr ? channels_open(all, names) : EXIT_OK;
+	status = open_names(all, names, nr, true);
 	while (nr--)
 		free(entries[nr]);
 	free(entries);
 	free(names);
+	if (!status && !all->nr && !module_loaded())
+		return explain_missing("/dev/" BPIPE_DEFAULT);
 	return status;
 }
 
 int channels_open(struct channels *all, char **names)
 {
-	int status = EXIT_OK, failed;
 	size_t nr = 0;
 
 	*all = (struct channels) { 0 };
@@ -245,23 +368,7 @@ int channels_open(struct channels *all, char **names)
 		return open_all(all);
 	while (names[nr])
 		nr++;
-	all->at = checked(calloc(nr, sizeof(*all->at)));
-	for (; *names; names++) {
-		failed = channel_open(&all->at[all->nr], *names);
-		if (!failed)
-			all->nr++;
-		else if (!status)
-			status = failed;
-	}
-	return status;
-}
-
-bool channel_exists(const char *node)
-{
-	char entry[sizeof(CLASS_DIR "/") + BPIPE_NAME_MAX];
-	size_t len = snprintf(entry, sizeof(entry), CLASS_DIR "/%s", node);
-
-	return len < sizeof(entry) && !access(entry, F_OK);
+	return open_names(all, names, nr, false);
 }
 
 int channels_exist(char **names)
@@ -274,10 +381,41 @@ int channels_exist(char **names)
 		return explain_missing("/dev/" BPIPE_DEFAULT);
 	for (; *names; names++) {
 		path = bpipe_path(*names, buf);
-		if (!path || !channel_exists(strrchr(path, '/') + 1))
+		if (!path || !channel_exists(path))
 			status = explain_missing(path ? path : *names);
 	}
 	return status;
+}
+
+bool channels_full(void)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(CLASS_DIR);
+	size_t nr = 0;
+
+	while (dir && (entry = readdir(dir)))
+		nr += is_link(entry);
+	if (dir)
+		closedir(dir);
+	return nr >= BPIPE_CHANNELS_MAX;
+}
+
+bool channel_is_used(const char *name)
+{
+	static const char *const sides[] = { "readers", "writers" };
+	char node[BPIPE_PATH_MAX], buf[CLASS_PATH_MAX];
+	const char *path = bpipe_path(name, node);
+	unsigned int open = 0;
+	FILE *file;
+
+	for (size_t i = 0; path && !open && i < ARRAY_SIZE(sides); i++) {
+		file = fopen(class_path(path, sides[i], buf), "re");
+		if (!file || fscanf(file, "%u", &open) != 1)
+			open = 1;
+		if (file)
+			fclose(file);
+	}
+	return open;
 }
 
 void channels_close(struct channels *all)

@@ -35,12 +35,19 @@ int channel_read(struct channel *ch);
 void channel_close(struct channel *ch);
 
 /*
- * The name of the node of a channel given by name, as "jobs" or "bpipe-jobs": 0, or -1 if
- * no channel can have it. And the other way: the name to give to ADD and REMOVE, or that
- * of the module's own channel.
+ * The name that ADD and REMOVE take, of one that may be the name of the node or its path;
+ * of the module's own channel, its name.
  */
-int channel_node_name(const char *name, char node[BPIPE_NAME_MAX]);
-const char *channel_bare_name(const char *node);
+const char *channel_bare_name(const char *name);
+
+/* Say why no channel can be added under this name; NULL if one can. */
+const char *channel_name_fault(const char *name);
+
+/*
+ * Put the name of the node of a channel, given in any of these ways, into @node: NULL, or
+ * why no channel can have that name.
+ */
+const char *channel_node_name(const char *name, char node[BPIPE_NAME_MAX]);
 
 /*
  * Give the node the owner, group and permissions among what was set. Where udev runs, its
@@ -50,20 +57,33 @@ int channel_own(const struct channel *ch, const struct bpipe_config *set);
 
 /*
  * Open and read those named, or, without names, all there are. @all has those
- * that could be read, whatever the status.
+ * that could be read, whatever the status. A channel that nobody named and that is
+ * deleted meanwhile is no error.
  */
 int channels_open(struct channels *all, char **names);
 void channels_close(struct channels *all);
 
-/* Return true if there is a channel with a node of that name, without opening it. */
+/* Return true if there is a channel with a node of that name or path, without opening it. */
 bool channel_exists(const char *node);
 
 /* Whether there are such channels, or any; asked without opening them. */
 int channels_exist(char **names);
 
+/* True if there are as many channels as there can be. */
+bool channels_full(void);
+
+/* True if a reader or writer has the channel open, and not just a bpipectl. */
+bool channel_is_used(const char *name);
+
+bool module_loaded(void);
+
+/* Sleep 10 ms: for what no event announces. */
+void nap(void);
+
 /*
- * When it will be full if the level goes on as since @before: nanoseconds, or UINT64_MAX
- * if it does not rise.
+ * Nanoseconds until the channel is full if its level goes on rising as since @before.
+ * UINT64_MAX if it does not rise, by 1 % of its size at least; if it is full already; or if
+ * @before is more than a minute old.
  */
 uint64_t channel_full_in(const struct channel *ch, const struct channel *before);
 

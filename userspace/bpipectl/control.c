@@ -5,36 +5,80 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "bpipectl.h"
 #include "fields.h"
 #include "set.h"
 #include "usual.h"
 
+/* Explain why channels can be neither made nor deleted here. */
+static int explain_absent(void)
+{
+	if (module_loaded())
+		complain(BPIPE_CONTROL ": the module is loaded, but this /dev does not have the node, as in a container or chroot; do it outside of that");
+	else
+		complain(BPIPE_CONTROL ": is the module loaded? try: modprobe bpipe");
+	return EXIT_NO_CHANNEL;
+}
+
 static int explain_control(const char *name, struct channel *want)
 {
-	switch (errno) {
+	const char *fault = channel_name_fault(channel_bare_name(name));
+	int error = errno;
+	struct stat st;
+
+	switch (error) {
 	case EACCES:
-	case EPERM:
 		complain("%s: only root may create or delete a channel; try sudo", name);
+		return EXIT_FAILED;
+	case EPERM:
+		complain("%s: only root may create or delete a channel; %s", name,
+			 geteuid() ? "try sudo" : "this one lacks CAP_SYS_ADMIN, as in a container");
 		return EXIT_FAILED;
 	case EEXIST:
 		complain("%s: there is a channel of that name", name);
 		return EXIT_FAILED;
+	case ENXIO:
+	case ENODEV:
+		if (!module_loaded())
+			return explain_absent();
+		complain(BPIPE_CONTROL ": no driver is behind this node");
+		return EXIT_NO_CHANNEL;
 	case ENOENT:
+		if (!module_loaded() || access(BPIPE_CONTROL, F_OK))
+			return explain_absent();
+		if (!strcmp(channel_bare_name(name), BPIPE_DEFAULT)) {
+			complain("%s: the module's own channel, which stays until the module is unloaded: rmmod bpipe",
+				 name);
+			return EXIT_FAILED;
+		}
 		complain("%s: no such channel; to see those there are: bpipectl list", name);
+		return EXIT_NO_CHANNEL;
+	case ENOTTY:
+		if (stat(BPIPE_CONTROL, &st) || S_ISCHR(st.st_mode))
+			break;
+		complain(BPIPE_CONTROL ": not a device; try: rm " BPIPE_CONTROL "; modprobe -r bpipe; modprobe bpipe");
 		return EXIT_NO_CHANNEL;
 	case EBUSY:
 		complain("%s: it is open; see who has it: bpipectl who %s", name, name);
 		return EXIT_FAILED;
-	}
-	/* The rest is about what it was to be like; but the name may be the reason. */
-	want->path = (char *)name;
-	if (errno == EINVAL && !want->config.mask) {
-		complain("%s: not a name; it takes 1 to 25 letters, digits, dots, underscores and dashes",
-			 name);
+	case ENOSPC:
+		if (!channels_full())
+			break;
+		complain("%s: there are %u channels, and there cannot be more", name,
+			 BPIPE_CHANNELS_MAX);
+		return EXIT_FAILED;
+	case EINVAL:
+		if (!fault)
+			break;
+		complain("%s: not a name for a channel: %s", name, fault);
 		return EXIT_FAILED;
 	}
+	/* The reason is what the channel would be like. */
+	want->path = (char *)name;
+	errno = error;
 	return set_explain(want, &want->config);
 }
 
@@ -86,6 +130,23 @@ int create(const struct options *opts, char **args)
 	return EXIT_OK;
 }
 
+/* A look by another bpipectl keeps a channel busy, too, but not for long. */
+static int remove_channel(const char *name)
+{
+	int naps = 100;
+
+	while (bpipe_remove(name)) {
+		if (errno != EBUSY)
+			return -1;
+		if (channel_is_used(name) || !naps--) {
+			errno = EBUSY;
+			return -1;
+		}
+		nap();
+	}
+	return 0;
+}
+
 int delete(const struct options *opts, char **args)
 {
 	struct channel none = { 0 };
@@ -97,7 +158,7 @@ int delete(const struct options *opts, char **args)
 	}
 	for (; *args; args++) {
 		failed = EXIT_OK;
-		if (bpipe_remove(channel_bare_name(*args)))
+		if (remove_channel(channel_bare_name(*args)))
 			failed = explain_control(*args, &none);
 		if (!status)
 			status = failed;

@@ -71,7 +71,8 @@ static void end_section(struct reader *r)
 		if (!(config->mask & BPIPE_CFG_LOW))
 			config->low = config->size / 4;
 		complain_at(r->file, d->line);
-		if (set_check(d->name, config))
+		d->want.path = d->name;
+		if (set_check(&d->want))
 			r->status = EXIT_FAILED;
 	}
 	complain_at(NULL, 0);
@@ -85,11 +86,13 @@ static void begin_section(struct reader *r, char *name)
 	struct declaration *other, *d;
 	struct channel usual;
 	char node[BPIPE_NAME_MAX];
+	const char *fault;
 
 	end_section(r);
-	if (channel_node_name(name, node)) {
+	fault = channel_node_name(name, node);
+	if (fault) {
 		mistake(r, r->number);
-		complain("[%s]: not a channel's name", name);
+		complain("[%s]: not a name for a channel: %s", name, fault);
 		return;
 	}
 	other = declared_find(r->all, node);

@@ -36,38 +36,86 @@ static void complain_of_records(const char *path)
 		 path);
 }
 
+/* A field to be set to more than it can be, whatever the others are; NULL if none is. */
+static const struct field *find_excess(const struct channel *want, uint64_t *bound)
+{
+	const struct field *field;
+
+	for (field = fields; field->name; field++) {
+		switch (field->kind) {
+		case FIELD_TIME:
+			*bound = BPIPE_TIMEOUT_MAX;
+			break;
+		case FIELD_RATE:
+		case FIELD_COUNT_RATE:
+			*bound = BPIPE_RATE_MAX;
+			break;
+		case FIELD_BYTES:
+		case FIELD_COUNT:
+			*bound = field->config_bit == BPIPE_CFG_SIZE ? BPIPE_SIZE_MAX :
+				 BPIPE_BURST_MAX;
+			break;
+		default:
+			continue;
+		}
+		if (want->config.mask & field->config_bit && field_value(field, want) > *bound)
+			return field;
+	}
+	return NULL;
+}
+
+/* Say that @name would be @value, exactly where rounding makes the two alike. */
+static void explain_bound(const struct channel *ch, const char *name, const char *must,
+			  const struct field *like, uint64_t value, uint64_t bound)
+{
+	char text[FIELD_TEXT_MAX], other[FIELD_TEXT_MAX];
+	const char *is, *be;
+	bool exact = false;
+
+	do {
+		struct channel one = *ch, two = *ch;
+
+		field_store(like, &one, value);
+		field_store(like, &two, bound);
+		is = field_format(like, &one, exact, text);
+		be = field_format(like, &two, exact, other);
+		exact = !exact;
+	} while (exact && !strcmp(is, be));
+	complain("%s: %s would be %s, but must be %s %s; nothing was changed", ch->path, name, is,
+		 must, be);
+}
+
 /* The rule that the configuration breaks, said; false if it keeps all of them. */
-static bool explain_rule(const char *path, const struct bpipe_config *want, uint64_t high,
+static bool explain_rule(const struct channel *ch, const struct bpipe_config *want, uint64_t high,
 			 uint64_t low)
 {
-	uint64_t limit = worst_limit(want);
+	uint64_t limit = worst_limit(want), bound;
+	const struct field *size = field_find("size", strlen("size"));
+	const struct channel as = { .config = *want };
+	const struct field *excess = find_excess(&as, &bound);
 	const struct {
 		bool broken;
 		const char *name, *must;
 		uint64_t value, bound;
 	} rules[] = {
 		{ want->size < BPIPE_SIZE_MIN, "size", "at least", want->size, BPIPE_SIZE_MIN },
-		{ want->size > BPIPE_SIZE_MAX, "size", "at most", want->size, BPIPE_SIZE_MAX },
 		{ high > want->size, "high", "at most the size,", high, want->size },
 		{ low >= high, "low", "below high,", low, high },
 		{ limit > want->size, "a class's limit", "at most the size,", limit, want->size },
 		{ limit && limit < BPIPE_SIZE_MIN, "a class's limit", "at least", limit,
 		  BPIPE_SIZE_MIN },
-		{ want->rate > BPIPE_RATE_MAX, "rate", "at most", want->rate, BPIPE_RATE_MAX },
-		{ want->burst > BPIPE_BURST_MAX, "burst", "at most", want->burst,
-		  BPIPE_BURST_MAX },
 	};
-	char value[BPIPE_TEXT_MAX], bound[BPIPE_TEXT_MAX];
 	size_t i;
 
+	if (excess) {
+		explain_bound(ch, excess->name, "at most", excess, field_value(excess, &as), bound);
+		return true;
+	}
 	for (i = 0; i < ARRAY_SIZE(rules) && !rules[i].broken; i++)
 		;
 	if (i == ARRAY_SIZE(rules))
 		return false;
-	bpipe_format_size(rules[i].value, value, sizeof(value));
-	bpipe_format_size(rules[i].bound, bound, sizeof(bound));
-	complain("%s: %s would be %s, but must be %s %s; nothing was changed", path,
-		 rules[i].name, value, rules[i].must, bound);
+	explain_bound(ch, rules[i].name, rules[i].must, size, rules[i].value, rules[i].bound);
 	return true;
 }
 
@@ -80,16 +128,18 @@ static void explain_invalid(const struct channel *ch, const struct bpipe_config 
 	uint64_t low = want->mask & BPIPE_CFG_LOW ? want->low :
 		       ch->config.low * want->size / ch->config.size;
 
-	if (!explain_rule(ch->path, want, high, low))
+	if (!explain_rule(ch, want, high, low))
 		complain("%s: the module refuses this configuration", ch->path);
 }
 
-int set_check(const char *path, const struct bpipe_config *want)
+int set_check(const struct channel *want)
 {
-	if (explain_rule(path, want, want->high, want->low))
+	const struct bpipe_config *config = &want->config;
+
+	if (explain_rule(want, config, config->high, config->low))
 		return EXIT_FAILED;
-	if (want->mode == BPIPE_MODE_STREAM && needs_records(want)) {
-		complain_of_records(path);
+	if (config->mode == BPIPE_MODE_STREAM && needs_records(config)) {
+		complain_of_records(want->path);
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;
@@ -117,7 +167,8 @@ int set_explain(const struct channel *ch, const struct bpipe_config *want)
 			 ch->path, level);
 		break;
 	case ENOMEM:
-		complain("%s: no memory for a buffer of this size", ch->path);
+		complain("%s: no memory for a buffer of this size, in all or in this memory cgroup",
+			 ch->path);
 		break;
 	case ENOSPC:
 		complain("%s: all buffers together would exceed the cap in /sys/class/bpipe/memory_max",

@@ -16,7 +16,7 @@ int set_assign_one(struct channel *want, const char *arg);
  * Return EXIT_FAILED, having complained, if the module would refuse this configuration
  * of a channel, all fields taken together, whatever the channel holds.
  */
-int set_check(const char *path, const struct bpipe_config *want);
+int set_check(const struct channel *want);
 
 /* Say why it could not be had, by errno, for a channel as it is; the exit status for it. */
 int set_explain(const struct channel *ch, const struct bpipe_config *want);

@@ -81,6 +81,10 @@ int usual_new(struct channel *ch)
 			size = 0;
 		fclose(file);
 	}
+	if (!size && module_loaded()) {
+		complain("/sys/module/bpipe/parameters/size: cannot be read");
+		return EXIT_FAILED;
+	}
 	if (!size) {
 		complain(BPIPE_CONTROL ": is the module loaded? try: modprobe bpipe");
 		return EXIT_NO_CHANNEL;
