@@ -27,17 +27,21 @@ struct options {
 	uint64_t timeout_ns;	/* wait: UINT64_MAX is for ever */
 	const char *sort;	/* who: by which counter, or NULL */
 	const char *exec;	/* monitor: a command to run while overloaded, or NULL */
+	uint64_t linger_ns;	/* monitor: how long after that, in state normal */
 	const char *owner, *group, *permissions;	/* create: of the node, or NULL */
 	bool prune;		/* apply: remove channels that are not declared */
 	bool force;		/* apply --prune: also those that hold data */
 	bool dry_run;		/* apply: say what would be done */
 };
 
-/* "bpipectl: what: why" on stderr */
+/* "bpipectl: what: why" on stderr, on one line, without control characters */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Until called with NULL: put "file:line: " before what is complained of. */
 void complain_at(const char *file, unsigned int line);
+
+/* Write what was printed: an exit status. It is said once why that failed. */
+int finish_output(void);
 
 /* Memory that was asked for; without it, there is no going on. */
 void *checked(void *memory);

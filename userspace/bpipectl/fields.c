@@ -140,7 +140,7 @@ const struct field fields[] = {
 	FIELD_AS("credit_left", stats, credit, COUNT),
 	CONFIG(overload_after, TIME, .config_bit = BPIPE_CFG_OVERLOAD_AFTER),
 	STATS(overload_events, COUNT),
-	STATS(alarm_since_ns, TIME),
+	STATS(alarm_since_ns, STAMP),
 	STATS(longest_stall_ns, TIME),
 	STATS(stalled_ns, TIME),
 	STATS(stalled_all_ns, TIME),
@@ -159,8 +159,8 @@ const struct field fields[] = {
 	STATS(writers_waiting, COUNT),
 	STATS(read_wait_ns, TIME),
 	STATS(write_wait_ns, TIME),
-	STATS(state_since_ns, TIME),
-	STATS(time_ns, TIME),
+	STATS(state_since_ns, STAMP),
+	STATS(time_ns, STAMP),
 	{ 0 }
 };
 
@@ -250,36 +250,28 @@ static int parse_count_rate(const char *text, uint64_t *value)
 	return parse_count(number, value);
 }
 
-static int parse_percent(const char *text, double *percent)
-{
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return -1;
-	*percent = strtod(text, &end);
-	return strcmp(end, "%") || *percent > 100 ? -1 : 0;
-}
-
 /* A size, or a percentage of the channel's. */
 static int parse_level(const char *text, uint64_t size, uint64_t *value)
 {
-	double percent;
+	uint64_t part;
 
 	if (!strchr(text, '%'))
 		return bpipe_parse_size(text, value);
-	if (parse_percent(text, &percent))
+	if (bpipe_parse_percent(text, &part))
 		return -1;
-	*value = size * percent / 100;
+	/* In two steps, so that no size overflows. */
+	*value = size / BPIPE_PERCENT_MAX * part;
+	*value += size % BPIPE_PERCENT_MAX * part / BPIPE_PERCENT_MAX;
 	return 0;
 }
 
 static int parse_share(const char *text, uint64_t *value)
 {
-	double percent;
+	uint64_t part;
 
-	if (parse_percent(text, &percent))
+	if (bpipe_parse_percent(text, &part))
 		return -1;
-	*value = percent * 100 + 0.5;
+	*value = (part + 5000) / 10000;
 	return 0;
 }
 
@@ -329,6 +321,7 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 	const char *const *word;
 	int error = -1;
 
+	errno = 0;
 	switch (field->kind) {
 	case FIELD_NAME:
 		break;
@@ -368,7 +361,11 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 		break;
 	case FIELD_TIME:
 		error = bpipe_parse_time(text, value);
-		expected = "a time like 250ms or 10s";
+		expected = "a time with its unit (" BPIPE_TIME_UNITS "), like 250ms or 10s, or 0";
+		break;
+	case FIELD_STAMP:
+		error = parse_count(text, value);
+		expected = "a time as stats prints it, in nanoseconds of CLOCK_MONOTONIC";
 		break;
 	case FIELD_UID:
 		error = parse_id(field->kind, text, value);
@@ -385,6 +382,10 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 	}
 	if (!error)
 		return EXIT_OK;
+	if (errno == ERANGE) {
+		complain("%s: '%s' is out of range, or has too many digits", field->name, text);
+		return EXIT_USAGE;
+	}
 	complain("%s: '%s' is not %s", field->name, text, expected);
 	return EXIT_USAGE;
 }
@@ -397,6 +398,17 @@ static void format_id(enum field_kind kind, uint64_t id, char buf[FIELD_TEXT_MAX
 
 	if (name && strlen(name) < FIELD_TEXT_MAX)
 		stpcpy(buf, name);
+}
+
+/* How long ago it was when the channel was looked at. */
+static const char *format_age(const struct channel *ch, uint64_t stamp, char buf[FIELD_TEXT_MAX])
+{
+	if (!stamp)
+		return "never";
+	if (stamp >= ch->stats.time_ns)
+		return "now";
+	bpipe_format_time(ch->stats.time_ns - stamp, buf, FIELD_TEXT_MAX);
+	return buf;
 }
 
 const char *field_format(const struct field *field, const struct channel *ch, bool exact,
@@ -444,6 +456,8 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 	case FIELD_TIME:
 		bpipe_format_time(value, buf, FIELD_TEXT_MAX);
 		break;
+	case FIELD_STAMP:
+		return format_age(ch, value, buf);
 	default:
 		break;
 	}

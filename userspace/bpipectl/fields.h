@@ -22,6 +22,7 @@ enum field_kind {
 	FIELD_RATE,	/* bytes a second, 0 is without limit */
 	FIELD_COUNT_RATE,	/* records a second, likewise */
 	FIELD_TIME,	/* nanoseconds */
+	FIELD_STAMP,	/* when it was, nanoseconds of CLOCK_MONOTONIC; 0 is never */
 	FIELD_SHARE,	/* of the time, in 1/100 % */
 	FIELD_UID,	/* or BPIPE_UNSET, as the next two */
 	FIELD_GID,
@@ -77,8 +78,11 @@ int columns_choose(struct columns *columns, const char *names, bool all);
 /* Print the channels as one JSON object; all fields, if none are chosen. */
 void json_print(const struct channels *all, const struct columns *chosen);
 
-/* All fields of one channel as a JSON object, in a line. */
-void json_print_line(const struct channel *ch);
+/*
+ * All fields of one channel as a JSON object, in a line, with @time and how many @times
+ * it came to its state.
+ */
+void json_print_line(const struct channel *ch, const char *time, uint64_t times);
 
 /* Likewise the versions; @module is NULL if it is not loaded. */
 void json_print_versions(const char *bpipectl, const char *module);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <json-c/json.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "bpipectl.h"
 #include "fields.h"
 #include "holders.h"
+#include "text.h"
 
 /* Numbers are exact, in the unit of the field, and words are words. */
 static struct json_object *json_field(const struct field *field, const struct channel *ch)
@@ -104,11 +106,22 @@ static struct json_object *json_channel(const struct channel *ch, const struct c
 	return object;
 }
 
-static void print_and_put(struct json_object *root)
+static void print_and_put(struct json_object *root, int flags)
 {
-	puts(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
-					    JSON_C_TO_STRING_SPACED));
+	puts(checked((void *)json_object_to_json_string_ext(root, flags)));
 	json_object_put(root);
+}
+
+#define PRETTY	(JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED)
+
+/* Text that may have any bytes in it. */
+static struct json_object *json_text(const char *text)
+{
+	char *copy = checked(text_utf8(text));
+	struct json_object *string = json_object_new_string(copy);
+
+	free(copy);
+	return string;
 }
 
 void json_print(const struct channels *all, const struct columns *chosen)
@@ -120,15 +133,16 @@ void json_print(const struct channels *all, const struct columns *chosen)
 	for (i = 0; i < all->nr; i++)
 		json_object_array_add(array, json_channel(&all->at[i], chosen));
 	json_object_object_add(root, "channels", array);
-	print_and_put(root);
+	print_and_put(root, PRETTY);
 }
 
-void json_print_line(const struct channel *ch)
+void json_print_line(const struct channel *ch, const char *time, uint64_t times)
 {
 	struct json_object *object = json_channel(ch, NULL);
 
-	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
-	json_object_put(object);
+	json_object_object_add(object, "time", json_object_new_string(time));
+	json_object_object_add(object, "times", json_object_new_uint64(times));
+	print_and_put(object, JSON_C_TO_STRING_PLAIN);
 }
 
 static struct json_object *json_holder(const struct holder *holder)
@@ -156,8 +170,8 @@ static struct json_object *json_holder(const struct holder *holder)
 	};
 	struct json_object *object = json_object_new_object();
 
-	json_object_object_add(object, "channel", json_object_new_string(holder->channel));
-	json_object_object_add(object, "command", json_object_new_string(holder->command));
+	json_object_object_add(object, "channel", json_text(holder->channel));
+	json_object_object_add(object, "command", json_text(holder->command));
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (numbers[i].is)
 			json_object_object_add(object, numbers[i].name,
@@ -173,7 +187,9 @@ void json_print_holders(const struct holders *all)
 	for (size_t i = 0; i < all->nr; i++)
 		json_object_array_add(array, json_holder(&all->at[i]));
 	json_object_object_add(root, "files", array);
-	print_and_put(root);
+	json_object_object_add(root, "hidden_processes", all->more_hidden ? NULL :
+			       json_object_new_uint64(all->hidden));
+	print_and_put(root, PRETTY);
 }
 
 void json_print_versions(const char *bpipectl, const char *module)
@@ -181,6 +197,6 @@ void json_print_versions(const char *bpipectl, const char *module)
 	struct json_object *root = json_object_new_object();
 
 	json_object_object_add(root, "bpipectl", json_object_new_string(bpipectl));
-	json_object_object_add(root, "module", module ? json_object_new_string(module) : NULL);
-	print_and_put(root);
+	json_object_object_add(root, "module", module ? json_text(module) : NULL);
+	print_and_put(root, PRETTY);
 }

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE	/* vasprintf() */
 /* bpipectl: look at channels and steer them. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bpipectl.h"
 #include "fields.h"
+#include "output.h"
+#include "text.h"
+
+/* As overload_after of a new channel. */
+#define LINGER_NS	10000000000ULL
 
 static int version(const struct options *opts, char **args);
 
@@ -31,7 +38,7 @@ static const struct verb {
 	{ "wait", "t", "[CHANNEL] CONDITION", "until a field is so: state=normal, 'level<=64K'",
 	  wait_for },
 	{ "who", "bns", "[CHANNEL...]", "who has it open, and what they did", who },
-	{ "monitor", "e", "[CHANNEL]", "a line for each change of state, until interrupted",
+	{ "monitor", "el", "[CHANNEL]", "a line for each change of state, until interrupted",
 	  monitor },
 	{ "reset-peaks", "", "[CHANNEL...]", "let peaks begin anew, and the alarm be over",
 	  reset_peaks },
@@ -46,6 +53,7 @@ static const struct option long_options[] = {
 	{ "raw", no_argument, NULL, 'r' },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "exec", required_argument, NULL, 'e' },
+	{ "linger", required_argument, NULL, 'l' },
 	{ "sort", required_argument, NULL, 's' },
 	{ "owner", required_argument, NULL, 'O' },
 	{ "group", required_argument, NULL, 'G' },
@@ -95,6 +103,7 @@ static void usage(void)
 	      "  -t, --timeout TIME     give up after this long, as 250ms or 10s (wait)\n"
 	      "  -s, --sort COUNTER     the most of this first (who)\n"
 	      "  -e, --exec COMMAND     run it while the channel is overloaded (monitor)\n"
+	      "  -l, --linger TIME      and until it was normal for so long: 10s (monitor)\n"
 	      "      --owner USER       owner of the node (create)\n"
 	      "      --group GROUP      group of the node (create)\n"
 	      "      --permissions MODE mode bits of the node, as 0640 (create)\n"
@@ -122,15 +131,32 @@ void complain_at(const char *file, unsigned int line)
 void complain(const char *fmt, ...)
 {
 	va_list args;
+	char *text;
 
-	fflush(stdout);
-	fputs("bpipectl: ", stderr);
-	if (place.file)
-		fprintf(stderr, "%s:%u: ", place.file, place.line);
+	output_error(stdout);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
 	va_end(args);
+	fputs("bpipectl: ", stderr);
+	if (place.file) {
+		text_print(stderr, place.file);
+		fprintf(stderr, ":%u: ", place.line);
+	}
+	text_print(stderr, text ? text : "out of memory");
 	fputc('\n', stderr);
+	free(text);
+}
+
+int finish_output(void)
+{
+	static bool said;
+	const char *error = output_error(stdout);
+
+	if (error && !said)
+		complain("standard output: %s", error);
+	said = error;
+	return error ? EXIT_FAILED : EXIT_OK;
 }
 
 void *checked(void *memory)
@@ -198,14 +224,24 @@ static int check_options(const struct verb *verb, const char *given)
 	return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+static int parse_time_option(const char *name, uint64_t *ns)
 {
-	struct options opts = { .timeout_ns = UINT64_MAX };
+	if (!bpipe_parse_time(optarg, ns))
+		return EXIT_OK;
+	complain("--%s: '%s' is not a time with its unit (" BPIPE_TIME_UNITS "), like 250ms or 10s",
+		 name, optarg);
+	return EXIT_USAGE;
+}
+
+static int run(int argc, char **argv)
+{
+	struct options opts = { .timeout_ns = UINT64_MAX, .linger_ns = LINGER_NS };
 	char given[ARRAY_SIZE(long_options)] = "";
 	const struct verb *verb = NULL;
 	int letter, status;
 
-	while ((letter = getopt_long(argc, argv, "Jo:bnrt:e:s:hV", long_options, NULL)) != -1) {
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, ":Jo:bnrt:e:l:s:hV", long_options, NULL)) != -1) {
 		switch (letter) {
 		case 'J':
 			opts.json = true;
@@ -223,10 +259,8 @@ int main(int argc, char **argv)
 			opts.raw = true;
 			break;
 		case 't':
-			if (bpipe_parse_time(optarg, &opts.timeout_ns)) {
-				complain("--timeout: '%s' is not a time like 250ms or 10s", optarg);
+			if (parse_time_option("timeout", &opts.timeout_ns))
 				return EXIT_USAGE;
-			}
 			break;
 		case 's':
 			opts.sort = optarg;
@@ -252,13 +286,26 @@ int main(int argc, char **argv)
 		case 'F':
 			opts.force = true;
 			break;
+		case 'l':
+			if (parse_time_option("linger", &opts.linger_ns))
+				return EXIT_USAGE;
+			break;
 		case 'h':
 			usage();
 			return EXIT_OK;
 		case 'V':
 			verb = find_verb("version");
 			continue;
+		case ':':
+			complain("%s: needs a value; see bpipectl --help", argv[optind - 1]);
+			return EXIT_USAGE;
 		default:
+			if (optopt)
+				complain("-%c: no such option, or it takes no value; see bpipectl --help",
+					 optopt);
+			else
+				complain("%s: no such option; see bpipectl --help",
+					 argv[optind - 1]);
 			return EXIT_USAGE;
 		}
 		if (!strchr(given, letter))
@@ -268,13 +315,15 @@ int main(int argc, char **argv)
 	if (!verb)
 		verb = find_verb(*argv ? *argv++ : "show");
 	status = verb ? check_options(verb, given) : EXIT_USAGE;
-	if (!status)
-		status = verb->run(&opts, argv);
-	errno = 0;
-	if (fflush(stdout) || ferror(stdout)) {
-		complain("standard output: %s",
-			 errno ? strerror(errno) : "not all of it could be written");
-		return EXIT_FAILED;
-	}
-	return status;
+	return status ? status : verb->run(&opts, argv);
+}
+
+int main(int argc, char **argv)
+{
+	int status, failed;
+
+	output_init();
+	status = run(argc, argv);
+	failed = finish_output();
+	return failed ? failed : status;
 }

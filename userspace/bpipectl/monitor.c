@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* monitor: tell of changes of state, and have help while a channel is overloaded. */
+/* monitor: print changes of state, and run a helper while a channel is overloaded. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -8,134 +8,173 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bpipectl.h"
 #include "fields.h"
+#include "helper.h"
 
-/* A helper that was told to stop has ten seconds. */
-#define GRACE_NAPS	100
-#define GRACE_NS	10000000000L
+#define NS_PER_MS	1000000ULL
+#define LONGEST_NS	(3600 * 1000 * NS_PER_MS)	/* fits poll's argument */
+#define STATES		(BPIPE_STATE_OVERLOADED + 1)
 
 struct monitor {
 	const struct options *opts;
 	struct channel ch;
-	struct channel before;	/* at the last change */
+	struct channel before;	/* at the last look */
+	uint32_t said;		/* the state of the last line */
 	int signals;
-	pid_t helper;		/* the command, and its process group; 0: all are gone */
+	uint64_t calm_ns;	/* when the channel will have been normal for long enough */
+	uint64_t helped;	/* overload_events when the helper was started */
+	struct helper helper;
 };
 
-/* A line for people, or a JSON object in one, for each change. */
-static void tell(struct monitor *m)
+/* How often the channel has come to a state, as the module counts. */
+static uint64_t entered(const struct channel *ch, uint32_t state)
+{
+	switch (state) {
+	case BPIPE_STATE_NORMAL:
+		return ch->stats.low_events;
+	case BPIPE_STATE_PRESSURED:
+		return ch->stats.high_events;
+	default:
+		return ch->stats.overload_events;
+	}
+}
+
+static uint64_t entered_since(const struct monitor *m, uint32_t state)
+{
+	return entered(&m->ch, state) - entered(&m->before, state);
+}
+
+static void print_text(const struct monitor *m, const struct channel *ch, uint64_t times)
 {
 	uint64_t full = channel_full_in(&m->ch, &m->before);
-	char buf[FIELD_TEXT_MAX], stamp[32];
+	char buf[FIELD_TEXT_MAX], stamp[32] = "";
 	time_t now = time(NULL);
 
-	if (m->opts->json) {
-		json_print_line(&m->ch);
-	} else {
-		strftime(stamp, sizeof(stamp), "%F %T", localtime(&now));
-		printf("%s %s", stamp, m->ch.config.name);
-		printf(" %s", field_format(field_find("state", 5), &m->ch, false, buf));
-		printf(", level %s", field_format(field_find("level", 5), &m->ch, false, buf));
-		printf(" of %s", field_format(field_find("size", 4), &m->ch, false, buf));
+	strftime(stamp, sizeof(stamp), "%F %T", localtime(&now));
+	printf("%s %s %s", stamp, ch->config.name,
+	       field_format(field_find("state", 5), ch, false, buf));
+	if (times > 1)
+		printf(" %llu times", (unsigned long long)times);
+	/* A state that is over had another level, which nobody has seen. */
+	if (ch->stats.state == m->ch.stats.state) {
+		printf(", level %s", field_format(field_find("level", 5), ch, false, buf));
+		printf(" of %s", field_format(field_find("size", 4), ch, false, buf));
 		if (full != UINT64_MAX) {
 			bpipe_format_time(full, buf, sizeof(buf));
 			printf(", full in %s if it goes on like this", buf);
 		}
-		putchar('\n');
 	}
-	fflush(stdout);
-	m->before = m->ch;
+	putchar('\n');
 }
 
-static void start(struct monitor *m)
+/* ISO 8601 with milliseconds and the zone: strftime() has neither, nor the zone's colon. */
+static void print_json(const struct channel *ch, uint64_t times)
 {
-	sigset_t none;
-	pid_t pid = fork();
+	char date[32] = "", zone[8] = "", stamp[64];
+	struct timespec now;
+	struct tm tm;
 
-	if (pid < 0) {
-		complain("%s: %s", m->opts->exec, strerror(errno));
-		return;
-	}
-	if (!pid) {
-		setpgid(0, 0);
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		setenv("BPIPE_CHANNEL", m->ch.config.name, 1);
-		setenv("BPIPE_DEVICE", m->ch.path, 1);
-		execl("/bin/sh", "sh", "-c", m->opts->exec, NULL);
-		_exit(127);
-	}
-	setpgid(pid, pid);
-	m->helper = pid;
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &tm);
+	strftime(date, sizeof(date), "%FT%T", &tm);
+	strftime(zone, sizeof(zone), "%z", &tm);
+	snprintf(stamp, sizeof(stamp), "%s.%03d%.3s:%s", date, (int)(now.tv_nsec / NS_PER_MS),
+		 zone, zone + 3);
+	json_print_line(ch, stamp, times);
 }
 
-/* Says how the helper went, if that was wrong. */
-static void explain(const struct monitor *m, int status)
+/*
+ * Print a line for each state that the channel has come to since the last look, in an
+ * order in which it can have: the one that it is in comes last.
+ */
+static int tell(struct monitor *m, bool first)
 {
-	if (WIFEXITED(status) && WEXITSTATUS(status))
-		complain("%s: exited with status %d", m->opts->exec, WEXITSTATUS(status));
-	else if (WIFSIGNALED(status) && WTERMSIG(status) != SIGTERM)
-		complain("%s: ended by signal %d", m->opts->exec, WTERMSIG(status));
-}
+	struct channel as = m->ch;
+	uint64_t times;
 
-/* Whether the helper, if there is one, is gone, and all that it started. */
-static bool is_gone(struct monitor *m)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == m->helper)
-			explain(m, status);
-	if (m->helper && kill(-m->helper, 0) && errno == ESRCH)
-		m->helper = 0;
-	return !m->helper;
-}
-
-/* The helper and all it started are told to stop, and, if they do not, made to. */
-static void stop(struct monitor *m)
-{
-	const struct timespec nap = { .tv_nsec = GRACE_NS / GRACE_NAPS };
-	sigset_t child;
-	int naps = GRACE_NAPS;
-
-	if (is_gone(m))
-		return;
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	kill(-m->helper, SIGTERM);
-	while (!is_gone(m)) {
-		if (sigtimedwait(&child, NULL, &nap) >= 0 || naps--)
+	for (uint32_t i = 1; i <= STATES; i++) {
+		as.stats.state = (m->ch.stats.state + i) % STATES;
+		times = entered_since(m, as.stats.state);
+		/* What sets overload_after may end an overload, which no event announces. */
+		if (!times && (i < STATES || (!first && m->said == as.stats.state)))
 			continue;
-		kill(-m->helper, SIGKILL);
-		break;
+		if (m->opts->json)
+			print_json(&as, times);
+		else
+			print_text(m, &as, times);
+		m->said = as.stats.state;
 	}
+	return finish_output();
 }
 
-/* Something happened: the states that came, and what is now. */
-static int look(struct monitor *m)
+/* Fetch what happened. The counters of the one snapshot say it all. */
+static int look(struct monitor *m, bool first)
 {
 	struct bpipe_events events;
+	uint64_t calm;
 	int status;
 
 	if (bpipe_get_events(m->ch.fd, &events))
 		return channel_failed(&m->ch, "cannot be watched");
+	if (!first)
+		m->before = m->ch;
 	status = channel_read(&m->ch);
 	if (status)
 		return status;
-	tell(m);
-	if (!m->opts->exec)
-		return EXIT_OK;
-	if (m->ch.stats.state == BPIPE_STATE_OVERLOADED && is_gone(m))
-		start(m);
-	else if (m->ch.stats.state == BPIPE_STATE_NORMAL)
-		stop(m);
-	return EXIT_OK;
+	if (first)
+		m->before = m->ch;
+	status = tell(m, first);
+
+	calm = m->ch.stats.time_ns - m->ch.stats.state_since_ns;
+	calm = calm < m->opts->linger_ns ? m->opts->linger_ns - calm : 0;
+	if (__builtin_add_overflow(now_ns(), calm, &m->calm_ns) ||
+	    m->ch.stats.state != BPIPE_STATE_NORMAL)
+		m->calm_ns = UINT64_MAX;
+	/* It was normal, if only between two looks. */
+	if (!m->opts->linger_ns && m->ch.stats.state == BPIPE_STATE_PRESSURED &&
+	    entered_since(m, BPIPE_STATE_NORMAL))
+		m->calm_ns = 0;
+	return status;
+}
+
+/*
+ * Start the helper, or stop it, where that is due. Return when to see to it again unless
+ * something happens.
+ */
+static uint64_t steer(struct monitor *m)
+{
+	struct helper *helper = &m->helper;
+	uint64_t events = m->ch.stats.overload_events;
+
+	helper_reap(helper);
+	if (helper->group) {
+		if (helper->stopping || now_ns() >= m->calm_ns)
+			helper_stop(helper);
+		return helper->stopping ? helper->kill_ns : m->calm_ns;
+	}
+	/* With status 0 it has done what it is for, until the next overload. */
+	if (!helper->command || m->ch.stats.state != BPIPE_STATE_OVERLOADED ||
+	    (m->helped == events && !helper->failed))
+		return UINT64_MAX;
+	if (helper->retry_ns > now_ns())
+		return helper->retry_ns;
+	m->helped = events;
+	helper_start(helper, &m->ch);
+	return helper->group ? UINT64_MAX : helper->retry_ns;
+}
+
+/* Milliseconds until then, for poll. */
+static int time_until(uint64_t then)
+{
+	uint64_t now = now_ns(), left = then > now ? then - now : 0;
+
+	if (then == UINT64_MAX)
+		return -1;
+	return ((left < LONGEST_NS ? left : LONGEST_NS) + NS_PER_MS - 1) / NS_PER_MS;
 }
 
 /* Until a signal ends it: that is how it is meant to end. */
@@ -144,31 +183,53 @@ static int watch(struct monitor *m)
 	struct pollfd pollfds[] = {
 		{ .fd = m->ch.fd, .events = POLLPRI },
 		{ .fd = m->signals, .events = POLLIN },
+		{ .fd = STDOUT_FILENO },	/* for the error if its reader goes */
 	};
 	struct signalfd_siginfo info;
-	int status = look(m);
+	int status = look(m, true);
 
 	while (!status) {
-		if (poll(pollfds, ARRAY_SIZE(pollfds), -1) < 0) {
+		if (poll(pollfds, ARRAY_SIZE(pollfds), time_until(steer(m))) < 0) {
 			complain("poll: %s", strerror(errno));
 			return EXIT_FAILED;
 		}
-		if (pollfds[1].revents) {
-			if (read(m->signals, &info, sizeof(info)) != sizeof(info))
-				continue;
-			if (info.ssi_signo != SIGCHLD)
-				return EXIT_OK;
-			is_gone(m);
+		if (pollfds[2].revents) {
+			complain("standard output: %s", strerror(EPIPE));
+			return EXIT_FAILED;
 		}
+		if (pollfds[1].revents && read(m->signals, &info, sizeof(info)) == sizeof(info) &&
+		    info.ssi_signo != SIGCHLD)
+			return EXIT_OK;
 		if (pollfds[0].revents)
-			status = look(m);
+			status = look(m, false);
 	}
 	return status;
 }
 
+/* The helper ends with the monitor; for what SIGKILL does not end at once, nobody waits. */
+static void finish(struct monitor *m)
+{
+	struct pollfd signals = { .fd = m->signals, .events = POLLIN };
+	struct helper *helper = &m->helper;
+	struct signalfd_siginfo info;
+
+	for (helper_reap(helper); helper->group; helper_reap(helper)) {
+		helper_stop(helper);
+		if (helper->kill_ns == UINT64_MAX)
+			return;
+		if (poll(&signals, 1, time_until(helper->kill_ns)) > 0 &&
+		    read(m->signals, &info, sizeof(info)) < 0)
+			return;
+	}
+}
+
 int monitor(const struct options *opts, char **args)
 {
-	struct monitor m = { .opts = opts };
+	struct monitor m = {
+		.opts = opts,
+		.helper.command = opts->exec,
+		.helped = UINT64_MAX,
+	};
 	struct sigaction hangup;
 	sigset_t set;
 	int status;
@@ -180,7 +241,6 @@ int monitor(const struct options *opts, char **args)
 	status = channel_open(&m.ch, *args ? *args : BPIPE_DEFAULT);
 	if (status)
 		return status;
-	m.before = m.ch;
 	/* What the helper started is left to us once the helper is gone. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGCHLD, SIG_DFL);
@@ -199,7 +259,7 @@ int monitor(const struct options *opts, char **args)
 		status = EXIT_FAILED;
 	} else {
 		status = watch(&m);
-		stop(&m);
+		finish(&m);
 		close(m.signals);
 	}
 	channel_close(&m.ch);
