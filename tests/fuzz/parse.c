@@ -6,6 +6,7 @@
  * The first byte chooses the parser, the rest is its text.
  */
 #include <limits.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "bpipectl.h"
 #include "fields.h"
 #include "parse.h"
+#include "text.h"
 
 /* Complaints are formatted, and go nowhere. */
 void vcomplain(const char *fmt, va_list args)
@@ -49,6 +51,9 @@ static void number(int (*parse)(const char *text, uint64_t *value),
 		abort();
 	if (parse(text, &again) || again != value)
 		abort();
+	/* A time has a unit. */
+	if (format == bpipe_format_time && value && !strpbrk(text, "smhSMH"))
+		abort();
 	/* Digits alone are that number. */
 	if (format == bpipe_format_size && !text[strspn(text, "0123456789")] &&
 	    strtoull(text, NULL, 10) != value)
@@ -68,10 +73,47 @@ static void field(const uint8_t *data, size_t size, const char *text)
 		return;
 	if (f->kind == FIELD_LEVEL && strchr(text, '%') && value > ch.config.size)
 		abort();
+	/* Decimal, without an exponent. */
+	if ((f->kind == FIELD_LEVEL || f->kind == FIELD_SHARE) && strchr(text, '%') &&
+	    text[strspn(text, "0123456789. ")] != '%')
+		abort();
 	field_store(f, &ch, value);
 	if (strlen(field_format(f, &ch, false, buf)) >= FIELD_TEXT_MAX)
 		abort();
 	field_format(f, &ch, true, buf);
+}
+
+/* What anybody wrote is one printable word in a table, and UTF-8 in JSON. */
+static void escaped(const char *text)
+{
+	size_t size = TEXT_WORD_MAX(strlen(text));
+	char *word = malloc(size), *utf8 = text_utf8(text), *again;
+
+	for (const char *at = text_word(text, word, size); *at; at++)
+		if (*at <= ' ' || *at > '~')
+			abort();
+	if (!*word || strlen(word) >= size)
+		abort();
+	/* What has become valid stays as it is. */
+	again = text_utf8(utf8);
+	if (strcmp(utf8, again))
+		abort();
+	/* A multibyte decoder of the C library agrees. */
+	if (mbstowcs(NULL, utf8, 0) == (size_t)-1)
+		abort();
+	text_print(stdout, text);
+	free(word);
+	free(utf8);
+	free(again);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	if (!setlocale(LC_CTYPE, "C.UTF-8"))
+		abort();
+	return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -86,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = 0;
 
-	switch (data[0] % 7) {
+	switch (data[0] % 8) {
 	case 0:
 		number(bpipe_parse_size, bpipe_format_size, text);
 		break;
@@ -104,6 +146,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 5:
 		bpipe_path(text, path);
+		break;
+	case 6:
+		escaped(text);
 		break;
 	default:
 		parse_stream(data + 1, size - 1);
