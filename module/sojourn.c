@@ -6,6 +6,7 @@
 
 #include <linux/bitops.h>
 #include <linux/kernel.h>
+#include <linux/limits.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 
@@ -54,14 +55,16 @@ bool bpipe_sojourn_drop(struct bpipe_sojourn *state, u64 target, u64 waited, boo
 	if (state->dropping) {
 		if (now < state->drop_next)
 			return false;
-		state->count++;
+		/* Saturate: after 2^32 drops, 0 would be divided by. */
+		if (state->count < U32_MAX)
+			state->count++;
 		state->drop_next = bpipe_sojourn_next(state->drop_next, interval, state->count);
 		return true;
 	}
 
 	/* The same trouble as before needs as many as were needed then. */
 	more = state->count - state->count_then;
-	if (more <= 1 || now - state->drop_next >= BPIPE_SOJOURN_MEMORY * interval)
+	if (more <= 1 || now >= state->drop_next + BPIPE_SOJOURN_MEMORY * interval)
 		more = 1;
 	state->dropping = true;
 	state->count = more;

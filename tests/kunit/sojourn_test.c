@@ -87,6 +87,36 @@ static void sojourn_memory(struct kunit *test)
 	}
 }
 
+/* The drop that was due next may lie ahead when records have to wait again. */
+static void sojourn_memory_of_a_drop_to_come(struct kunit *test)
+{
+	struct bpipe_sojourn s = {
+		.target = TARGET, .count = 5, .count_then = 1, .drop_next = T0 + 3000 * US,
+	};
+
+	KUNIT_EXPECT_FALSE(test, drops(&s, 0, LONG));
+	KUNIT_EXPECT_TRUE(test, drops(&s, 1000, LONG));
+	KUNIT_EXPECT_EQ(test, s.count, 4);
+}
+
+/* A count that wrapped to 0 would be divided by, 2^32 drops into an overload. */
+static void sojourn_count_saturates(struct kunit *test)
+{
+	struct bpipe_sojourn s = {
+		.target = TARGET, .dropping = true, .above_since = 1, .drop_next = T0,
+		.count = U32_MAX - 1,
+	};
+	u64 before = T0;
+	u32 i;
+
+	for (i = 0; i < 5; i++) {
+		KUNIT_EXPECT_TRUE(test, bpipe_sojourn_drop(&s, TARGET, LONG, false, s.drop_next));
+		KUNIT_EXPECT_EQ(test, s.count, U32_MAX);
+		KUNIT_EXPECT_LE(test, s.drop_next - before, 1000 * US);
+		before = s.drop_next;
+	}
+}
+
 static void sojourn_new_target(struct kunit *test)
 {
 	struct bpipe_sojourn s = { };
@@ -139,6 +169,8 @@ static struct kunit_case sojourn_cases[] = {
 	KUNIT_CASE(sojourn_good_enough),
 	KUNIT_CASE(sojourn_last_is_spared),
 	KUNIT_CASE(sojourn_memory),
+	KUNIT_CASE(sojourn_memory_of_a_drop_to_come),
+	KUNIT_CASE(sojourn_count_saturates),
 	KUNIT_CASE(sojourn_new_target),
 	KUNIT_CASE(sojourn_bounds),
 	KUNIT_CASE(sojourn_buckets),
