@@ -11,6 +11,7 @@
 #include <linux/idr.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
@@ -101,6 +102,9 @@ static int bpipe_control_add(const void __user *arg, size_t size)
 		return ret;
 	if (add.pad || !bpipe_control_name(node, add.name))
 		return -EINVAL;
+	/* Whatever follows the structure is looked at byte by byte: not 4 GiB of it. */
+	if (add.config_size > PAGE_SIZE)
+		return -E2BIG;
 	if (add.config)
 		ret = bpipe_ioctl_get(&config, sizeof(config), BPIPE_CONFIG_SIZE_VER0,
 				      u64_to_user_ptr(add.config), add.config_size);

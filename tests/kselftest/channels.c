@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <sys/fsuid.h>
+#include <sys/mman.h>
 
 #include "bpipe_test.h"
 
@@ -192,6 +193,16 @@ TEST_F(control, a_configuration_that_cannot_be_makes_nothing)
 	request.config_size = sizeof(longer);
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
 	EXPECT_EQ(E2BIG, errno);
+	/* Zeros as well, if there are too many to look at. */
+	request.config = (unsigned long)mmap(NULL, 1 << 20, PROT_READ,
+					     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	request.config_size = sysconf(_SC_PAGESIZE) + 1;
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
+	EXPECT_EQ(E2BIG, errno);
+	request.config_size = 1 << 20;
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
+	EXPECT_EQ(E2BIG, errno);
+	request.config = (unsigned long)&longer;
 	request.config_size = BPIPE_CONFIG_SIZE_VER0 - 1;
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
 	EXPECT_EQ(EINVAL, errno);

@@ -627,7 +627,7 @@ struct bpipe_status {
  *	node is BPIPE_NAME_PREFIX and this.
  * @config: address of a struct bpipe_config, with what is to differ from a new channel's;
  *	or 0
- * @config_size: its size
+ * @config_size: its size, a page at most (E2BIG)
  * @pad: zero
  */
 struct bpipe_add {
