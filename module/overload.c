@@ -4,6 +4,7 @@
  * once when it goes; and the alarm stays until somebody has seen it.
  */
 
+#include <linux/jiffies.h>
 #include <linux/kobject.h>
 #include <linux/ktime.h>
 
@@ -12,6 +13,19 @@
 #include "overload.h"
 #include "uapi/linux/bpipe.h"
 #include "wait.h"
+
+/*
+ * Any opener can cause changes of state, and each uevent wakes all that listen: send a
+ * few a second at most. What changed in between is not sent, the last state always is.
+ */
+#define BPIPE_OVERLOAD_PAUSE	(HZ / 5)
+
+static void bpipe_overload_notify_locked(struct bpipe_overload *ov)
+{
+	unsigned long now = jiffies;
+
+	schedule_delayed_work(&ov->tell, time_before(now, ov->tell_from) ? ov->tell_from - now : 0);
+}
 
 /**
  * bpipe_overload_look_locked() - is the channel overloaded, by now?
@@ -43,7 +57,7 @@ bool bpipe_overload_look_locked(struct bpipe_channel *ch, u64 now)
 			ov->alarm_since = now;
 	}
 	if (!ov->off)
-		schedule_work(&ov->tell);
+		bpipe_overload_notify_locked(ov);
 	return true;
 }
 
@@ -57,10 +71,10 @@ static enum hrtimer_restart bpipe_overload_due(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* Changes that come faster than they can be told are not all told. */
 static void bpipe_overload_tell(struct work_struct *work)
 {
-	struct bpipe_channel *ch = container_of(work, struct bpipe_channel, overload.tell);
+	struct bpipe_channel *ch = container_of(to_delayed_work(work), struct bpipe_channel,
+						overload.tell);
 	char *env[2] = { };
 	bool now, before;
 
@@ -68,6 +82,8 @@ static void bpipe_overload_tell(struct work_struct *work)
 	now = ch->overload.now;
 	before = ch->overload.told;
 	ch->overload.told = now;
+	if (now != before)
+		ch->overload.tell_from = jiffies + BPIPE_OVERLOAD_PAUSE;
 	spin_unlock_bh(&ch->lock);
 	env[0] = now ? "BPIPE_STATE=overloaded" : "BPIPE_STATE=normal";
 	if (now != before)
@@ -127,7 +143,8 @@ void bpipe_overload_init(struct bpipe_channel *ch, u64 now)
 	bpipe_pressure_init(&ov->all, now);
 	bpipe_hrtimer_setup(&ov->timer, bpipe_overload_due, CLOCK_MONOTONIC,
 			    HRTIMER_MODE_ABS_SOFT);
-	INIT_WORK(&ov->tell, bpipe_overload_tell);
+	INIT_DELAYED_WORK(&ov->tell, bpipe_overload_tell);
+	ov->tell_from = jiffies;
 }
 
 /**
@@ -142,5 +159,5 @@ void bpipe_overload_stop(struct bpipe_channel *ch)
 	ch->overload.off = true;
 	spin_unlock_bh(&ch->lock);
 	hrtimer_cancel(&ch->overload.timer);
-	cancel_work_sync(&ch->overload.tell);
+	cancel_delayed_work_sync(&ch->overload.tell);
 }

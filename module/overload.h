@@ -17,6 +17,7 @@ struct bpipe_channel;
  * @now: it has been for longer
  * @off: the channel goes away, and nobody is to be told any more
  * @told: what user space was told last
+ * @tell_from: jiffies before which no further uevent is sent
  * @pressured_since: when it came to be pressured last
  * @events: times it came to be overloaded
  * @alarm_since: when it did so first; 0 if not since the peaks were reset
@@ -24,13 +25,14 @@ struct bpipe_channel;
  * @some: a writer stalls: it sleeps for want of room or credit
  * @all: so many do as there are
  * @timer: looks whether it is overloaded
- * @tell: sends uevents
+ * @tell: sends uevents, each at least BPIPE_OVERLOAD_PAUSE after the last
  */
 struct bpipe_overload {
 	u64 after_ns;
 	bool now;
 	bool off;
 	bool told;
+	unsigned long tell_from;
 	u64 pressured_since;
 	u64 events;
 	u64 alarm_since;
@@ -38,7 +40,7 @@ struct bpipe_overload {
 	struct bpipe_pressure some;
 	struct bpipe_pressure all;
 	struct hrtimer timer;
-	struct work_struct tell;
+	struct delayed_work tell;
 };
 
 void bpipe_overload_init(struct bpipe_channel *ch, u64 now);

@@ -267,6 +267,34 @@ TEST_F(channel, a_uevent_tells_of_it_and_of_its_end)
 	close(fd);
 }
 
+/* An opener that makes the state change all the time does not flood those that listen. */
+TEST_F(channel, uevents_are_few_and_the_last_state_is_sent)
+{
+	const struct timeval pause = { .tv_sec = 1 };
+	unsigned long long start = now_ns(), elapsed_ms;
+	int fd = uevents_open(), uevents = 0;
+	bool overloaded = false;
+	char text[4096];
+
+	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &pause, sizeof(pause)));
+	ASSERT_EQ(0, set_after(self->ctl, 1));
+	for (int i = 0; i < 1000; i++) {
+		ASSERT_EQ(HIGH, put(self->wr, HIGH));
+		EVENTUALLY(state(self->ctl) == BPIPE_STATE_OVERLOADED);
+		ASSERT_EQ(HIGH, take(self->rd, HIGH));
+	}
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	while (next_uevent(fd, "bpipe", text, sizeof(text)) >= 0) {
+		overloaded = strstr(text, "BPIPE_STATE=overloaded");
+		uevents++;
+	}
+	EXPECT_TRUE(overloaded);
+	EXPECT_LE(1, uevents);
+	elapsed_ms = (now_ns() - start) / MS;
+	EXPECT_GE(2 + elapsed_ms / 190, uevents);
+	close(fd);
+}
+
 TEST_F(channel, a_time_that_is_too_long_is_refused)
 {
 	ASSERT_EQ(0, set_after(self->ctl, BPIPE_TIMEOUT_MAX));
