@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * libFuzzer's way into what parses text in userspace: numbers with units,
- * bpipectl's values and lists of fields, and the stream that bpipe-load checks.
+ * bpipectl's values, lists of fields and declarations, and the stream that
+ * bpipe-load checks.
  *
  * The first byte chooses the parser, the rest is its text.
  */
@@ -15,9 +16,11 @@
 
 #include "bpipe.h"
 #include "bpipectl.h"
+#include "declared.h"
 #include "fields.h"
 #include "parse.h"
 #include "text.h"
+#include "usual.h"
 
 /* Complaints are formatted, and go nowhere. */
 void vcomplain(const char *fmt, va_list args)
@@ -34,6 +37,50 @@ void complain(const char *fmt, ...)
 	va_start(args, fmt);
 	vcomplain(fmt, args);
 	va_end(args);
+}
+
+void complain_at(const char *file, unsigned int line)
+{
+	(void)file;
+	(void)line;
+}
+
+void *checked(void *memory)
+{
+	if (!memory)
+		abort();
+	return memory;
+}
+
+/* A new channel, without a module to ask for its size. */
+int usual_new(struct channel *ch)
+{
+	*ch = (struct channel) { .fd = -1, .config = { .size = 1 << 20 } };
+	return EXIT_OK;
+}
+
+/* Files of declarations: what is taken is what the module would take. */
+static void declarations(uint8_t *data, size_t size)
+{
+	char *standard[] = { "-", NULL };
+	struct declared all;
+
+	stdin = fmemopen(data, size, "r");
+	if (!stdin)
+		abort();
+	if (declared_read(&all, standard) == EXIT_OK) {
+		for (size_t i = 0; i < all.nr; i++) {
+			const struct bpipe_config *config = &all.at[i].want.config;
+
+			if (strncmp(all.at[i].name, BPIPE_DEFAULT, strlen(BPIPE_DEFAULT)) ||
+			    declared_find(&all, all.at[i].name) != &all.at[i] ||
+			    config->low >= config->high || config->high > config->size ||
+			    config->size > BPIPE_SIZE_MAX)
+				abort();
+		}
+	}
+	declared_free(&all);
+	fclose(stdin);
 }
 
 /* A number that was read can be shown, and the text ends where it should. */
@@ -128,7 +175,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = 0;
 
-	switch (data[0] % 8) {
+	switch (data[0] % 9) {
+	case 8:
+		if (size > 1)
+			declarations((uint8_t *)text, size - 1);
+		break;
 	case 0:
 		number(bpipe_parse_size, bpipe_format_size, text);
 		break;
