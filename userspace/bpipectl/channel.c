@@ -252,11 +252,14 @@ const char *channel_name_fault(const char *name)
 
 const char *channel_node_name(const char *name, char node[BPIPE_NAME_MAX])
 {
-	const char *bare = channel_bare_name(name), *fault = NULL;
+	const char *bare = channel_bare_name(name), *fault;
 
-	if (!strcmp(bare, BPIPE_DEFAULT))
+	if (!strcmp(bare, BPIPE_DEFAULT)) {
 		stpcpy(node, BPIPE_DEFAULT);
-	else if (!(fault = channel_name_fault(bare)))
+		return NULL;
+	}
+	fault = channel_name_fault(bare);
+	if (!fault)
 		stpcpy(stpcpy(node, BPIPE_NAME_PREFIX), bare);
 	return fault;
 }
