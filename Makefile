@@ -54,7 +54,7 @@ help:
 	@echo 'make            build bpipe.ko for the running kernel, and the tools'
 	@echo 'make demo       see it work, in a virtual machine'
 	@echo 'make check      run the tests in virtual machines; five minutes'
-	@echo 'make check-full all tests, on kernels that catch more, and others; an hour'
+	@echo 'make check-full all tests, on kernels that catch more, and others; an hour or two'
 	@echo 'make lint       check the style, for contributors'
 	@echo
 	@echo 'make module     bpipe.ko alone (KVER=... or KDIR=... for another kernel)'

@@ -99,7 +99,7 @@ static void number(int (*parse)(const char *text, uint64_t *value),
 	if (parse(text, &again) || again != value)
 		abort();
 	/* A time has a unit. */
-	if (format == bpipe_format_time && value && !strpbrk(text, "smhSMH"))
+	if (format == bpipe_format_time && value && !strpbrk(text, "smhdSMHD"))
 		abort();
 	/* Digits alone are that number. */
 	if (format == bpipe_format_size && !text[strspn(text, "0123456789")] &&

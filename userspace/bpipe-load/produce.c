@@ -32,7 +32,9 @@ static bool write_unit(struct worker *w, const uint8_t *buf, size_t len, size_t 
 		}
 		if (n < 0 && errno != EINTR) {
 			run_fail(w->run, "%s: write: %s%s", w->opt->path, strerror(errno),
-				 errno == EPIPE ? " (the reader is gone)" : "");
+				 errno == EPIPE ? " (the reader is gone)" :
+				 errno == EMSGSIZE ? " (longer than a record can be here)" :
+				 errno == ETIMEDOUT ? " (no room within the timeout)" : "");
 			return false;
 		}
 		if (n < 0 && run_given_up(w->run))

@@ -75,16 +75,21 @@ static void print_change(const struct field *field, const struct channel *from,
 static bool differs(const struct step *step, bool print)
 {
 	struct channel want = step->declared->want;
+	struct channel as_set = want, was_set = *step->now;
 	const char *separator = ": ";
 	const struct field *field;
 	bool found = false;
 
 	usual_in_force(&want.config);
+	usual_as_set(&was_set.config);
 	for (field = fields; field->name; field++) {
 		if (!field->config_bit ||
 		    field_value(field, &want) == field_value(field, step->now))
 			continue;
 		found = true;
+		/* What follows another value before and after is not worth a word. */
+		if (!field_value(field, &as_set) && !field_value(field, &was_set))
+			continue;
 		if (print)
 			print_change(field, step->now, &want, separator);
 		separator = ", ";
@@ -108,6 +113,15 @@ static void print_step(const struct plan *plan, const struct step *step)
 	}
 }
 
+/* A buffer of its size could never be had; whether one can be now is seen later. */
+static int check_memory(const struct step *step)
+{
+	if (step->declared->want.config.size <= class_number("memory_max"))
+		return EXIT_OK;
+	complain_of_memory(step->declared->name);
+	return EXIT_FAILED;
+}
+
 /* What the channel holds may stand in the way of its new configuration. */
 static int check_change(const struct step *step)
 {
@@ -125,12 +139,13 @@ static int check_change(const struct step *step)
 static int check_prune(const struct plan *plan, const struct channel *ch)
 {
 	if (ch->stats.readers || ch->stats.writers) {
-		complain("%s: not declared, but open; see who has it: bpipectl who %s", ch->path,
+		complain("%s: not declared, but open, so that nothing was changed; see who has it: bpipectl who %s",
+			 ch->path,
 			 channel_bare_name(ch->config.name));
 		return EXIT_FAILED;
 	}
 	if (ch->stats.level && !plan->opts->force) {
-		complain("%s: not declared, but holds data; --force removes it all the same",
+		complain("%s: not declared, but holds data, so that nothing was changed; --force removes it all the same",
 			 ch->path);
 		return EXIT_FAILED;
 	}
@@ -151,12 +166,14 @@ static int make_plan(struct plan *plan)
 		step->changes = !step->now || differs(step, false);
 		if (!step->changes)
 			continue;
-		if (!step->now) {
-			/* One that could not be opened has been complained of. */
-			if (channel_exists(step->declared->name))
-				status = EXIT_FAILED;
+		complain_at(step->declared->file, step->declared->line);
+		failed = check_memory(step);
+		complain_at(NULL, 0);
+		/* One that could not be opened has been complained of. */
+		if (failed || (!step->now && channel_exists(step->declared->name)))
+			status = EXIT_FAILED;
+		if (!step->now)
 			continue;
-		}
 		step->before = step->now->config;
 		usual_as_set(&step->before);
 		complain_at(step->declared->file, step->declared->line);

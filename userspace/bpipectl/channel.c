@@ -103,7 +103,10 @@ static int explain_denied(const char *path, const struct stat *st)
 	const struct group *group = getgrgid(st->st_gid);
 	const char *group_name = group ? group->gr_name : "?";
 
-	if (st->st_uid == geteuid() || group_member(st->st_gid))
+	if (!access(path, R_OK) || !access(path, W_OK))
+		complain("%s: permission denied; to look at a channel takes permission to read and to write, and its mode is %04o",
+			 path, st->st_mode & 07777);
+	else if (st->st_uid == geteuid() || group_member(st->st_gid))
 		complain("%s: permission denied, though you own it or are in its group %s; its mode is %04o; if that allows reading and writing, ask what else confines you",
 			 path, group_name, st->st_mode & 07777);
 	else if (st->st_gid && (st->st_mode & 0060) == 0060)
@@ -266,13 +269,19 @@ const char *channel_node_name(const char *name, char node[BPIPE_NAME_MAX])
 
 int channel_own(const struct channel *ch, const struct bpipe_config *set)
 {
-	uid_t uid = set->mask & BPIPE_CFG_UID ? set->uid : BPIPE_UNSET;
-	gid_t gid = set->mask & BPIPE_CFG_GID ? set->gid : BPIPE_UNSET;
+	/* What is left to udev's rules is udev's, or without it as devtmpfs makes it. */
+	bool udev = !access("/run/udev/control", F_OK);
+	uid_t uid = set->uid == BPIPE_UNSET && !udev ? 0 : set->uid;
+	gid_t gid = set->gid == BPIPE_UNSET && !udev ? 0 : set->gid;
+	uint32_t mode = set->permissions == BPIPE_UNSET && !udev ? 0660 : set->permissions;
 
+	if (!(set->mask & BPIPE_CFG_UID))
+		uid = BPIPE_UNSET;
+	if (!(set->mask & BPIPE_CFG_GID))
+		gid = BPIPE_UNSET;
 	if ((uid != BPIPE_UNSET || gid != BPIPE_UNSET) && fchown(ch->fd, uid, gid))
 		return channel_failed(ch, "cannot be given to its owner");
-	if (set->mask & BPIPE_CFG_PERMISSIONS && set->permissions != BPIPE_UNSET &&
-	    fchmod(ch->fd, set->permissions))
+	if (set->mask & BPIPE_CFG_PERMISSIONS && mode != BPIPE_UNSET && fchmod(ch->fd, mode))
 		return channel_failed(ch, "cannot be given its permissions");
 	return EXIT_OK;
 }
@@ -388,6 +397,21 @@ int channels_exist(char **names)
 			status = explain_missing(path ? path : *names);
 	}
 	return status;
+}
+
+uint64_t class_number(const char *file)
+{
+	char path[CLASS_PATH_MAX];
+	unsigned long long number = 0;
+	FILE *from;
+
+	snprintf(path, sizeof(path), CLASS_DIR "/%s", file);
+	from = fopen(path, "re");
+	if (from && fscanf(from, "%llu", &number) != 1)
+		number = 0;
+	if (from)
+		fclose(from);
+	return number;
 }
 
 bool channels_full(void)

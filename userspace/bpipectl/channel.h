@@ -63,6 +63,9 @@ int channel_own(const struct channel *ch, const struct bpipe_config *set);
 int channels_open(struct channels *all, char **names);
 void channels_close(struct channels *all);
 
+/* A number that the class has for all channels together, "memory" or "memory_max". */
+uint64_t class_number(const char *file);
+
 /* Return true if there is a channel with a node of that name or path, without opening it. */
 bool channel_exists(const char *node);
 

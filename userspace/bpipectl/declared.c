@@ -32,6 +32,7 @@ struct reader {
 	const char *file;
 	unsigned int number;
 	bool in_section;		/* the last of @all is the section */
+	bool in_refused;		/* it was complained of that section's heading */
 	struct line *lines;		/* of the section */
 	size_t nr;
 	int status;
@@ -53,18 +54,18 @@ static void end_section(struct reader *r)
 {
 	struct declaration *d = r->in_section ? section(r) : NULL;
 	struct bpipe_config *config;
-	int before = r->status;
+	bool good = true;
 	size_t i, pass;
 
 	/* Twice, as set does: a percentage is one of the size, also if that comes later. */
-	for (pass = 0; d && pass < 2; pass++) {
-		for (i = 0; i < r->nr && (!pass || r->status == before); i++) {
+	for (pass = 0; d && good && pass < 2; pass++) {
+		for (i = 0; i < r->nr; i++) {
 			complain_at(r->file, r->lines[i].number);
 			if (set_assign_one(&d->want, r->lines[i].text))
-				r->status = EXIT_FAILED;
+				good = false;
 		}
 	}
-	if (d && r->status == before) {
+	if (d && good) {
 		config = &d->want.config;
 		if (!(config->mask & BPIPE_CFG_HIGH))
 			config->high = config->size - config->size / 4;
@@ -73,12 +74,15 @@ static void end_section(struct reader *r)
 		complain_at(r->file, d->line);
 		d->want.path = d->name;
 		if (set_check(&d->want))
-			r->status = EXIT_FAILED;
+			good = false;
 	}
+	if (!good)
+		r->status = EXIT_FAILED;
 	complain_at(NULL, 0);
 	while (r->nr)
 		free(r->lines[--r->nr].text);
 	r->in_section = false;
+	r->in_refused = false;
 }
 
 static void begin_section(struct reader *r, char *name)
@@ -89,6 +93,7 @@ static void begin_section(struct reader *r, char *name)
 	const char *fault;
 
 	end_section(r);
+	r->in_refused = true;
 	fault = channel_node_name(name, node);
 	if (fault) {
 		mistake(r, r->number);
@@ -112,6 +117,7 @@ static void begin_section(struct reader *r, char *name)
 	};
 	stpcpy(d->name, node);
 	r->in_section = true;
+	r->in_refused = false;
 }
 
 /* Cut blanks off both ends. */
@@ -144,6 +150,8 @@ static void take_setting(struct reader *r, char *text)
 	char *value = strchr(text, '=');
 	char *joined;
 
+	if (r->in_refused)
+		return;
 	if (!value || !r->in_section) {
 		mistake(r, r->number);
 		complain("%s: %s", text, !value ? "write it as KEY = VALUE" :
@@ -173,6 +181,11 @@ static void take_line(struct reader *r, char *line)
 	if (*text == '[' && text[len - 1] == ']') {
 		text[len - 1] = '\0';
 		begin_section(r, trim(text + 1));
+	} else if (*text == '[') {
+		end_section(r);
+		r->in_refused = true;
+		mistake(r, r->number);
+		complain("%s: no ] at the end", text);
 	} else {
 		take_setting(r, text);
 	}

@@ -238,6 +238,10 @@ int monitor(const struct options *opts, char **args)
 		complain("monitor: one channel at a time");
 		return EXIT_USAGE;
 	}
+	if (opts->exec && !*opts->exec) {
+		complain("monitor: --exec: there is no command in it");
+		return EXIT_USAGE;
+	}
 	status = channel_open(&m.ch, *args ? *args : BPIPE_DEFAULT);
 	if (status)
 		return status;

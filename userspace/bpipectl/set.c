@@ -7,33 +7,45 @@
 #include "fields.h"
 #include "set.h"
 
-/* Of the limits to be set, one that cannot be; 0 if all can. */
-static uint64_t worst_limit(const struct bpipe_config *want)
+/* The class whose limit is to be set, and cannot be; BPIPE_CLASSES if all can. */
+static int worst_limit(const struct bpipe_config *want)
 {
-	for (int i = 0; i < BPIPE_CLASSES; i++)
+	int i;
+
+	for (i = 0; i < BPIPE_CLASSES; i++)
 		if (want->mask & BPIPE_CFG_LIMIT(i) && want->limit[i] &&
 		    (want->limit[i] > want->size || want->limit[i] < BPIPE_SIZE_MIN))
-			return want->limit[i];
-	return 0;
+			break;
+	return i;
 }
 
-/* For a stream: a setting that only records have. */
-static bool needs_records(const struct bpipe_config *want)
-{
-	bool sheds = false;
+#define TTLS		(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_TTL(0))
+#define SOJOURNS	(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_SOJOURN(0))
 
-	for (int i = 0; i < BPIPE_CLASSES; i++)
-		sheds |= want->ttl[i] || want->sojourn[i];
-	return sheds || want->order != BPIPE_ORDER_FIFO ||
-	       want->policy == BPIPE_POLICY_DROP_OLDEST ||
-	       want->credit == BPIPE_CREDIT_RECORDS || want->rate_records ||
-	       want->read_rate_records;
+/* A setting that only records have, as set; NULL if there is none. */
+static const struct field *find_of_records(const struct channel *want)
+{
+	const struct field *field;
+
+	for (field = fields; field->name; field++) {
+		uint64_t value = field_value(field, want);
+
+		if ((field->config_bit == BPIPE_CFG_POLICY && value == BPIPE_POLICY_DROP_OLDEST) ||
+		    (field->config_bit == BPIPE_CFG_CREDIT && value == BPIPE_CREDIT_RECORDS) ||
+		    (field->config_bit & (BPIPE_CFG_ORDER | BPIPE_CFG_RATE_RECORDS |
+					  BPIPE_CFG_READ_RATE_RECORDS | TTLS | SOJOURNS) && value))
+			return field;
+	}
+	return NULL;
 }
 
-static void complain_of_records(const char *path)
+static void complain_of_records(const char *path, const struct channel *want)
 {
-	complain("%s: order, drop-oldest, credit of records, their rates, ttl and sojourn need mode=record",
-		 path);
+	const struct field *field = find_of_records(want);
+	char buf[FIELD_TEXT_MAX];
+
+	complain("%s: %s=%s: order, drop-oldest, credit of records, their rates, ttl and sojourn need mode=record",
+		 path, field->name, field_format(field, want, false, buf));
 }
 
 /* A field to be set to more than it can be, whatever the others are; NULL if none is. */
@@ -89,7 +101,9 @@ static void explain_bound(const struct channel *ch, const char *name, const char
 static bool explain_rule(const struct channel *ch, const struct bpipe_config *want, uint64_t high,
 			 uint64_t low)
 {
-	uint64_t limit = worst_limit(want), bound;
+	int class = worst_limit(want);
+	uint64_t limit = class < BPIPE_CLASSES ? want->limit[class] : 0, bound;
+	char name[] = "limit.0";
 	const struct field *size = field_find("size", strlen("size"));
 	const struct channel as = { .config = *want };
 	const struct field *excess = find_excess(&as, &bound);
@@ -101,11 +115,12 @@ static bool explain_rule(const struct channel *ch, const struct bpipe_config *wa
 		{ want->size < BPIPE_SIZE_MIN, "size", "at least", want->size, BPIPE_SIZE_MIN },
 		{ high > want->size, "high", "at most the size,", high, want->size },
 		{ low >= high, "low", "below high,", low, high },
-		{ limit > want->size, "a class's limit", "at most the size,", limit, want->size },
-		{ limit && limit < BPIPE_SIZE_MIN, "a class's limit", "at least", limit,
-		  BPIPE_SIZE_MIN },
+		{ limit > want->size, name, "at most the size,", limit, want->size },
+		{ limit && limit < BPIPE_SIZE_MIN, name, "at least", limit, BPIPE_SIZE_MIN },
 	};
 	size_t i;
+
+	name[strlen("limit.")] += class;
 
 	if (excess) {
 		explain_bound(ch, excess->name, "at most", excess, field_value(excess, &as), bound);
@@ -138,15 +153,26 @@ int set_check(const struct channel *want)
 
 	if (explain_rule(want, config, config->high, config->low))
 		return EXIT_FAILED;
-	if (config->mode == BPIPE_MODE_STREAM && needs_records(config)) {
-		complain_of_records(want->path);
+	if (config->mode == BPIPE_MODE_STREAM && find_of_records(want)) {
+		complain_of_records(want->path, want);
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;
 }
 
+void complain_of_memory(const char *path)
+{
+	char used[BPIPE_TEXT_MAX], max[BPIPE_TEXT_MAX];
+
+	bpipe_format_size(class_number("memory"), used, sizeof(used));
+	bpipe_format_size(class_number("memory_max"), max, sizeof(max));
+	complain("%s: all buffers together would exceed the cap of %s in /sys/class/bpipe/memory_max; %s are in use",
+		 path, max, used);
+}
+
 int set_explain(const struct channel *ch, const struct bpipe_config *want)
 {
+	const struct channel as = { .config = *want };
 	char level[BPIPE_TEXT_MAX];
 
 	switch (errno) {
@@ -154,7 +180,10 @@ int set_explain(const struct channel *ch, const struct bpipe_config *want)
 		explain_invalid(ch, want);
 		break;
 	case EPERM:
-		complain("%s: only root and the node's owner may change it; try sudo", ch->path);
+		complain("%s: %s; try sudo", ch->path,
+			 want->mask & (BPIPE_CFG_UID | BPIPE_CFG_GID | BPIPE_CFG_PERMISSIONS) ?
+			 "only root may set uid, gid and permissions" :
+			 "only root and the node's owner may change it");
 		break;
 	case EBUSY:
 		if (want->mask & BPIPE_CFG_MODE && want->mode != ch->config.mode) {
@@ -171,13 +200,12 @@ int set_explain(const struct channel *ch, const struct bpipe_config *want)
 			 ch->path);
 		break;
 	case ENOSPC:
-		complain("%s: all buffers together would exceed the cap in /sys/class/bpipe/memory_max",
-			 ch->path);
+		complain_of_memory(ch->path);
 		break;
 	case EOPNOTSUPP:
 		if ((want->mask & BPIPE_CFG_MODE ? want->mode : ch->config.mode) ==
-		    BPIPE_MODE_STREAM) {
-			complain_of_records(ch->path);
+		    BPIPE_MODE_STREAM && find_of_records(&as)) {
+			complain_of_records(ch->path, &as);
 			break;
 		}
 		return channel_failed(ch, "cannot be set");

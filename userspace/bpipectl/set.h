@@ -18,6 +18,9 @@ int set_assign_one(struct channel *want, const char *arg);
  */
 int set_check(const struct channel *want);
 
+/* Say that the module's cap on memory would be exceeded. */
+void complain_of_memory(const char *path);
+
 /* Say why it could not be had, by errno, for a channel as it is; the exit status for it. */
 int set_explain(const struct channel *ch, const struct bpipe_config *want);
 

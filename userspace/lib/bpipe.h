@@ -76,7 +76,7 @@ int bpipe_remove(const char *name);
  * EINVAL: not such a number. ERANGE: too large, too many digits, or so small
  * that it would become 0.
  */
-#define BPIPE_TIME_UNITS	"ns, us, ms, s, m (or min), h"
+#define BPIPE_TIME_UNITS	"ns, us, ms, s, m (or min), h, d"
 #define BPIPE_PERCENT_MAX	100000000	/* 100%, in millionths of 1% */
 int bpipe_parse_size(const char *text, uint64_t *bytes);
 int bpipe_parse_rate(const char *text, uint64_t *bytes_per_second);

@@ -37,6 +37,7 @@ static const struct unit time_units[] = {
 	{ "m", 60 * NS_PER_SEC },
 	{ "min", 60 * NS_PER_SEC },
 	{ "h", 3600 * NS_PER_SEC },
+	{ "d", 86400 * NS_PER_SEC },
 	{ 0 }
 };
 
