@@ -282,13 +282,14 @@ int set(const struct options *opts, char **args)
 int reset_peaks(const struct options *opts, char **args)
 {
 	char *standard[] = { BPIPE_DEFAULT, NULL };
+	const struct bpipe_config none = { 0 };
 	struct channels all;
 	struct channel *ch;
 	int status, failed;
 
 	status = channels_open(&all, *args ? args : standard);
 	for (ch = all.at; ch < all.at + all.nr; ch++) {
-		failed = bpipe_reset_peaks(ch->fd) ? set_explain(ch, &ch->config) :
+		failed = bpipe_reset_peaks(ch->fd) ? set_explain(ch, &none) :
 			 channel_read(ch);
 		if (!status)
 			status = failed;
