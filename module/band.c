@@ -109,6 +109,7 @@ void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
 	bpipe_ring_push(&band->ring, n);
 	bpipe_count_add(&band->written, frame->len, 1);
 	band->held += n;
+	ch->records++;
 	bpipe_level_add(&ch->level, n);
 	if (unlikely(ch->set.ttl_ns[frame->class]))
 		bpipe_shed_by_locked(ch, frame->time_ns + ch->set.ttl_ns[frame->class]);
@@ -128,7 +129,7 @@ struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 	struct bpipe_frame head;
 	u32 class;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		struct bpipe_band *band = ch->band[class];
 
@@ -142,7 +143,7 @@ struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 		if (ch->set.order == BPIPE_ORDER_PRIORITY)
 			break;
 	}
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	if (next)
 		frame->lost += next->lost;
 	return next;
@@ -188,6 +189,7 @@ static void bpipe_remove_rd(struct bpipe_channel *ch, struct bpipe_band *band, u
 
 	bpipe_ring_pop(&band->ring, n);
 	band->held -= n;
+	ch->records--;
 	bpipe_level_sub(&ch->level, n);
 }
 
@@ -255,9 +257,9 @@ u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class)
 {
 	u64 held[BPIPE_CLASSES], sum;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	sum = bpipe_held_locked(ch, class, held);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return sum;
 }
 
@@ -274,11 +276,11 @@ void bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
 	u64 held[BPIPE_CLASSES], freed = 0;
 
 	while (freed < bytes) {
-		spin_lock_bh(&ch->lock);
+		bpipe_channel_lock(ch);
 		bpipe_held_locked(ch, class, held);
 		freed += bpipe_band_discard_rd(ch, bpipe_flow_victim(held, class),
 					       BPIPE_DROP_EVICTED);
-		spin_unlock_bh(&ch->lock);
+		bpipe_channel_unlock(ch);
 		cond_resched();
 	}
 }

@@ -92,22 +92,31 @@ static bool bpipe_readable_locked(struct bpipe_channel *ch, u64 len)
 }
 
 /*
- * Would a write go, such a one as was refused last? If not for want of tokens, see
- * to it.
+ * Return true if a write would go: one such as was refused last, or an atomic one. If
+ * it lacks room, have the writer notified; if it lacks tokens, arm the timer.
  */
 static bool bpipe_writable_locked(struct bpipe_file *bf)
 {
-	const struct bpipe_request who = { .class = bf->class, .own = &bf->rate };
+	const struct bpipe_request who = {
+		.len = bf->refused_len,
+		.class = bf->class,
+		.own = &bf->rate,
+	};
 	struct bpipe_channel *ch = bf->ch;
-	u64 now = ktime_get_ns(), wait_ns;
+	u64 level = bpipe_level_now(&ch->level), now = ktime_get_ns();
+	struct bpipe_ready ready;
+	bool writable;
 
-	if (bf->refused_at == ch->chances && now < bf->refused_until)
-		wait_ns = bf->refused_until == U64_MAX ? U64_MAX : bf->refused_until - now;
-	else if (bpipe_flow_writable(&ch->flow, &who, now, &wait_ns))
-		return true;
-	if (wait_ns && wait_ns != U64_MAX)
-		bpipe_wait_timer_by(&ch->wr.tokens, now, wait_ns);
-	return false;
+	writable = bpipe_flow_writable(&ch->flow, &who, level, now, &ready);
+	if (bf->refused_at == ch->chances && now < bf->refused_until) {
+		writable = false;
+		ready.wait_ns = bf->refused_until == U64_MAX ? U64_MAX : bf->refused_until - now;
+	}
+	if ((s64)level > ready.level)
+		bpipe_wait_poll_locked(ch, ready.level);
+	if (ready.wait_ns && ready.wait_ns != U64_MAX)
+		bpipe_wait_timer_by(&ch->wr.tokens, now, ready.wait_ns);
+	return writable;
 }
 
 /* What happened that this file was not told yet: BPIPE_EVENT_* */
@@ -139,7 +148,7 @@ static u32 bpipe_events_locked(const struct bpipe_file *bf)
 __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table *wait)
 {
 	struct bpipe_channel *ch = bf->ch;
-	bool pri = poll_requested_events(wait) & EPOLLPRI;
+	bool pri = poll_requested_events(wait) & EPOLLPRI, stalled;
 	__poll_t mask = 0;
 	u64 len = 0;
 
@@ -151,8 +160,18 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 	if (bpipe_is_reader(bf))
 		len = bpipe_next_len(ch);
 
-	spin_lock_bh(&ch->lock);
-	bpipe_wait_set_trips_locked(ch);
+	bpipe_channel_lock(ch);
+	/*
+	 * What lacks room is noted before the trip wires are set, and looked for again after
+	 * that. Readers hear of the first that does; more often would wake this poller, too.
+	 */
+	stalled = ch->poll_level != BPIPE_POLL_NONE;
+	if (bpipe_is_writer(bf))
+		bpipe_writable_locked(bf);
+	if (!stalled && ch->poll_level != BPIPE_POLL_NONE)
+		bpipe_wait_settle_locked(ch);
+	else
+		bpipe_wait_set_trips_locked(ch);
 	if (bpipe_is_reader(bf)) {
 		bool end = bpipe_channel_at_end_locked(bf);
 
@@ -169,7 +188,7 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 	}
 	if (bpipe_events_locked(bf))
 		mask |= EPOLLPRI;
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return mask;
 }
 
@@ -225,9 +244,9 @@ int bpipe_channel_provide_config(struct bpipe_channel *ch, u32 class, bool stora
 		bpipe_band_free(band);
 		return ret;
 	}
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	ch->band[class] = band;
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return 0;
 }
 
@@ -265,8 +284,9 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	bf->burst_follows = true;
 	bf->rate.burst = 1;
 	bf->listens = !bf->mode;
+	INIT_LIST_HEAD(&bf->sleepers);
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	ch->opens++;
 	bf->high_seen = ch->high_events;
 	bf->low_seen = ch->low_events;
@@ -278,13 +298,12 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 		WRITE_ONCE(ch->wr.open, ch->wr.open + 1);
 		ch->writer_opens++;
 		bpipe_config_claim_locked(bf, 0);
-		list_add_tail(&bf->wr_node, &ch->wr.files);
 	}
 	if (bpipe_is_reader(bf)) {
 		WRITE_ONCE(ch->rd.open, ch->rd.open + 1);
-		list_add_tail(&bf->rd_node, &ch->rd.files);
+		bpipe_config_watch_locked(bf);
 	}
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->config);
 	return bf;
 }
@@ -298,30 +317,30 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 void bpipe_channel_release(struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
+	bool lost = false, end = false;
 
-	mutex_lock(&ch->wr.lock);
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	bpipe_config_forget_locked(bf);
 	ch->opens--;
 	if (bpipe_is_reader(bf)) {
-		list_del(&bf->rd_node);
+		bpipe_config_unwatch_locked(bf);
 		WRITE_ONCE(ch->rd.open, ch->rd.open - 1);
 		/* What was granted was for readers who are there. */
 		if (!ch->rd.open)
 			ch->flow.credit = 0;
-		if (!ch->rd.open && ch->set.epipe)
-			bpipe_wait_wake_all_locked(&ch->wr, POLL_OUT);
+		lost = !ch->rd.open && ch->set.epipe;
 	}
 	if (bpipe_is_writer(bf)) {
 		bpipe_overload_account_locked(ch, ktime_get_ns());
-		list_del(&bf->wr_node);
 		WRITE_ONCE(ch->wr.open, ch->wr.open - 1);
-		if (!ch->wr.open)
-			bpipe_wait_wake_all_locked(&ch->rd, POLL_IN);
+		end = !ch->wr.open;
 	}
 	bpipe_wait_settle_locked(ch);
-	spin_unlock_bh(&ch->lock);
-	mutex_unlock(&ch->wr.lock);
+	bpipe_channel_unlock(ch);
+	if (lost)
+		bpipe_wait_kick(ch, &ch->wr);
+	if (end)
+		bpipe_wait_kick(ch, &ch->rd);
 
 	put_device(&ch->dev);
 	kfree(bf);
@@ -338,7 +357,7 @@ void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
 {
 	struct bpipe_channel *ch = bf->ch;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	*events = (struct bpipe_events) {
 		.events = bpipe_events_locked(bf),
 		.state = bpipe_channel_state_locked(ch),
@@ -348,7 +367,7 @@ void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
 		.time_ns = ch->event_ns,
 		.overload_events = ch->overload.events,
 	};
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 }
 
 /**
@@ -364,7 +383,7 @@ bool bpipe_channel_events_told(struct bpipe_file *bf, const struct bpipe_events 
 	struct bpipe_channel *ch = bf->ch;
 	bool told;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	told = !(events->events & BPIPE_EVENT_HIGH && bf->high_seen >= events->high_events) &&
 	       !(events->events & BPIPE_EVENT_LOW && bf->low_seen >= events->low_events) &&
 	       !(events->events & BPIPE_EVENT_OVERLOAD &&
@@ -375,7 +394,7 @@ bool bpipe_channel_events_told(struct bpipe_file *bf, const struct bpipe_events 
 		bf->overload_seen = max(bf->overload_seen, events->overload_events);
 		bf->listens = true;
 	}
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return told;
 }
 
@@ -470,10 +489,10 @@ int bpipe_channel_retire(struct bpipe_channel *ch)
 	int ret;
 
 	mutex_lock(&ch->config);
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	ret = ch->opens ? -EBUSY : 0;
 	ch->retired = !ret;
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->config);
 	return ret;
 }

@@ -8,6 +8,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
+#include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
@@ -21,19 +22,26 @@
 struct iov_iter;
 struct page;
 
+/* Sleepers of a side that are woken for one hold of the channel's lock, at most. */
+#define BPIPE_WAKE_MAX	16
+
 /**
  * struct bpipe_side - the writers' or the readers' side of a channel
  * @lock: owner of this end of the bands' rings. Held over the copy, with page
  *	faults disabled, so never for longer than the copy takes.
  * @calls: calls that moved at least one byte, guarded by @lock
- * @waiters: sleepers (struct bpipe_waiter) of each class, first come first;
- *	guarded by the channel's lock, as is all below
- * @waiting: a bit for each class in which somebody waits; read without the lock
- * @apart: sleepers who wait for their own file's tokens
- * @files: open files of this side
+ * @asleep: sleepers (struct bpipe_waiter): writers by class and ticket; readers, in
+ *	the first, by threshold. Guarded by the channel's lock, as is all below.
+ * @aside: sleepers who wait for tokens of their own file, or of the readers
+ * @sleepers: all of these, in the order in which they fell asleep
+ * @places: writers of each class that wait, asleep or not
+ * @waiting: a bit for each class in which there are some; read without the lock
+ * @reserved: what those of a class that are asleep have reserved
+ * @woken: sleepers woken that have not looked yet
  * @poll: pollers
  * @uneven: how many reasons there are for some to be shut out and others not
  * @fasync: those who want SIGIO
+ * @sigio: sends it
  * @tokens: wakes for tokens
  * @open: open files
  * @wakeups: sleepers woken
@@ -41,16 +49,48 @@ struct page;
 struct bpipe_side {
 	struct mutex lock;
 	u64 calls;
-	struct list_head waiters[BPIPE_CLASSES];
+	struct rb_root_cached asleep[BPIPE_CLASSES];
+	struct list_head aside;
+	struct list_head sleepers;
+	unsigned int places[BPIPE_CLASSES];
 	u32 waiting;
-	struct list_head apart;
-	struct list_head files;
+	struct bpipe_need reserved[BPIPE_CLASSES];
+	unsigned int woken;
 	wait_queue_head_t poll;
 	unsigned int uneven;
 	struct fasync_struct *fasync;
+	struct work_struct sigio;
 	struct hrtimer tokens;
 	unsigned int open;
 	u64 wakeups;
+};
+
+/**
+ * struct bpipe_notice - which pollers of a side to notify
+ * @events: EPOLL* bits: one exclusive poller, and all others
+ * @all: all, whatever they wait for
+ */
+struct bpipe_notice {
+	__poll_t events;
+	bool all;
+};
+
+/**
+ * struct bpipe_wakeups - what to do once the channel's lock is dropped
+ * @any: anything
+ * @tasks: how many tasks to wake
+ * @writers: how many of them are writers whose turn has come
+ * @task: the tasks, each with a reference
+ * @wr: pollers of the writers' side
+ * @rd: pollers of the readers' side
+ */
+struct bpipe_wakeups {
+	bool any;
+	unsigned int tasks;
+	unsigned int writers;
+	struct task_struct *task[BPIPE_WAKE_MAX];
+	struct bpipe_notice wr;
+	struct bpipe_notice rd;
 };
 
 /**
@@ -106,6 +146,15 @@ struct bpipe_settings {
  * @set: what else is set; changes with both sides' locks held too
  * @record_files: open files with settings that a stream does not have
  * @writer_opens: times a writer opened
+ * @wake: whom to wake once @lock is dropped
+ * @records: how many records it holds
+ * @tickets: places in the writers' queue that were given out
+ * @sleeps: times that a reader or writer fell asleep
+ * @delays: readers that are asleep and whose file has a delay, by it
+ * @file_thresholds: open files of readers, by threshold
+ * @file_delays: those that have a delay, by it
+ * @poll_level: a writer that does not wait is to be notified once the level is at
+ *	this or below; -1: once less is reserved; BPIPE_POLL_NONE if there is none
  * @chances: from 1 on, times that a write that was refused for want of tokens or
  *	credit got a new chance: by a grant, new settings, or another writer's being
  *	the first to wait
@@ -147,6 +196,14 @@ struct bpipe_channel {
 	struct bpipe_settings set;
 	unsigned int record_files;
 	u64 writer_opens;
+	struct bpipe_wakeups wake;
+	u64 records;
+	u64 tickets;
+	u64 sleeps;
+	struct rb_root_cached delays;
+	struct rb_root_cached file_thresholds;
+	struct rb_root_cached file_delays;
+	s64 poll_level;
 	u64 chances;
 	u64 again;
 	u64 timeouts;
@@ -174,9 +231,10 @@ struct bpipe_channel {
 /**
  * struct bpipe_file - one open file of a channel
  * @ch: the channel
- * @wr_node: in the writers' files; guarded by the channel's lock, as is all below
+ * @sleepers: its calls that are asleep; guarded by the channel's lock, as is all below
  *	but what was written and read
- * @rd_node: in the readers' files
+ * @threshold_node: readers: in the channel's file_thresholds
+ * @delay_node: readers with a delay: in the channel's file_delays
  * @id: its number, which no other open file of the module has
  * @mode: FMODE_READ, FMODE_WRITE, both, or none
  * @read_any: a read has returned data; set with rd.lock held too, so that either
@@ -197,6 +255,7 @@ struct bpipe_channel {
  * @refused_at: the channel's chances when its last write was refused for want of tokens
  *	or credit; 0 if it was not
  * @refused_until: when there will be the tokens, nanoseconds; U64_MAX for credit
+ * @refused_len: length of its last write, if that was refused for want of room; else 0
  * @listens: events are kept for this file
  * @high_seen: the channel's high_events as last told to this file
  * @low_seen: the channel's low_events, likewise
@@ -215,8 +274,9 @@ struct bpipe_channel {
  */
 struct bpipe_file {
 	struct bpipe_channel *ch;
-	struct list_head wr_node;
-	struct list_head rd_node;
+	struct list_head sleepers;
+	struct rb_node threshold_node;
+	struct rb_node delay_node;
 	u64 id;
 	fmode_t mode;
 	bool read_any;
@@ -232,6 +292,7 @@ struct bpipe_file {
 	bool burst_follows;
 	u64 refused_at;
 	u64 refused_until;
+	u64 refused_len;
 	bool listens;
 	u64 high_seen;
 	u64 low_seen;
@@ -270,6 +331,25 @@ static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_cha
 static inline bool bpipe_is_record(const struct bpipe_channel *ch)
 {
 	return ch->set.mode == BPIPE_MODE_RECORD;
+}
+
+/* No writer is to be notified of room. */
+#define BPIPE_POLL_NONE	S64_MIN
+
+static inline void bpipe_channel_lock(struct bpipe_channel *ch) __acquires(&ch->lock)
+{
+	spin_lock_bh(&ch->lock);
+}
+
+void bpipe_wait_unlock(struct bpipe_channel *ch) __releases(&ch->lock);
+
+/* Every path that may have woken a waiter or a poller drops the lock by this. */
+static inline void bpipe_channel_unlock(struct bpipe_channel *ch) __releases(&ch->lock)
+{
+	if (unlikely(ch->wake.any))
+		bpipe_wait_unlock(ch);
+	else
+		spin_unlock_bh(&ch->lock);
 }
 
 /* Bytes copied in one go under a side's lock, so that others get their turn. */

@@ -155,13 +155,13 @@ static void bpipe_plan_times(struct bpipe_plan *plan, const struct bpipe_config 
 static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 		       struct bpipe_plan *plan)
 {
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	*plan = (struct bpipe_plan) {
 		.flow = ch->flow,
 		.set = ch->set,
 		.overload_after_ns = ch->overload.after_ns,
 	};
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 
 	bpipe_plan_levels(plan, set);
 	bpipe_plan_rates(plan, set);
@@ -248,10 +248,10 @@ static bool bpipe_storage_needed(struct bpipe_channel *ch, const struct bpipe_pl
 	const struct bpipe_band *band = ch->band[class];
 	bool needed = class == 0 && band->ring.data;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	if (plan->set.mode == BPIPE_MODE_RECORD)
 		needed |= band && (band->writers || band->held);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return needed;
 }
 
@@ -314,7 +314,7 @@ static int bpipe_plan_busy_locked(struct bpipe_channel *ch, const struct bpipe_p
 		return -EBUSY;
 	if (plan->set.mode == ch->set.mode)
 		return 0;
-	if (level || ch->wr.waiting || !list_empty(&ch->wr.apart))
+	if (level || ch->wr.waiting || !list_empty(&ch->wr.aside))
 		return -EBUSY;
 	return plan->set.mode == BPIPE_MODE_STREAM && ch->record_files ? -EBUSY : 0;
 }
@@ -340,7 +340,7 @@ static void bpipe_apply_rate(struct bpipe_bucket *bucket, const struct bpipe_buc
 	bpipe_bucket_set(bucket, plan->rate, plan->burst, now);
 }
 
-/* The new settings are in force from here on: all look again. */
+/* The new settings are in force from here on; the caller lets all look again. */
 static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan *plan)
 {
 	struct bpipe_flow *flow = &ch->flow;
@@ -364,6 +364,9 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 
 	ch->set = plan->set;
 	ch->chances++;
+	ch->poll_level = BPIPE_POLL_NONE;
+	/* A refusal that closed a gate was one of other marks. */
+	flow->shut = 0;
 	/* Others may be due by now than were before. */
 	if (ch->set.sheds)
 		bpipe_shed_by_locked(ch, now);
@@ -374,8 +377,6 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	bpipe_wait_settle_locked(ch);
 	ch->overload.after_ns = plan->overload_after_ns;
 	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), ktime_get_ns());
-	bpipe_wait_wake_all_locked(&ch->wr, POLL_OUT);
-	bpipe_wait_wake_all_locked(&ch->rd, POLL_IN);
 }
 
 /**
@@ -431,19 +432,23 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 
 	mutex_lock(&ch->wr.lock);
 	mutex_lock(&ch->rd.lock);
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	ret = bpipe_plan_busy_locked(ch, &plan);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	if (!ret) {
 		/* A long copy, and nobody else looks at the storage without these. */
 		bpipe_storage_move(ch, plan.flow.size, data);
-		spin_lock_bh(&ch->lock);
+		bpipe_channel_lock(ch);
 		bpipe_apply_locked(ch, &plan);
-		spin_unlock_bh(&ch->lock);
+		bpipe_channel_unlock(ch);
 		trace_bpipe_config(ch, &ch->flow);
 	}
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
+	if (!ret) {
+		bpipe_wait_kick(ch, &ch->wr);
+		bpipe_wait_kick(ch, &ch->rd);
+	}
 	bpipe_storage_free(data, ret ? plan.flow.size : old_size);
 out:
 	mutex_unlock(&ch->config);
@@ -462,7 +467,7 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 	const struct bpipe_flow *flow = &ch->flow;
 	u32 class;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	*config = (struct bpipe_config) {
 		.mask = BPIPE_CFG_KNOWN,
 		.size = flow->size,
@@ -492,7 +497,7 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 		config->limit[class] = flow->mark[class].limit;
 	memcpy(config->ttl, ch->set.ttl_ns, sizeof(config->ttl));
 	memcpy(config->sojourn, ch->set.sojourn_ns, sizeof(config->sojourn));
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	strscpy(config->name, dev_name(&ch->dev), sizeof(config->name));
 }
 
@@ -538,6 +543,44 @@ void bpipe_config_forget_locked(struct bpipe_file *bf)
 	bf->ch->wr.uneven -= !!bf->rate.rate;
 }
 
+static bool bpipe_file_threshold_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct bpipe_file, threshold_node)->threshold <
+	       rb_entry(b, struct bpipe_file, threshold_node)->threshold;
+}
+
+static bool bpipe_file_delay_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct bpipe_file, delay_node)->delay_ns <
+	       rb_entry(b, struct bpipe_file, delay_node)->delay_ns;
+}
+
+/**
+ * bpipe_config_watch_locked() - pollers of an open file wait for its threshold and delay
+ * @bf: the open file of a reader
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_config_watch_locked(struct bpipe_file *bf)
+{
+	rb_add_cached(&bf->threshold_node, &bf->ch->file_thresholds, bpipe_file_threshold_less);
+	if (bf->delay_ns)
+		rb_add_cached(&bf->delay_node, &bf->ch->file_delays, bpipe_file_delay_less);
+}
+
+/**
+ * bpipe_config_unwatch_locked() - undo bpipe_config_watch_locked(), before either changes
+ * @bf: the open file
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_config_unwatch_locked(struct bpipe_file *bf)
+{
+	rb_erase_cached(&bf->threshold_node, &bf->ch->file_thresholds);
+	if (bf->delay_ns)
+		rb_erase_cached(&bf->delay_node, &bf->ch->file_delays);
+}
+
 /**
  * bpipe_config_set_reader() - SET_READER
  * @bf: the open file
@@ -560,7 +603,7 @@ int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *se
 		return -EINVAL;
 
 	mutex_lock(&ch->rd.lock);
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	if (set->mask & BPIPE_READER_THRESHOLD &&
 	    (!set->threshold || set->threshold > ch->flow.size)) {
 		ret = -EINVAL;
@@ -570,18 +613,22 @@ int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *se
 		ret = -EOPNOTSUPP;
 		goto out;
 	}
+	bpipe_config_unwatch_locked(bf);
 	if (set->mask & BPIPE_READER_THRESHOLD)
 		bf->threshold = set->threshold;
 	if (set->mask & BPIPE_READER_DELAY)
 		bf->delay_ns = set->delay_us * NSEC_PER_USEC;
+	bpipe_config_watch_locked(bf);
 	ch->record_files -= bpipe_file_for_records(bf);
 	if (set->mask & BPIPE_READER_FRAMED)
 		bf->framed = set->framed;
 	ch->record_files += bpipe_file_for_records(bf);
 	bpipe_wait_settle_locked(ch);
 out:
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->rd.lock);
+	if (!ret)
+		bpipe_wait_kick_file(bf);
 	return ret;
 }
 
@@ -609,7 +656,7 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 	ch->record_files += bpipe_file_for_records(bf);
 	ch->wr.uneven += !!bf->rate.rate;
 	bf->refused_at = 0;
-	bpipe_wait_wake_file_locked(bf);
+	bf->refused_len = 0;
 	bpipe_wait_settle_locked(ch);
 }
 
@@ -645,10 +692,11 @@ int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *se
 		ret = bpipe_channel_provide_config(ch, set->class, bpipe_is_record(ch));
 	if (!ret) {
 		mutex_lock(&ch->wr.lock);
-		spin_lock_bh(&ch->lock);
+		bpipe_channel_lock(ch);
 		bpipe_writer_apply_locked(bf, set);
-		spin_unlock_bh(&ch->lock);
+		bpipe_channel_unlock(ch);
 		mutex_unlock(&ch->wr.lock);
+		bpipe_wait_kick_file(bf);
 	}
 	mutex_unlock(&ch->config);
 	return ret;
@@ -670,14 +718,14 @@ int bpipe_config_grant(struct bpipe_file *bf, u64 amount)
 	if (!bpipe_is_reader(bf))
 		return -EBADF;
 	mutex_lock(&ch->wr.lock);
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	if (!ch->flow.credit_unit)
 		ret = -EOPNOTSUPP;
 	else if (!amount || !bpipe_flow_grant(&ch->flow, amount))
 		ret = -EINVAL;
 	else
 		bpipe_wait_granted_locked(ch);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->wr.lock);
 	return ret;
 }

@@ -144,12 +144,20 @@ bool bpipe_flow_valid(const struct bpipe_flow *flow)
 	       bpipe_bucket_valid(&flow->read.records);
 }
 
+/* Room that poll speaks for: that of an atomic write. */
+static u64 bpipe_flow_atomic(const struct bpipe_flow *flow, u32 class)
+{
+	return min_t(u64, PIPE_BUF + flow->overhead, flow->mark[class].limit);
+}
+
 /**
  * bpipe_flow_plan() - work out what follows from the settings
  * @flow: valid settings
  *
  * To a class with a limit of its own the channel is as large as that, so its
- * marks are where they are in the whole, in proportion.
+ * marks are where they are in the whole, in proportion. A gate is also closed while
+ * there is no room for an atomic write, so that a write of PIPE_BUF bytes goes
+ * whenever poll says so.
  */
 void bpipe_flow_plan(struct bpipe_flow *flow)
 {
@@ -162,6 +170,8 @@ void bpipe_flow_plan(struct bpipe_flow *flow)
 		mark->limit = flow->limit[class] ?: flow->size;
 		mark->low = div64_u64(flow->low * mark->limit, flow->size);
 		mark->high = max(div64_u64(flow->high * mark->limit, flow->size), mark->low + 1);
+		mark->high = min(mark->high, mark->limit - bpipe_flow_atomic(flow, class) + 1);
+		mark->low = min(mark->low, mark->high - 1);
 	}
 	flow->limited = flow->write.bytes.rate || flow->write.records.rate || flow->credit_unit;
 }
@@ -178,55 +188,68 @@ u64 bpipe_flow_largest(const struct bpipe_flow *flow, u32 class)
 	return flow->mark[class].limit - flow->overhead;
 }
 
-/* What of the promise a request has to leave alone: nothing, if it is its own. */
-static struct bpipe_promise bpipe_flow_kept(const struct bpipe_flow *flow, u32 class, bool turn)
+/* What a write may use of what is @there: all but what is reserved for others. */
+static u64 bpipe_usable(u64 there, u64 reserved, u64 held)
 {
-	const struct bpipe_promise *promised = &flow->promised;
+	u64 others = reserved - min(reserved, held);
 
-	if (turn || READ_ONCE(promised->class) > class)
-		return (struct bpipe_promise) { };
-	return (struct bpipe_promise) {
-		.room = READ_ONCE(promised->room),
-		.bytes = READ_ONCE(promised->bytes),
-		.records = READ_ONCE(promised->records),
-		.credit = READ_ONCE(promised->credit),
-	};
+	return max(there - min(there, others), min(there, held));
 }
 
 /*
- * How many tokens a request waits for. One that can be split and may sleep
- * asks for half a burst at a time: fewer would be many short sleeps, and a
- * full bucket would let what comes in while the writer wakes up run over and
- * hold the rate below what was set. More than a burst is never there: such a
- * write goes when the bucket is full, and into debt.
+ * Tokens that are worth waiting for: half a burst, as a full bucket would let what
+ * comes in while a waiter wakes up run over; but what comes in within 50 ms, if
+ * that is less. So waiters sleep at most 20 times a second, at any rate.
+ */
+static u64 bpipe_bucket_quantum(const struct bpipe_bucket *bucket)
+{
+	return clamp_t(u64, div_u64(bucket->rate, 20), 1, max(bucket->burst / 2, 1ULL));
+}
+
+/*
+ * Tokens that a request needs. More than a burst is never there: such a write goes
+ * when the bucket is full, and into debt. What can be split goes with as many as
+ * poll speaks for.
  */
 static u64 bpipe_bucket_want(const struct bpipe_bucket *bucket, const struct bpipe_request *req)
 {
 	if (req->atomic)
 		return min(req->len, bucket->burst);
-	if (req->nonblock)
-		return 1;
-	return min(req->len, max(bucket->burst / 2, 1ULL));
+	return min3(req->len, bpipe_bucket_quantum(bucket), (u64)PIPE_BUF);
 }
 
-/* Are there @want tokens beside those kept? If not, how long it takes is noted. */
-static bool bpipe_bucket_has(const struct bpipe_bucket *bucket, u64 want, u64 kept, u64 now,
-			     u64 *wait_ns)
+/* How long until @want tokens are there beyond those of others; U64_MAX: that cannot be. */
+static u64 bpipe_bucket_until(const struct bpipe_bucket *bucket, u64 others, u64 want, u64 now)
 {
-	if (bpipe_bucket_tokens(bucket, now) >= kept + want)
+	if (!bucket->rate)
+		return 0;
+	want = others + min(want, bucket->burst);
+	return want > bucket->burst ? U64_MAX : bpipe_bucket_wait(bucket, want, now);
+}
+
+/* Are @want tokens there for it? If not, note how long that takes. */
+static bool bpipe_bucket_has(const struct bpipe_bucket *bucket, u64 want, u64 reserved, u64 held,
+			     u64 now, u64 *wait_ns)
+{
+	u64 others = reserved - min(reserved, held);
+
+	if (!bucket->rate || bpipe_usable(bpipe_bucket_tokens(bucket, now), reserved, held) >= want)
 		return true;
-	*wait_ns = max(*wait_ns, bpipe_bucket_wait(bucket, want, now));
+	want = max(want, bpipe_bucket_quantum(bucket));
+	*wait_ns = max(*wait_ns, bpipe_bucket_until(bucket, others, want, now));
 	return false;
 }
 
 /* Room is there; do rates and credit allow it, and how much of it? */
 static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
 					    const struct bpipe_request *req,
-					    const struct bpipe_promise *kept,
+					    const struct bpipe_need *held,
 					    u64 now, struct bpipe_grant *grant)
 {
+	const struct bpipe_need *reserved = &flow->reserved[req->class];
 	const struct bpipe_meter *meter = &flow->write;
-	u64 credit = flow->credit - min(flow->credit, kept->credit);
+	u64 credit = bpipe_usable(flow->credit, READ_ONCE(reserved->credit), held->credit);
+	u64 tokens = READ_ONCE(reserved->bytes);
 	bool bytes, records;
 
 	if (flow->credit_unit == BPIPE_CREDIT_BYTES) {
@@ -238,16 +261,18 @@ static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
 	}
 
 	/* Of two waits, the longer one. */
-	bytes = !meter->bytes.rate ||
-		bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req),
-				 kept->bytes, now, &grant->wait_ns);
-	records = !meter->records.rate ||
-		  bpipe_bucket_has(&meter->records, 1, kept->records, now, &grant->wait_ns);
+	bytes = bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req),
+				 tokens, held->bytes, now, &grant->wait_ns);
+	records = bpipe_bucket_has(&meter->records, 1, READ_ONCE(reserved->records),
+				   held->records, now, &grant->wait_ns);
 	if (!bytes || !records)
 		return BPIPE_WAIT_TOKENS;
-	if (meter->bytes.rate && !req->atomic)
-		grant->bytes = min(grant->bytes,
-				   bpipe_bucket_tokens(&meter->bytes, now) - kept->bytes);
+	if (meter->bytes.rate && !req->atomic) {
+		tokens = bpipe_usable(bpipe_bucket_tokens(&meter->bytes, now), tokens,
+				      held->bytes);
+		grant->cut |= tokens < grant->bytes;
+		grant->bytes = min(grant->bytes, tokens);
+	}
 	return BPIPE_GO;
 }
 
@@ -256,24 +281,56 @@ static enum bpipe_verdict bpipe_flow_lack(const struct bpipe_flow *flow,
 					  const struct bpipe_request *req, u64 room,
 					  u64 now, struct bpipe_grant *grant)
 {
-	struct bpipe_promise kept;
+	static const struct bpipe_need nothing;
+	const struct bpipe_need *held = req->held ?: &nothing;
 
 	if (unlikely(req->own && req->own->rate) &&
-	    !bpipe_bucket_has(req->own, bpipe_bucket_want(req->own, req), 0, now,
+	    !bpipe_bucket_has(req->own, bpipe_bucket_want(req->own, req), 0, 0, now,
 			      &grant->wait_ns))
 		return BPIPE_WAIT_OWN;
-	if (req->behind && (!req->nonblock || bpipe_flow_shut(flow, req->class)))
+	if (!req->held && (req->queued || (req->behind && bpipe_flow_shut(flow, req->class))))
 		return BPIPE_WAIT_TURN;
 
-	kept = bpipe_flow_kept(flow, req->class, req->turn);
-	room -= min(room, kept.room);
+	room = bpipe_usable(room, READ_ONCE(flow->reserved[req->class].room), held->room);
 	if (room < (req->atomic ? req->len + flow->overhead : 1))
 		return BPIPE_WAIT_SPACE;
+	if (unlikely(req->spent))
+		return BPIPE_WAIT_TOKENS;
 	grant->bytes = min(req->len, room);
-	if (unlikely(req->own && req->own->rate && !req->atomic))
-		grant->bytes = min(grant->bytes, bpipe_bucket_tokens(req->own, now));
-	return unlikely(flow->limited) ? bpipe_flow_afford(flow, req, &kept, now, grant) :
+	if (unlikely(req->own && req->own->rate && !req->atomic)) {
+		u64 tokens = bpipe_bucket_tokens(req->own, now);
+
+		grant->cut |= tokens < grant->bytes;
+		grant->bytes = min(grant->bytes, tokens);
+	}
+	return unlikely(flow->limited) ? bpipe_flow_afford(flow, req, held, now, grant) :
 					 BPIPE_GO;
+}
+
+/*
+ * How much older records have to free for a write; 0 if that is not what it lacks, or
+ * they cannot. It takes no more than it stores from those that wait.
+ */
+static u64 bpipe_flow_evict(const struct bpipe_flow *flow, const struct bpipe_request *req,
+			    u64 level, u64 now, const struct bpipe_grant *grant)
+{
+	const struct bpipe_need held = { .room = req->len + flow->overhead };
+	u64 limit = flow->mark[req->class].limit;
+	struct bpipe_request then = *req;
+	struct bpipe_grant more = { };
+	u64 evict;
+
+	if (req->policy != BPIPE_POLICY_DROP_OLDEST)
+		return 0;
+	evict = held.room + (level > limit ? level - limit : 0);
+	if (grant->lack == BPIPE_WAIT_SPACE)
+		evict = min(evict, level + READ_ONCE(flow->reserved[req->class].room) +
+				   held.room - limit);
+	else if (grant->lack != BPIPE_WAIT_TURN)
+		return 0;
+	then.held = &held;
+	return evict <= req->evictable &&
+	       bpipe_flow_lack(flow, &then, held.room, now, &more) == BPIPE_GO ? evict : 0;
 }
 
 /**
@@ -294,7 +351,6 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 	u64 limit = flow->mark[req->class].limit;
 	u64 room = level < limit ? limit - level : 0;
 	enum bpipe_verdict verdict = bpipe_flow_lack(flow, req, room, now, grant);
-	u64 kept, need;
 
 	if (likely(verdict == BPIPE_GO))
 		return BPIPE_GO;
@@ -303,19 +359,14 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 		return req->nonblock ? BPIPE_AGAIN : verdict;
 	if (req->policy == BPIPE_POLICY_ERROR)
 		return BPIPE_AGAIN;
-	if (verdict != BPIPE_WAIT_SPACE)
-		return BPIPE_DROP;
-
-	kept = bpipe_flow_kept(flow, req->class, req->turn).room;
-	need = kept + req->len + flow->overhead;
-	/* If nothing else stands in the way, older ones can make room. */
-	if (req->policy == BPIPE_POLICY_DROP_OLDEST &&
-	    level + need - limit <= req->evictable &&
-	    bpipe_flow_lack(flow, req, need, now, grant) == BPIPE_GO) {
-		grant->evict = level + need - limit;
+	grant->evict = bpipe_flow_evict(flow, req, level, now, grant);
+	if (grant->evict) {
+		grant->bytes = req->len;
 		return BPIPE_EVICT;
 	}
-	grant->shed = level + need <= flow->size;
+	grant->shed = verdict == BPIPE_WAIT_SPACE &&
+		      level + flow->reserved[req->class].room + req->len + flow->overhead <=
+		      flow->size;
 	return BPIPE_DROP;
 }
 
@@ -337,30 +388,30 @@ enum bpipe_verdict bpipe_flow_deliver(const struct bpipe_flow *flow,
 	bool bytes, records;
 
 	grant->bytes = req->len;
-	bytes = !meter->bytes.rate ||
-		bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req), 0, now,
+	bytes = bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req), 0, 0, now,
 				 &grant->wait_ns);
-	records = !meter->records.rate ||
-		  bpipe_bucket_has(&meter->records, 1, 0, now, &grant->wait_ns);
+	records = bpipe_bucket_has(&meter->records, 1, 0, 0, now, &grant->wait_ns);
 	if (!bytes || !records)
 		return BPIPE_WAIT_TOKENS;
-	if (meter->bytes.rate && !req->atomic)
-		grant->bytes = min(grant->bytes, bpipe_bucket_tokens(&meter->bytes, now));
+	if (meter->bytes.rate && !req->atomic) {
+		u64 tokens = bpipe_bucket_tokens(&meter->bytes, now);
+
+		grant->cut = tokens < grant->bytes;
+		grant->bytes = min(grant->bytes, tokens);
+	}
 	return BPIPE_GO;
 }
 
 /**
- * bpipe_flow_promise() - what to keep for a writer that has to wait
+ * bpipe_flow_need() - what a write that has to wait needs to go on
  * @flow: the state
- * @req: its request
+ * @req: the write
  *
  * One that can be split is worth waking for an atomic write's worth of room.
  */
-struct bpipe_promise bpipe_flow_promise(const struct bpipe_flow *flow,
-					const struct bpipe_request *req)
+struct bpipe_need bpipe_flow_need(const struct bpipe_flow *flow, const struct bpipe_request *req)
 {
-	return (struct bpipe_promise) {
-		.class = req->class,
+	return (struct bpipe_need) {
 		.room = req->atomic ? req->len + flow->overhead :
 				      min_t(u64, req->len, PIPE_BUF),
 		.bytes = bpipe_bucket_want(&flow->write.bytes, req),
@@ -370,27 +421,90 @@ struct bpipe_promise bpipe_flow_promise(const struct bpipe_flow *flow,
 }
 
 /**
- * bpipe_flow_keep() - keep something for the first of those that wait
- * @flow: the state
- * @promise: what; nothing if nobody waits
+ * bpipe_flow_lacking() - which part of its need a waiting write reserves
+ * @need: what it needs
+ * @lack: what it waits for: BPIPE_WAIT_*
+ *
+ * What it does not lack is left to others meanwhile: one that waits for room at a
+ * small limit of its class holds up nobody's tokens.
  */
-void bpipe_flow_keep(struct bpipe_flow *flow, struct bpipe_promise promise)
+struct bpipe_need bpipe_flow_lacking(const struct bpipe_need *need, enum bpipe_verdict lack)
 {
-	WRITE_ONCE(flow->promised.class, promise.class);
-	WRITE_ONCE(flow->promised.room, promise.room);
-	WRITE_ONCE(flow->promised.bytes, promise.bytes);
-	WRITE_ONCE(flow->promised.records, promise.records);
-	WRITE_ONCE(flow->promised.credit, promise.credit);
+	switch (lack) {
+	case BPIPE_GO:
+		return *need;
+	case BPIPE_WAIT_TOKENS:
+		return (struct bpipe_need) { .bytes = need->bytes, .records = need->records };
+	case BPIPE_WAIT_CREDIT:
+		return (struct bpipe_need) { .credit = need->credit };
+	default:
+		return (struct bpipe_need) { .room = need->room };
+	}
 }
 
 /**
- * bpipe_flow_refuse() - a write found no room: shut its gate
+ * bpipe_flow_reserve() - change what a waiting write has reserved
  * @flow: the state
  * @class: its class
+ * @from: what it had reserved
+ * @to: what it has from now on
  */
-void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class)
+void bpipe_flow_reserve(struct bpipe_flow *flow, u32 class, const struct bpipe_need *from,
+			const struct bpipe_need *to)
 {
-	WRITE_ONCE(flow->shut, flow->shut | 1U << class);
+	for (; class < BPIPE_CLASSES; class++) {
+		struct bpipe_need *sum = &flow->reserved[class];
+
+		WRITE_ONCE(sum->room, sum->room + to->room - from->room);
+		WRITE_ONCE(sum->bytes, sum->bytes + to->bytes - from->bytes);
+		WRITE_ONCE(sum->records, sum->records + to->records - from->records);
+		WRITE_ONCE(sum->credit, sum->credit + to->credit - from->credit);
+	}
+}
+
+/**
+ * bpipe_flow_fits() - has the turn of a waiting write come?
+ * @flow: the state
+ * @class: its class
+ * @need: what it needs
+ * @ahead: what is reserved ahead of it
+ * @level: bytes held now
+ * @now: the time, nanoseconds; only looked at if there is a rate limit
+ * @wait_ns: how long until tokens are there, where they lack; 0 before
+ *
+ * Return: BPIPE_GO, or which BPIPE_WAIT_* stands in the way.
+ */
+enum bpipe_verdict bpipe_flow_fits(const struct bpipe_flow *flow, u32 class,
+				   const struct bpipe_need *need, const struct bpipe_need *ahead,
+				   u64 level, u64 now, u64 *wait_ns)
+{
+	bool bytes, records;
+
+	if (level + ahead->room + need->room > flow->mark[class].limit)
+		return BPIPE_WAIT_SPACE;
+	if (!flow->limited)
+		return BPIPE_GO;
+	if (flow->credit_unit && flow->credit < ahead->credit + need->credit)
+		return BPIPE_WAIT_CREDIT;
+	bytes = bpipe_bucket_has(&flow->write.bytes, need->bytes, ahead->bytes, 0, now, wait_ns);
+	records = bpipe_bucket_has(&flow->write.records, need->records, ahead->records, 0, now,
+				   wait_ns);
+	return bytes && records ? BPIPE_GO : BPIPE_WAIT_TOKENS;
+}
+
+/**
+ * bpipe_flow_refuse() - a write found no room: close its gate
+ * @flow: the state
+ * @class: its class
+ * @level: bytes held now
+ *
+ * Not at the low mark or below, where the gate would open at once: what is too long
+ * for the room there waits for its own.
+ */
+void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class, u64 level)
+{
+	if (level > flow->mark[class].low)
+		WRITE_ONCE(flow->shut, flow->shut | 1U << class);
 }
 
 /**
@@ -402,10 +516,11 @@ void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class)
 void bpipe_flow_take(struct bpipe_flow *flow, u64 bytes, u64 now)
 {
 	bpipe_meter_take(&flow->write, bytes, now);
+	/* The last reader may have left, and its credit with it, since it was asked. */
 	if (flow->credit_unit == BPIPE_CREDIT_BYTES)
-		flow->credit -= bytes;
+		flow->credit -= min(flow->credit, bytes);
 	else if (flow->credit_unit == BPIPE_CREDIT_RECORDS)
-		flow->credit--;
+		flow->credit -= min(flow->credit, 1ULL);
 }
 
 /**
@@ -535,14 +650,12 @@ u64 bpipe_flow_window(const struct bpipe_flow *flow, const struct bpipe_request 
 {
 	u64 limit = flow->mark[who->class].limit;
 	u64 room = level < limit ? limit - level : 0;
-	struct bpipe_promise kept = bpipe_flow_kept(flow, who->class, false);
 	struct bpipe_request req = {
 		.len = BPIPE_SIZE_MAX,
 		.own = who->own,
 		.class = who->class,
 		.nonblock = true,
-		/* Somebody waits, and is not to be overtaken. */
-		.behind = kept.room,
+		.behind = flow->reserved[who->class].room,
 	};
 	struct bpipe_grant grant = { };
 
@@ -550,35 +663,34 @@ u64 bpipe_flow_window(const struct bpipe_flow *flow, const struct bpipe_request 
 	return bpipe_flow_lack(flow, &req, room, now, &grant) == BPIPE_GO ? grant.bytes : 0;
 }
 
-/* How long until there is enough beside what is kept; U64_MAX: not while it is. */
-static u64 bpipe_bucket_until(const struct bpipe_bucket *bucket, u64 kept, u64 want, u64 now)
-{
-	if (!bucket->rate)
-		return 0;
-	want = kept + min(want, bucket->burst);
-	return want > bucket->burst ? U64_MAX : bpipe_bucket_wait(bucket, want, now);
-}
-
 /**
  * bpipe_flow_writable() - what poll says to a writer
  * @flow: the state
- * @who: its class and its file's rate limit
+ * @who: its class and its file's rate limit; as length, that of the write that was
+ *	refused last, if it needs more room than an atomic write does; else 0
+ * @level: bytes held now
  * @now: the time, nanoseconds
- * @wait_ns: how long until the rate limits let a write through; 0 if they do
- *	now, U64_MAX if somebody else has to go first
+ * @ready: what it would take, filled in
  *
- * poll cannot know how much will be written; as to tokens, it speaks for an
- * atomic write, or for a burst if that is less.
+ * poll cannot know how much will be written; it speaks for an atomic write, or for
+ * a burst of tokens if that is less.
  */
 bool bpipe_flow_writable(const struct bpipe_flow *flow, const struct bpipe_request *who,
-			 u64 now, u64 *wait_ns)
+			 u64 level, u64 now, struct bpipe_ready *ready)
 {
-	struct bpipe_promise kept = bpipe_flow_kept(flow, who->class, false);
+	const struct bpipe_need *reserved = &flow->reserved[who->class];
+	const struct bpipe_mark *mark = &flow->mark[who->class];
 
-	*wait_ns = max(bpipe_bucket_until(&flow->write.bytes, kept.bytes, PIPE_BUF, now),
-		       bpipe_bucket_until(&flow->write.records, kept.records, 1, now));
+	ready->room = clamp_t(u64, who->len + flow->overhead, bpipe_flow_atomic(flow, who->class),
+			      mark->limit);
+	ready->level = max_t(s64, -1, mark->limit - ready->room - reserved->room);
+	if (bpipe_flow_shut(flow, who->class))
+		ready->level = S64_MIN;
+	ready->wait_ns = max(bpipe_bucket_until(&flow->write.bytes, reserved->bytes, PIPE_BUF, now),
+			     bpipe_bucket_until(&flow->write.records, reserved->records, 1, now));
 	if (who->own)
-		*wait_ns = max(*wait_ns, bpipe_bucket_until(who->own, 0, PIPE_BUF, now));
-	return !bpipe_flow_shut(flow, who->class) && !*wait_ns &&
-	       (!flow->credit_unit || flow->credit > kept.credit);
+		ready->wait_ns = max(ready->wait_ns,
+				     bpipe_bucket_until(who->own, 0, PIPE_BUF, now));
+	return (s64)level <= ready->level && !ready->wait_ns &&
+	       (!flow->credit_unit || flow->credit > reserved->credit);
 }

@@ -48,15 +48,13 @@ struct bpipe_mark {
 };
 
 /**
- * struct bpipe_promise - what is kept for the first of the writers that wait
- * @class: its class; those above do not care
- * @room: bytes of free space
- * @bytes: bytes that the rate limit lets through
- * @records: records, likewise
- * @credit: in its unit
+ * struct bpipe_need - what a write takes, or what is reserved for writers
+ * @room: bytes of free space, with the overhead of records
+ * @bytes: tokens of the byte rate
+ * @records: tokens of the record rate
+ * @credit: credit, in the flow's unit
  */
-struct bpipe_promise {
-	u32 class;
+struct bpipe_need {
 	u64 room;
 	u64 bytes;
 	u64 records;
@@ -77,17 +75,19 @@ struct bpipe_promise {
  * @shut: a bit for each class: its level reached its high mark, or a write found
  *	no room, and the level has not been at its low mark since
  * @credit: granted and not used, in @credit_unit
- * @promised: what belongs to the first of the writers that wait, and not to
- *	those who come by
+ * @reserved: of each class, what the waiting writers of that class and of all
+ *	above it have reserved
  * @write: the writers' rate limit
  * @read: the readers'
  *
- * While a class's gate is shut, poll does not report the channel as writable to
- * it, sleeping writers of it are left asleep, and as long as there are any,
- * nobody of it overtakes them. It opens at its low mark.
+ * A class's gate closes at its high mark, or when a write above its low mark
+ * finds no room, and opens at the low mark: hysteresis. While it is closed, poll
+ * does not report the channel as writable, waiting writers stay asleep, and a new
+ * write queues behind waiting writers of its class or above. While it is open, a
+ * write goes if it leaves what they have reserved.
  *
- * Of these, @shut and @promised may change while a writer asks: an old value
- * costs it a second look, or a place in the order.
+ * @shut and @reserved may change while a writer asks: an old value costs the
+ * writer a second look, or its place in the order.
  */
 struct bpipe_flow {
 	u64 size;
@@ -101,7 +101,7 @@ struct bpipe_flow {
 	bool pressured;
 	u32 shut;
 	u64 credit;
-	struct bpipe_promise promised;
+	struct bpipe_need reserved[BPIPE_CLASSES];
 	struct bpipe_meter write;
 	struct bpipe_meter read;
 };
@@ -139,8 +139,10 @@ enum bpipe_verdict {
  * @policy: enum bpipe_policy: what becomes of it if it is not admitted
  * @atomic: all of it at once, or nothing
  * @nonblock: it takes what it can get and does not wait
- * @turn: it has waited, and is the first of those that wait
- * @behind: others of its class or a more important one wait, and before it
+ * @queued: it waits, and its turn has not come
+ * @behind: other writers of its class or above wait
+ * @spent: tokens have cut short what it was granted before
+ * @held: what is reserved for it now that its turn has come; NULL for a new write
  */
 struct bpipe_request {
 	u64 len;
@@ -150,16 +152,20 @@ struct bpipe_request {
 	u32 policy;
 	bool atomic;
 	bool nonblock;
-	bool turn;
+	bool queued;
 	bool behind;
+	bool spent;
+	const struct bpipe_need *held;
 };
 
 /**
  * struct bpipe_grant - the answer to a request
  * @bytes: BPIPE_GO and BPIPE_EVICT: how many bytes it may store
- * @wait_ns: where tokens lack: how long until enough of them are there
+ * @wait_ns: where tokens lack: nanoseconds until it is worth asking again; U64_MAX
+ *	if other writers have to go first
  * @evict: BPIPE_EVICT: bytes to be made free
  * @lack: if not BPIPE_GO: which BPIPE_WAIT_* stood in the way
+ * @cut: BPIPE_GO: there was room for more than the tokens let through
  * @shed: BPIPE_DROP: only its class's limit did
  */
 struct bpipe_grant {
@@ -167,7 +173,22 @@ struct bpipe_grant {
 	u64 wait_ns;
 	u64 evict;
 	enum bpipe_verdict lack;
+	bool cut;
 	bool shed;
+};
+
+/**
+ * struct bpipe_ready - when a channel will be writable
+ * @room: bytes of free space asked for; with the overhead of records
+ * @level: room is there once the level is at this or below, bytes; -1: not while
+ *	as much is reserved as now; S64_MIN: once the gate opens
+ * @wait_ns: tokens are there after so many nanoseconds; 0 if they are there now,
+ *	U64_MAX: not while as much is reserved as now
+ */
+struct bpipe_ready {
+	u64 room;
+	s64 level;
+	u64 wait_ns;
 };
 
 /* What bpipe_flow_update() did: */
@@ -198,10 +219,14 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 enum bpipe_verdict bpipe_flow_deliver(const struct bpipe_flow *flow,
 				      const struct bpipe_request *req, u64 now,
 				      struct bpipe_grant *grant);
-struct bpipe_promise bpipe_flow_promise(const struct bpipe_flow *flow,
-					const struct bpipe_request *req);
-void bpipe_flow_keep(struct bpipe_flow *flow, struct bpipe_promise promise);
-void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class);
+struct bpipe_need bpipe_flow_need(const struct bpipe_flow *flow, const struct bpipe_request *req);
+struct bpipe_need bpipe_flow_lacking(const struct bpipe_need *need, enum bpipe_verdict lack);
+void bpipe_flow_reserve(struct bpipe_flow *flow, u32 class, const struct bpipe_need *from,
+			const struct bpipe_need *to);
+enum bpipe_verdict bpipe_flow_fits(const struct bpipe_flow *flow, u32 class,
+				   const struct bpipe_need *need, const struct bpipe_need *ahead,
+				   u64 level, u64 now, u64 *wait_ns);
+void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class, u64 level);
 void bpipe_flow_take(struct bpipe_flow *flow, u64 bytes, u64 now);
 void bpipe_flow_take_read(struct bpipe_flow *flow, u64 bytes, u64 now);
 bool bpipe_flow_grant(struct bpipe_flow *flow, u64 credit);
@@ -213,7 +238,7 @@ u32 bpipe_flow_victim(const u64 *held, u32 class);
 u64 bpipe_flow_window(const struct bpipe_flow *flow, const struct bpipe_request *who,
 		      u64 level, u64 now);
 bool bpipe_flow_writable(const struct bpipe_flow *flow, const struct bpipe_request *who,
-			 u64 now, u64 *wait_ns);
+			 u64 level, u64 now, struct bpipe_ready *ready);
 
 u64 bpipe_bucket_tokens(const struct bpipe_bucket *bucket, u64 now);
 u64 bpipe_bucket_wait(const struct bpipe_bucket *bucket, u64 tokens, u64 now);

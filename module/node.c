@@ -22,9 +22,9 @@ static struct bpipe_settings bpipe_node_settings(const struct device *dev)
 	struct bpipe_channel *ch = container_of(dev, struct bpipe_channel, dev);
 	struct bpipe_settings set;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	set = ch->set;
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return set;
 }
 

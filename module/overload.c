@@ -65,9 +65,9 @@ static enum hrtimer_restart bpipe_overload_due(struct hrtimer *timer)
 {
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, overload.timer);
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), ktime_get_ns());
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
 }
 
@@ -78,13 +78,13 @@ static void bpipe_overload_tell(struct work_struct *work)
 	char *env[2] = { };
 	bool now, before;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	now = ch->overload.now;
 	before = ch->overload.told;
 	ch->overload.told = now;
 	if (now != before)
 		ch->overload.tell_from = jiffies + BPIPE_OVERLOAD_PAUSE;
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	env[0] = now ? "BPIPE_STATE=overloaded" : "BPIPE_STATE=normal";
 	if (now != before)
 		kobject_uevent_env(&ch->dev.kobj, KOBJ_CHANGE, env);
@@ -155,9 +155,9 @@ void bpipe_overload_init(struct bpipe_channel *ch, u64 now)
  */
 void bpipe_overload_stop(struct bpipe_channel *ch)
 {
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	ch->overload.off = true;
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	hrtimer_cancel(&ch->overload.timer);
 	cancel_delayed_work_sync(&ch->overload.tell);
 }

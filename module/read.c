@@ -22,6 +22,7 @@
  * @record: what it found was a record
  * @framed: it gives frames
  * @first: it has taken nothing yet
+ * @spent: tokens have cut short what it got
  * @partly: a page of the caller's cannot be had, so take what goes before it
  * @missing: bytes of the caller's memory that were needed and not there
  */
@@ -33,21 +34,29 @@ struct bpipe_reading {
 	bool record;
 	bool framed;
 	bool first;
+	bool spent;
 	bool partly;
 	size_t missing;
 };
 
-/* A place in the queue. */
-static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *rd,
+/* A place in the queue, or aside, for tokens. */
+static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *rd, bool aside,
 				  struct bpipe_delay *delay, struct bpipe_delay *file_delay)
 {
 	struct bpipe_waiter *w = &rd->self;
 
+	if (w->queued && w->aside != aside)
+		bpipe_wait_part_locked(bf->ch, w);
 	w->side = &bf->ch->rd;
 	w->file = bf;
+	w->class = 0;
+	w->aside = aside;
+	w->threshold = bf->threshold;
+	w->delay_ns = bf->delay_ns;
 	w->deadline = KTIME_MAX;
 	w->until = KTIME_MAX;
-	bpipe_wait_queue_locked(bf->ch, w, 0, false, delay, file_delay);
+	bpipe_wait_queue_locked(bf->ch, w, delay, file_delay);
+	bpipe_wait_settle_locked(bf->ch);
 }
 
 /*
@@ -61,7 +70,7 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
 	struct bpipe_channel *ch = bf->ch;
 	int ret;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	if (bpipe_channel_at_end_locked(bf)) {
 		/* The last writer wrote before it closed. */
 		ret = bpipe_level_queued(&ch->level) ? 1 : 0;
@@ -70,14 +79,10 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
 	} else {
 		/* A delay runs from the first byte that comes now. */
 		hrtimer_try_to_cancel(&ch->delay);
-		rd->self.timed = false;
-		bpipe_queue_rd_locked(bf, rd, &ch->starved, &bf->starved);
-		bpipe_wait_set_trips_locked(ch);
-		if (bpipe_level_queued(&ch->level))
-			rd->self.woken = true;
+		bpipe_queue_rd_locked(bf, rd, false, &ch->starved, &bf->starved);
 		ret = -EBPIPE_QUEUED;
 	}
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return ret;
 }
 
@@ -98,18 +103,17 @@ static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u6
 	struct bpipe_channel *ch = bf->ch;
 	int ret;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	bpipe_wait_timer_by(&ch->rd.tokens, now, wait_ns);
 	if (rd->how & BPIPE_NONBLOCK) {
 		ch->read_throttled.times++;
 		bf->read_throttled.times++;
 		ret = -EAGAIN;
 	} else {
-		rd->self.timed = true;
-		bpipe_queue_rd_locked(bf, rd, &ch->read_throttled, &bf->read_throttled);
+		bpipe_queue_rd_locked(bf, rd, true, &ch->read_throttled, &bf->read_throttled);
 		ret = -EBPIPE_QUEUED;
 	}
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return ret;
 }
 
@@ -134,6 +138,7 @@ static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size
 	if (bpipe_flow_deliver(&ch->flow, &req, now, &grant) != BPIPE_GO)
 		return rd->first ? bpipe_throttle_rd(bf, rd, now, grant.wait_ns) : -EAGAIN;
 	*len = grant.bytes;
+	rd->spent = grant.cut;
 	return 0;
 }
 
@@ -143,12 +148,12 @@ static void bpipe_settle_up_rd(struct bpipe_channel *ch, const struct bpipe_fram
 {
 	u64 now;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	now = ktime_get_ns();
 	if (record)
 		bpipe_band_pop_rd(ch, record, now);
 	bpipe_flow_take_read(&ch->flow, n, now);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 }
 
 /* The first data of a file: now it can be at its end, and pollers are told. */
@@ -156,11 +161,11 @@ static void bpipe_seen_rd(struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	bf->read_any = true;
 	if (bpipe_channel_at_end_locked(bf))
-		bpipe_wait_tell_all_locked(&ch->rd);
-	spin_unlock_bh(&ch->lock);
+		bpipe_wait_notify_all_locked(ch, &ch->rd);
+	bpipe_channel_unlock(ch);
 }
 
 static inline void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size_t n,
@@ -328,10 +333,12 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 	rd.how = how;
 	rd.begun = false;
 	rd.first = true;
+	rd.spent = false;
 	/* What is no memory of a user's is as long as it is. */
 	rd.partly = !user_backed_iter(to);
 	rd.self.queued = false;
-	rd.self.progress = false;
+	rd.self.woken = false;
+	rd.self.granted = false;
 
 	for (;;) {
 		ret = bpipe_channel_lock_side(&ch->rd, how);
@@ -345,8 +352,10 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 			if (!iov_iter_count(to))
 				break;
 			/* Look for more only where more can be. */
-			if (!bpipe_level_now(&ch->level))
+			if (!bpipe_level_now(&ch->level) || rd.spent ||
+			    fatal_signal_pending(current))
 				break;
+			cond_resched();
 		} else if (ret == -EBPIPE_QUEUED) {
 			ret = bpipe_wait_sleep(ch, &rd.self);
 			if (ret)

@@ -50,13 +50,13 @@ struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 		band = bpipe_band_next_rd(ch, frame);
 		if (!band || likely(!ch->set.sheds))
 			return band;
-		spin_lock_bh(&ch->lock);
+		bpipe_channel_lock(ch);
 		reason = bpipe_shed_reason_locked(ch, frame, ktime_get_ns());
 		if (reason != BPIPE_DROP_REASONS) {
 			bpipe_band_discard_rd(ch, frame->class, reason);
 			bpipe_wait_settle_locked(ch);
 		}
-		spin_unlock_bh(&ch->lock);
+		bpipe_channel_unlock(ch);
 		if (reason == BPIPE_DROP_REASONS)
 			return band;
 		cond_resched();
@@ -101,16 +101,16 @@ void bpipe_shed_expired_rd(struct bpipe_channel *ch)
 		return;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		do {
-			spin_lock_bh(&ch->lock);
+			bpipe_channel_lock(ch);
 			dropped = bpipe_shed_expired_locked(ch, class, now, &when);
-			spin_unlock_bh(&ch->lock);
+			bpipe_channel_unlock(ch);
 			cond_resched();
 		} while (dropped);
 	}
 	if (when != U64_MAX) {
-		spin_lock_bh(&ch->lock);
+		bpipe_channel_lock(ch);
 		bpipe_shed_by_locked(ch, when);
-		spin_unlock_bh(&ch->lock);
+		bpipe_channel_unlock(ch);
 	}
 }
 
@@ -139,9 +139,9 @@ static void bpipe_shed_work(struct work_struct *work)
 						expiry);
 
 	mutex_lock(&ch->rd.lock);
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	ch->expiry_at = U64_MAX;
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	bpipe_shed_expired_rd(ch);
 	mutex_unlock(&ch->rd.lock);
 }

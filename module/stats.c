@@ -83,7 +83,7 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	memset(stats, 0, sizeof(*stats));
 	mutex_lock(&ch->wr.lock);
 	mutex_lock(&ch->rd.lock);
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	level = bpipe_level_now(&ch->level);
 	now = ktime_get_ns();
 	stats->time_ns = now;
@@ -120,7 +120,7 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		if (ch->band[class])
 			bpipe_stats_class(ch->band[class], &stats->classes[class], stats);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
 }
@@ -137,22 +137,23 @@ void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window)
 	struct bpipe_channel *ch = bf->ch;
 	const struct bpipe_flow *flow = &ch->flow;
 	struct bpipe_request who = { .own = &bf->rate };
-	u64 level, limit, now, wait_ns;
+	struct bpipe_ready ready;
+	u64 level, limit, now;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	who.class = bf->class;
 	level = bpipe_level_now(&ch->level);
 	limit = flow->mark[bf->class].limit;
 	now = ktime_get_ns();
-	bpipe_flow_writable(flow, &who, now, &wait_ns);
+	bpipe_flow_writable(flow, &who, level, now, &ready);
 	*window = (struct bpipe_window) {
 		.window = bpipe_flow_window(flow, &who, level, now),
 		.space = level < limit ? limit - level : 0,
 		.tokens = bpipe_bucket_tokens(&flow->write.bytes, now),
-		.wait_ns = wait_ns,
+		.wait_ns = ready.wait_ns,
 		.credit = flow->credit_unit ? flow->credit : U64_MAX,
 	};
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 }
 
 /**
@@ -188,9 +189,9 @@ void bpipe_stats_reset_peaks(struct bpipe_channel *ch)
 {
 	mutex_lock(&ch->wr.lock);
 	ch->peak = bpipe_level_now(&ch->level);
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	bpipe_overload_reset_locked(ch);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->wr.lock);
 }
 
@@ -209,10 +210,10 @@ void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf)
 
 	mutex_lock(&ch->wr.lock);
 	mutex_lock(&ch->rd.lock);
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	copy = *bf;
 	now = ktime_get_ns();
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
 

@@ -96,21 +96,21 @@ static int bpipe_status_provide(struct bpipe_channel *ch)
 	bool there;
 
 	/* Who finds it has waited until it was written for the first time. */
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	there = ch->status;
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	if (there)
 		return 0;
 	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	if (!ch->status) {
 		ch->status = page;
 		page = NULL;
 		bpipe_wait_settle_locked(ch);
 	}
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	if (page)
 		__free_page(page);
 	return 0;

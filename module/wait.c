@@ -2,29 +2,46 @@
 /*
  * Sleeping and waking.
  *
- * Who wants to sleep queues a struct bpipe_waiter, sets a trip wire (a level at
- * which the other side has to look at the sleepers), and then looks at the
+ * A caller that wants to sleep queues a struct bpipe_waiter, sets a trip wire (a
+ * level at which the other side has to look at the waiters), and then looks at the
  * level once more. The other side changes the level and then looks at the trip
- * wire. Each has a full barrier between its two steps, so at least one
- * of them sees the other:
+ * wire. Each has a full barrier between its two steps, so at least one of them sees
+ * the other:
  *
- *	sleeper				other side
+ *	waiter				other side
  *	  trip wire = ...		  bytes in, or out
  *	  smp_mb()   [A]		  smp_mb()   [B]
  *	  look at the level		  look at the trip wire
  *
- * Barrier [A] is in bpipe_wait_set_trips_locked(), [B] in
- * bpipe_wait_settle_write() and bpipe_wait_settle_read().
+ * Barrier [A] is in bpipe_wait_set_trips_locked(), [B] in bpipe_wait_settle_write()
+ * and bpipe_wait_settle_read().
  *
- * A waiter stays in its place in the queue until it is done or gives up;
- * whoever leaves the queue hands on to the next. Writers queue by class, and the
- * first is that of the most important class; readers are all of class 0.
+ * Writers
+ *	The queue goes by class, then by arrival, and each waiter has reserved what it
+ *	lacks. While a gate is open, the longest run of waiters from the head of its
+ *	queue is woken that fits, with all that is reserved ahead. A woken one has all
+ *	that it needs reserved until it goes or leaves, so the order among those woken
+ *	together is free, and each sleeps once for each time that something lacked.
+ *
+ * Readers
+ *	They reserve nothing and do not queue behind each other. As many are woken
+ *	as records came; of a stream, one, which wakes the next as it leaves.
+ *
+ * Bounds
+ *	At most BPIPE_WAKE_MAX waiters of a side are woken for one hold of the lock.
+ *	There is always one more step to come then: whoever was woken settles as it
+ *	leaves. Tasks, pollers and SIGIO are woken when the lock has been dropped.
+ *
+ * Wait queues of the kernel cannot keep a place, a class and a reservation, so the
+ * waiters have trees of their own, as those of ipc/mqueue.c and rwsem.c have lists.
  */
 
+#include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/wait.h>
 
 #include "channel.h"
@@ -33,58 +50,227 @@
 #include "trace.h"
 #include "wait.h"
 
-static void bpipe_wake_locked(struct bpipe_side *side, struct bpipe_waiter *w)
+static struct bpipe_waiter *bpipe_first_asleep(const struct bpipe_side *side, u32 class)
 {
-	if (w->woken)
-		return;
-	side->wakeups++;
-	WRITE_ONCE(w->woken, true);
-	wake_up_process(w->task);
+	struct rb_node *node = rb_first_cached(&side->asleep[class]);
+
+	return node ? rb_entry(node, struct bpipe_waiter, node) : NULL;
 }
 
-/*
- * waitqueue_active() needs no barrier here: who polls queues first, and then
- * takes the lock, to look.
- */
-static void bpipe_tell_locked(struct bpipe_side *side, __poll_t events)
+static bool bpipe_is_wr(const struct bpipe_channel *ch, const struct bpipe_waiter *w)
 {
-	if (waitqueue_active(&side->poll))	/* as above */
-		wake_up_interruptible_poll(&side->poll, events);
+	return w->side == &ch->wr;
+}
+
+static bool bpipe_ticket_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct bpipe_waiter, node)->ticket <
+	       rb_entry(b, struct bpipe_waiter, node)->ticket;
+}
+
+static bool bpipe_threshold_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct bpipe_waiter, node)->threshold <
+	       rb_entry(b, struct bpipe_waiter, node)->threshold;
+}
+
+static bool bpipe_delay_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct bpipe_waiter, delay_node)->delay_ns <
+	       rb_entry(b, struct bpipe_waiter, delay_node)->delay_ns;
+}
+
+/* Change what a waiting writer has reserved. */
+static void bpipe_reserve_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
+				 const struct bpipe_need *to)
+{
+	bpipe_flow_reserve(&ch->flow, w->class, &w->reserved, to);
+	w->reserved = *to;
+}
+
+/* What the sleepers of @w's class have reserved, with or without @w. */
+static void bpipe_sum_asleep_locked(struct bpipe_channel *ch, const struct bpipe_waiter *w,
+				    bool with)
+{
+	struct bpipe_need *sum = &ch->wr.reserved[w->class];
+	const struct bpipe_need *n = &w->reserved;
+
+	sum->room += with ? n->room : -n->room;
+	sum->bytes += with ? n->bytes : -n->bytes;
+	sum->records += with ? n->records : -n->records;
+	sum->credit += with ? n->credit : -n->credit;
+}
+
+/* Into the trees and lists of its side. */
+static void bpipe_fall_asleep_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+{
+	struct bpipe_side *side = w->side;
+
+	w->asleep = true;
+	w->slept = ++ch->sleeps;
+	list_add_tail(&w->sleeper, &side->sleepers);
+	list_add_tail(&w->file_sleeper, &w->file->sleepers);
+	if (w->aside) {
+		list_add_tail(&w->aside_node, &side->aside);
+	} else if (bpipe_is_wr(ch, w)) {
+		rb_add_cached(&w->node, &side->asleep[w->class], bpipe_ticket_less);
+		bpipe_sum_asleep_locked(ch, w, true);
+	} else {
+		rb_add_cached(&w->node, &side->asleep[0], bpipe_threshold_less);
+		if (w->delay_ns)
+			rb_add_cached(&w->delay_node, &ch->delays, bpipe_delay_less);
+	}
+}
+
+/* Out of them: it was woken, or something else woke it. */
+static void bpipe_wake_up_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+{
+	struct bpipe_side *side = w->side;
+
+	w->asleep = false;
+	list_del(&w->sleeper);
+	list_del(&w->file_sleeper);
+	if (w->aside) {
+		list_del(&w->aside_node);
+	} else if (bpipe_is_wr(ch, w)) {
+		rb_erase_cached(&w->node, &side->asleep[w->class]);
+		bpipe_sum_asleep_locked(ch, w, false);
+	} else {
+		rb_erase_cached(&w->node, &side->asleep[0]);
+		if (w->delay_ns)
+			rb_erase_cached(&w->delay_node, &ch->delays);
+	}
+}
+
+/* Wake a sleeper, once the lock is dropped if there is room to note it. */
+static void bpipe_wake_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+{
+	struct bpipe_wakeups *wake = &ch->wake;
+
+	bpipe_wake_up_locked(ch, w);
+	w->side->wakeups++;
+	w->side->woken++;
+	WRITE_ONCE(w->woken, true);
+	wake->any = true;
+	if (wake->tasks < BPIPE_WAKE_MAX)
+		wake->task[wake->tasks++] = get_task_struct(w->task);
+	else
+		wake_up_process(w->task);
 }
 
 /**
- * bpipe_wait_tell_all_locked() - have all pollers of a side look again
- * @side: that side
+ * bpipe_wait_unlock() - drop a channel's lock and wake those who are due
+ * @ch: the channel
  *
- * Also each of those who poll exclusively: of what is no turn to take, as the
- * end, nobody who heard would tell the others.
+ * Context: called with the channel's lock held, and drops it.
+ */
+void bpipe_wait_unlock(struct bpipe_channel *ch) __releases(&ch->lock)
+{
+	struct bpipe_wakeups wake = ch->wake;
+	unsigned int i;
+
+	ch->wake.any = false;
+	ch->wake.tasks = 0;
+	ch->wake.writers = 0;
+	ch->wake.wr = (struct bpipe_notice) { };
+	ch->wake.rd = (struct bpipe_notice) { };
+	spin_unlock_bh(&ch->lock);
+
+	for (i = 0; i < wake.tasks; i++) {
+		wake_up_process(wake.task[i]);
+		put_task_struct(wake.task[i]);
+	}
+	if (wake.rd.all)
+		wake_up_interruptible_all(&ch->rd.poll);
+	else if (wake.rd.events)
+		wake_up_interruptible_poll(&ch->rd.poll, wake.rd.events);
+	if (wake.wr.all)
+		wake_up_interruptible_all(&ch->wr.poll);
+	else if (wake.wr.events)
+		wake_up_interruptible_poll(&ch->wr.poll, wake.wr.events);
+}
+
+static struct bpipe_notice *bpipe_notice(struct bpipe_channel *ch, struct bpipe_side *side)
+{
+	ch->wake.any = true;
+	return side == &ch->wr ? &ch->wake.wr : &ch->wake.rd;
+}
+
+/**
+ * bpipe_wait_notify_locked() - notify the pollers of a side
+ * @ch: the channel
+ * @side: that side
+ * @events: EPOLL* bits
+ *
+ * waitqueue_active() needs no barrier here: a poller queues first, and then takes
+ * the lock, to look.
  *
  * Context: called with the channel's lock held.
  */
-void bpipe_wait_tell_all_locked(struct bpipe_side *side)
+void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side, __poll_t events)
 {
 	if (waitqueue_active(&side->poll))	/* as above */
-		wake_up_interruptible_all(&side->poll);
-}
-
-/*
- * Writers whose classes or files differ do not stand for each other: one who
- * polls exclusively may have been told and be shut out.
- */
-static void bpipe_wake_pollers_locked(struct bpipe_side *side, __poll_t events, int band)
-{
-	if (side->uneven)
-		bpipe_wait_tell_all_locked(side);
-	else
-		bpipe_tell_locked(side, events);
-	kill_fasync(&side->fasync, SIGIO, band);
+		bpipe_notice(ch, side)->events |= events;
 }
 
 /**
- * bpipe_wait_longest_locked() - how long the one that has waited longest waits
+ * bpipe_wait_notify_all_locked() - have all pollers of a side look again
+ * @ch: the channel
+ * @side: that side
+ *
+ * Wake exclusive pollers, too: what is no turn to take, as end-of-file, is not
+ * consumed by the first, so a single wake-up would leave the others asleep.
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *side)
+{
+	if (waitqueue_active(&side->poll))	/* as above */
+		bpipe_notice(ch, side)->all = true;
+}
+
+/*
+ * Something can be done. Writers whose classes or files differ do not stand for each
+ * other: an exclusive poller may be woken and find its own gate closed.
+ */
+static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_side *side,
+				      __poll_t events)
+{
+	if (side->uneven)
+		bpipe_wait_notify_all_locked(ch, side);
+	else
+		bpipe_wait_notify_locked(ch, side, events);
+	if (READ_ONCE(side->fasync))
+		schedule_work(&side->sigio);
+}
+
+static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
+{
+	bpipe_notify_ready_locked(ch, &ch->wr, EPOLLOUT | EPOLLWRNORM);
+}
+
+static void bpipe_sigio_wr(struct work_struct *work)
+{
+	struct bpipe_side *side = container_of(work, struct bpipe_side, sigio);
+
+	kill_fasync(&side->fasync, SIGIO, POLL_OUT);
+}
+
+static void bpipe_sigio_rd(struct work_struct *work)
+{
+	struct bpipe_side *side = container_of(work, struct bpipe_side, sigio);
+
+	kill_fasync(&side->fasync, SIGIO, POLL_IN);
+}
+
+/**
+ * bpipe_wait_longest_locked() - age of the oldest waiter
  * @side: its side
- * @account: of those in the queue whose sleep goes there; NULL for all
+ * @account: of those whose sleep goes there; NULL for all
  * @now: the time, nanoseconds
+ *
+ * Writers are looked at by class, the head of each queue; readers in the order in
+ * which they fell asleep.
  *
  * Context: called with the channel's lock held.
  * Return: nanoseconds; 0 if nobody waits.
@@ -96,7 +282,7 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay 
 	u32 class;
 
 	for (class = 0; class < BPIPE_CLASSES; class++) {
-		w = list_first_entry_or_null(&side->waiters[class], struct bpipe_waiter, node);
+		w = bpipe_first_asleep(side, class);
 		if (w && !account)
 			since = min(since, w->queued_at);
 		else if (w && w->delay == account)
@@ -104,29 +290,64 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay 
 	}
 	if (account)
 		return now - since;
-	w = list_first_entry_or_null(&side->apart, struct bpipe_waiter, node);
+	w = list_first_entry_or_null(&side->sleepers, struct bpipe_waiter, sleeper);
 	return now - (w ? min(since, w->queued_at) : since);
 }
 
-/**
- * bpipe_wait_wake_all_locked() - the rules changed: let everybody look again
- * @side: whose sleepers and pollers
- * @band: what SIGIO says: POLL_IN or POLL_OUT
- *
- * Context: called with the channel's lock held.
- */
-void bpipe_wait_wake_all_locked(struct bpipe_side *side, int band)
+/* Wake all that sleep by now in a list of a side's or of a file's, some at a time. */
+static void bpipe_kick(struct bpipe_channel *ch, struct list_head *list, bool file)
 {
-	struct bpipe_waiter *w;
-	u32 class;
+	u64 last = U64_MAX;
+	int n;
 
-	for (class = 0; class < BPIPE_CLASSES; class++)
-		list_for_each_entry(w, &side->waiters[class], node)
-			bpipe_wake_locked(side, w);
-	list_for_each_entry(w, &side->apart, node)
-		bpipe_wake_locked(side, w);
-	bpipe_wait_tell_all_locked(side);
-	kill_fasync(&side->fasync, SIGIO, band);
+	do {
+		bpipe_channel_lock(ch);
+		last = min(last, ch->sleeps);
+		for (n = 0; n < BPIPE_WAKE_MAX; n++) {
+			struct bpipe_waiter *w = file ?
+				list_first_entry_or_null(list, struct bpipe_waiter, file_sleeper) :
+				list_first_entry_or_null(list, struct bpipe_waiter, sleeper);
+
+			if (!w || w->slept > last)
+				break;
+			bpipe_wake_locked(ch, w);
+		}
+		bpipe_channel_unlock(ch);
+		cond_resched();
+	} while (n == BPIPE_WAKE_MAX);
+}
+
+/**
+ * bpipe_wait_kick() - the rules changed: let all of a side look again
+ * @ch: the channel
+ * @side: whose sleepers and pollers
+ *
+ * Context: may sleep.
+ */
+void bpipe_wait_kick(struct bpipe_channel *ch, struct bpipe_side *side)
+{
+	bpipe_channel_lock(ch);
+	bpipe_wait_notify_all_locked(ch, side);
+	if (READ_ONCE(side->fasync))
+		schedule_work(&side->sigio);
+	bpipe_channel_unlock(ch);
+	bpipe_kick(ch, &side->sleepers, false);
+}
+
+/**
+ * bpipe_wait_kick_file() - an open file's settings as a writer have changed
+ * @bf: the open file, whose sleepers look again, as all pollers of writers do
+ *
+ * Context: may sleep.
+ */
+void bpipe_wait_kick_file(struct bpipe_file *bf)
+{
+	struct bpipe_channel *ch = bf->ch;
+
+	bpipe_channel_lock(ch);
+	bpipe_wait_notify_all_locked(ch, &ch->wr);
+	bpipe_channel_unlock(ch);
+	bpipe_kick(ch, &bf->sleepers, true);
 }
 
 /**
@@ -145,38 +366,110 @@ void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns)
 		hrtimer_start(timer, when, HRTIMER_MODE_ABS_SOFT);
 }
 
-/*
- * It is the turn of the first of the writers' queue, once its gate is open;
- * unless the timer will tell it.
- */
-static void bpipe_wake_writer_locked(struct bpipe_channel *ch)
+/* What is reserved ahead of the first sleeper of a class. */
+static struct bpipe_need bpipe_ahead_locked(const struct bpipe_channel *ch, u32 class)
 {
-	struct bpipe_waiter *w = bpipe_wait_first(&ch->wr);
+	const struct bpipe_need *all = &ch->flow.reserved[class];
+	const struct bpipe_need *asleep = &ch->wr.reserved[class];
 
-	if (w && !w->timed && !bpipe_flow_shut(&ch->flow, w->class))
-		bpipe_wake_locked(&ch->wr, w);
+	return (struct bpipe_need) {
+		.room = all->room - asleep->room,
+		.bytes = all->bytes - asleep->bytes,
+		.records = all->records - asleep->records,
+		.credit = all->credit - asleep->credit,
+	};
 }
 
-/**
- * bpipe_wait_wake_file_locked() - an open file's settings as a writer have changed
- * @bf: the open file, whose own sleepers and all pollers look again
- *
- * Context: called with the channel's lock held.
- */
-void bpipe_wait_wake_file_locked(struct bpipe_file *bf)
+/* The account that a writer's sleep goes to, of the channel or of a file. */
+#define BPIPE_ACCOUNT(of, lack) ((lack) == BPIPE_WAIT_TOKENS ? &(of)->throttled : &(of)->blocked)
+
+/* A sleep, or the part of it that goes to one account, is over. */
+static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u64 now)
 {
-	struct bpipe_side *side = &bf->ch->wr;
+	if (bpipe_is_wr(ch, w))
+		bpipe_overload_account_locked(ch, now);
+	if (w->delay == &ch->blocked)
+		bpipe_overload_stalled_locked(ch, now - w->lacking_since);
+	bpipe_delay_end(w->delay, w->since, now);
+	bpipe_delay_end(w->file_delay, w->since, now);
+}
+
+/* The first of a class lacks something else by now. */
+static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
+				 enum bpipe_verdict lack)
+{
+	const struct bpipe_need reserve = bpipe_flow_lacking(&w->need, lack);
+	u64 now;
+
+	if (w->lack == lack)
+		return;
+	w->lack = lack;
+	bpipe_sum_asleep_locked(ch, w, false);
+	bpipe_reserve_locked(ch, w, &reserve);
+	bpipe_sum_asleep_locked(ch, w, true);
+	if (w->delay == BPIPE_ACCOUNT(ch, lack))
+		return;
+	now = ktime_get_ns();
+	bpipe_end_account_locked(ch, w, now);
+	w->delay = BPIPE_ACCOUNT(ch, lack);
+	w->file_delay = BPIPE_ACCOUNT(w->file, lack);
+	w->since = now;
+	w->lacking_since = now;
+	bpipe_delay_begin(w->delay, now);
+	bpipe_delay_begin(w->file_delay, now);
+}
+
+/* The turn of the first of a class has come. */
+static void bpipe_grant_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+{
+	bpipe_wake_locked(ch, w);
+	bpipe_reserve_locked(ch, w, &w->need);
+	w->granted = true;
+	ch->wake.writers++;
+}
+
+/*
+ * Wake the writers of a class whose turn has come. Tokens are waited for until the
+ * timer goes off, also when there are enough for the first before.
+ */
+static void bpipe_wake_class_locked(struct bpipe_channel *ch, u32 class, u64 level, u64 now)
+{
 	struct bpipe_waiter *w;
+
+	while ((w = bpipe_first_asleep(&ch->wr, class)) && ch->wake.writers < BPIPE_WAKE_MAX) {
+		struct bpipe_need ahead = bpipe_ahead_locked(ch, class);
+		u64 wait_ns = 0;
+		enum bpipe_verdict lack = bpipe_flow_fits(&ch->flow, class, &w->need, &ahead,
+							  level, now, &wait_ns);
+
+		if (lack == BPIPE_GO && w->lack == BPIPE_WAIT_TOKENS &&
+		    hrtimer_is_queued(&ch->wr.tokens))
+			break;
+		if (lack != BPIPE_GO) {
+			bpipe_relabel_locked(ch, w, lack);
+			if (wait_ns && wait_ns != U64_MAX)
+				bpipe_wait_timer_by(&ch->wr.tokens, now, wait_ns);
+			break;
+		}
+		bpipe_grant_locked(ch, w);
+	}
+}
+
+static void bpipe_wake_writers_locked(struct bpipe_channel *ch, u64 level)
+{
+	u64 now = ch->flow.limited ? ktime_get_ns() : 0;
 	u32 class;
 
 	for (class = 0; class < BPIPE_CLASSES; class++)
-		list_for_each_entry(w, &side->waiters[class], node)
-			if (w->file == bf)
-				bpipe_wake_locked(side, w);
-	list_for_each_entry(w, &side->apart, node)
-		if (w->file == bf)
-			bpipe_wake_locked(side, w);
-	bpipe_wait_tell_all_locked(side);
+		if (ch->wr.waiting & BIT(class) && !bpipe_flow_shut(&ch->flow, class))
+			bpipe_wake_class_locked(ch, class, level, now);
+}
+
+/* Have the writers that wait for room without sleeping notified whatever the level is. */
+static void bpipe_poll_again_locked(struct bpipe_channel *ch)
+{
+	if (ch->poll_level != BPIPE_POLL_NONE)
+		ch->poll_level = S64_MAX;
 }
 
 /**
@@ -188,103 +481,152 @@ void bpipe_wait_wake_file_locked(struct bpipe_file *bf)
 void bpipe_wait_granted_locked(struct bpipe_channel *ch)
 {
 	ch->chances++;
-	/* A gate that was shut where it is to be open again was left to the next to come. */
+	bpipe_poll_again_locked(ch);
 	bpipe_wait_settle_locked(ch);
 	if (ch->flow.shut != BPIPE_SHUT_ALL)
-		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
-}
-
-/*
- * The writers' queue has changed: what is kept is for whoever is first now. If
- * that is another one than @before, no timer was started for it, so it has to
- * look whether there is enough for it, unless that is what the caller has just
- * done; and pollers may find less kept from them.
- */
-static void bpipe_writer_first_locked(struct bpipe_channel *ch, const struct bpipe_waiter *before)
-{
-	struct bpipe_waiter *w = bpipe_wait_first(&ch->wr);
-
-	bpipe_flow_keep(&ch->flow, w ? w->promise : (struct bpipe_promise) { });
-	if (w == before)
-		return;
-	ch->chances++;
-	if (w)
-		w->timed = false;
-	if (!before || ch->flow.shut == BPIPE_SHUT_ALL)
-		return;
-	if (w && w->task != current)
-		bpipe_wake_writer_locked(ch);
-	bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+		bpipe_notify_writers_locked(ch);
 }
 
 /* The smallest threshold, or the shortest delay, that readers' files ask for. */
-static u64 bpipe_files_threshold_locked(struct bpipe_channel *ch)
+static u64 bpipe_files_threshold_locked(const struct bpipe_channel *ch)
 {
-	struct bpipe_file *bf;
-	u64 least = ch->flow.size;
+	struct rb_node *node = rb_first_cached(&ch->file_thresholds);
 
-	list_for_each_entry(bf, &ch->rd.files, rd_node)
-		least = min(least, bf->threshold);
-	return least;
+	return node ? rb_entry(node, struct bpipe_file, threshold_node)->threshold : U64_MAX;
 }
 
-static u64 bpipe_files_delay_locked(struct bpipe_channel *ch)
+static u64 bpipe_files_delay_locked(const struct bpipe_channel *ch)
 {
-	struct bpipe_file *bf;
-	u64 least = U64_MAX;
+	struct rb_node *node = rb_first_cached(&ch->file_delays);
 
-	list_for_each_entry(bf, &ch->rd.files, rd_node)
-		if (bf->delay_ns)
-			least = min(least, bf->delay_ns);
-	return least;
+	return node ? rb_entry(node, struct bpipe_file, delay_node)->delay_ns : U64_MAX;
 }
 
-/* Is anybody there who learns of data by poll or SIGIO? */
+static u64 bpipe_sleepers_delay_locked(const struct bpipe_channel *ch)
+{
+	struct rb_node *node = rb_first_cached(&ch->delays);
+
+	return node ? rb_entry(node, struct bpipe_waiter, delay_node)->delay_ns : U64_MAX;
+}
+
+/* Does a process learn of data by poll or SIGIO? */
 static bool bpipe_polled_locked(struct bpipe_side *side)
 {
-	/* as in bpipe_tell_locked() */
+	/* as in bpipe_wait_notify_locked() */
 	return waitqueue_active(&side->poll) || READ_ONCE(side->fasync);
 }
 
-/* Is the first of the writers asleep for want of credit? No gate is shut by that. */
-static bool bpipe_owed_locked(struct bpipe_channel *ch)
+/*
+ * Does a writer need readers to come, be it for less than they wait for? Its gate is
+ * closed, or it lacks room or credit.
+ */
+static bool bpipe_writer_stalled_locked(const struct bpipe_channel *ch)
 {
-	const struct bpipe_waiter *w = bpipe_wait_first(&ch->wr);
+	u32 class;
 
-	return w && w->owed && !w->woken;
+	if (ch->poll_level != BPIPE_POLL_NONE)
+		return true;
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		const struct bpipe_waiter *w = bpipe_first_asleep(&ch->wr, class);
+
+		if (w && w->lack != BPIPE_WAIT_TOKENS)
+			return true;
+		if (bpipe_flow_shut(&ch->flow, class) && ch->band[class] &&
+		    ch->band[class]->writers)
+			return true;
+	}
+	return false;
+}
+
+/* How many readers there is something for: as many as records, or one. */
+static u64 bpipe_readers_due_locked(const struct bpipe_channel *ch)
+{
+	u64 due = bpipe_is_record(ch) ? ch->records : 1;
+
+	return due - min_t(u64, due, ch->rd.woken);
+}
+
+/* The next reader to wake for @level bytes; NULL if none is content with that. */
+static struct bpipe_waiter *bpipe_next_reader_locked(struct bpipe_channel *ch, u64 level, bool any,
+						     bool due)
+{
+	struct bpipe_waiter *w = bpipe_first_asleep(&ch->rd, 0);
+	struct rb_node *node = rb_first_cached(&ch->delays);
+
+	if (w && (any || level >= w->threshold))
+		return w;
+	return due && node ? rb_entry(node, struct bpipe_waiter, delay_node) : NULL;
 }
 
 /*
- * Wakes the readers who are content with @level bytes: pollers, and the first sleeper
- * whose threshold it has reached; that one wakes the next when it leaves. With @now,
- * no threshold matters; with @due, as data has waited long enough, none of those who
- * set a delay. Who waits for tokens is told by the timer.
+ * Wake the readers that are content with @level bytes. With @due, data has waited for
+ * long enough, so also one that set a delay.
  */
-static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool now, bool due)
+static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due)
 {
-	u64 delay_ns = U64_MAX;
+	bool any = !ch->wr.open || bpipe_writer_stalled_locked(ch);
+	u64 n = min_t(u64, bpipe_readers_due_locked(ch), BPIPE_WAKE_MAX);
 	struct bpipe_waiter *w;
+	u64 delay_ns;
 
 	if (!level)
 		return;
-	list_for_each_entry(w, &ch->rd.waiters[0], node) {
-		if (w->woken || w->timed)
-			break;
-		if (now || level >= w->file->threshold || (due && w->file->delay_ns)) {
-			bpipe_wake_locked(&ch->rd, w);
-			break;
-		}
-		if (w->file->delay_ns)
-			delay_ns = min(delay_ns, w->file->delay_ns);
+	/* Those that wait for tokens are woken one by one, once the timer went off. */
+	w = list_first_entry_or_null(&ch->rd.aside, struct bpipe_waiter, aside_node);
+	if (n && w && !hrtimer_is_queued(&ch->rd.tokens)) {
+		bpipe_wake_locked(ch, w);
+		n--;
 	}
+	for (; n && (w = bpipe_next_reader_locked(ch, level, any, due)); n--)
+		bpipe_wake_locked(ch, w);
+
+	delay_ns = n ? bpipe_sleepers_delay_locked(ch) : U64_MAX;
 	if (bpipe_polled_locked(&ch->rd)) {
-		if (now || due || level >= bpipe_files_threshold_locked(ch))
-			bpipe_wake_pollers_locked(&ch->rd, EPOLLIN | EPOLLRDNORM, POLL_IN);
+		if (any || due || level >= bpipe_files_threshold_locked(ch))
+			bpipe_notify_ready_locked(ch, &ch->rd, EPOLLIN | EPOLLRDNORM);
 		else
 			delay_ns = min(delay_ns, bpipe_files_delay_locked(ch));
 	}
 	if (delay_ns != U64_MAX)
 		bpipe_wait_timer_by(&ch->delay, ktime_get_ns(), delay_ns);
+}
+
+/* The level, or above, at which readers want to be woken. */
+static u64 bpipe_trip_up_locked(struct bpipe_channel *ch)
+{
+	/* A delay runs from the next byte on; the timer may be left from old ones. */
+	bool timed = !hrtimer_is_queued(&ch->delay) || !bpipe_level_now(&ch->level);
+	bool any = bpipe_writer_stalled_locked(ch);
+	struct bpipe_waiter *w = bpipe_first_asleep(&ch->rd, 0);
+	u64 up = U64_MAX;
+
+	any |= !list_empty(&ch->rd.aside) && !hrtimer_is_queued(&ch->rd.tokens);
+	if ((w || any) && (bpipe_is_record(ch) || !ch->rd.woken)) {
+		up = any || (timed && !RB_EMPTY_ROOT(&ch->delays.rb_root)) ? 1 : w->threshold;
+		/* One more record for one more reader. */
+		if (ch->rd.woken)
+			up = max_t(u64, up, bpipe_level_now(&ch->level) + 1);
+	}
+	if (bpipe_polled_locked(&ch->rd))
+		up = min(up, any || (timed && !RB_EMPTY_ROOT(&ch->file_delays.rb_root)) ?
+			     1 : bpipe_files_threshold_locked(ch));
+	return up;
+}
+
+/* The level, or below, at which writers want to be woken; -1 for none. */
+static s64 bpipe_trip_down_locked(const struct bpipe_channel *ch)
+{
+	s64 down = ch->poll_level;
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		const struct bpipe_waiter *w = bpipe_first_asleep(&ch->wr, class);
+
+		if (w && w->lack != BPIPE_WAIT_TOKENS && !bpipe_flow_shut(&ch->flow, class))
+			down = max_t(s64, down, ch->flow.mark[class].limit - w->need.room -
+						bpipe_ahead_locked(ch, class).room);
+	}
+	return down;
 }
 
 /**
@@ -297,47 +639,44 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
  */
 void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 {
-	/* A delay runs from the next byte on; the timer may be left from old ones. */
-	bool timed = !hrtimer_is_queued(&ch->delay) || !bpipe_level_now(&ch->level);
-	bool owed = bpipe_owed_locked(ch);
-	unsigned long up = min_t(u64, bpipe_flow_next_up(&ch->flow), ULONG_MAX);
-	long down = bpipe_flow_next_down(&ch->flow);
-	struct bpipe_waiter *w;
-
-	list_for_each_entry(w, &ch->rd.waiters[0], node) {
-		if (w->woken || w->timed)
-			break;
-		up = min_t(unsigned long, up,
-			   owed || (timed && w->file->delay_ns) ? 1 : w->file->threshold);
-	}
-	if (bpipe_polled_locked(&ch->rd))
-		up = min_t(unsigned long, up,
-			   owed || (timed && bpipe_files_delay_locked(ch) != U64_MAX) ?
-			   1 : bpipe_files_threshold_locked(ch));
+	u64 up = min(bpipe_flow_next_up(&ch->flow), bpipe_trip_up_locked(ch));
+	s64 down = max(bpipe_flow_next_down(&ch->flow), bpipe_trip_down_locked(ch));
 
 	/* The status page changes with every byte. */
 	if (unlikely(ch->status)) {
 		up = 0;
 		down = LONG_MAX;
 	}
-	WRITE_ONCE(ch->trip_up, up);
-	WRITE_ONCE(ch->trip_down, down);
+	WRITE_ONCE(ch->trip_up, min_t(u64, up, ULONG_MAX));
+	WRITE_ONCE(ch->trip_down, min_t(s64, down, LONG_MAX));
 	smp_mb();	/* barrier [A] */
 }
 
 /**
- * bpipe_wait_held_up_locked() - a writer cannot go on until something is read
+ * bpipe_wait_poll_locked() - a writer that does not wait wants room
  * @ch: the channel
+ * @level: notify it once the level is at this or below, bytes; -1: once less is
+ *	reserved; S64_MIN: when its gate opens, which is seen to anyway
  *
- * So readers come for what there is, be it less than they wait for. Ends in
- * barrier [A], as bpipe_wait_set_trips_locked().
+ * The caller settles after this, and so readers come for what there is, be it less
+ * than they wait for.
  *
  * Context: called with the channel's lock held.
  */
-void bpipe_wait_held_up_locked(struct bpipe_channel *ch)
+void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level)
 {
-	bpipe_wake_readers_locked(ch, bpipe_level_now(&ch->level), true, false);
-	bpipe_wait_set_trips_locked(ch);
+	ch->poll_level = max(ch->poll_level, level);
+}
+
+/* Notify those writers, if that is so by now. */
+static void bpipe_poll_due_locked(struct bpipe_channel *ch, u64 level)
+{
+	if (ch->poll_level == BPIPE_POLL_NONE || (s64)level > ch->poll_level)
+		return;
+	ch->poll_level = BPIPE_POLL_NONE;
+	bpipe_wait_notify_all_locked(ch, &ch->wr);
+	if (READ_ONCE(ch->wr.fasync))
+		schedule_work(&ch->wr.sigio);
 }
 
 /**
@@ -357,8 +696,8 @@ void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, 
 	ch->state_since = now;
 	trace_bpipe_state(ch, bpipe_channel_state_locked(ch), level);
 	bpipe_status_update_locked(ch);
-	bpipe_tell_locked(&ch->rd, EPOLLPRI);
-	bpipe_tell_locked(&ch->wr, EPOLLPRI);
+	bpipe_wait_notify_locked(ch, &ch->rd, EPOLLPRI);
+	bpipe_wait_notify_locked(ch, &ch->wr, EPOLLPRI);
 }
 
 /* Brings the gates in line with the level. */
@@ -377,24 +716,23 @@ static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 		bpipe_wait_state_locked(ch, true, level, now);
 	}
 	if (changed & BPIPE_FLOW_OPENED)
-		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
+		bpipe_notify_writers_locked(ch);
 }
 
 /*
- * Brings gate, sleepers, pollers and trip wires in line with the level; and
- * once more if it has crossed a new trip wire before that was there to see.
+ * Brings gates, waiters, pollers and trip wires in line with the level; and once
+ * more if it has crossed a new trip wire before that was there to see.
  */
 static void bpipe_settle_due_locked(struct bpipe_channel *ch, bool due)
 {
 	u64 seen, level = bpipe_level_now(&ch->level);
-	bool now;
 
 	do {
 		seen = level;
 		bpipe_update_gates_locked(ch, seen);
-		now = ch->flow.shut || !ch->wr.open || bpipe_owed_locked(ch);
-		bpipe_wake_writer_locked(ch);
-		bpipe_wake_readers_locked(ch, seen, now, due);
+		bpipe_wake_writers_locked(ch, seen);
+		bpipe_wake_readers_locked(ch, seen, due);
+		bpipe_poll_due_locked(ch, seen);
 		bpipe_wait_set_trips_locked(ch);
 		level = bpipe_level_now(&ch->level);
 	} while ((seen < ch->trip_up && level >= ch->trip_up) ||
@@ -421,24 +759,21 @@ void bpipe_wait_settle_locked(struct bpipe_channel *ch)
  */
 void bpipe_wait_settle(struct bpipe_channel *ch)
 {
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	bpipe_wait_settle_locked(ch);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 }
 
-/* Tokens are there for whoever waits for them; they see for themselves. */
+/* Tokens are there for those that wait for them; pollers see for themselves. */
 static enum hrtimer_restart bpipe_write_tokens_due(struct hrtimer *timer)
 {
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, wr.tokens);
-	struct bpipe_waiter *w;
 
-	spin_lock_bh(&ch->lock);
-	w = bpipe_wait_first(&ch->wr);
-	if (w)
-		bpipe_wake_locked(&ch->wr, w);
+	bpipe_channel_lock(ch);
+	bpipe_wait_settle_locked(ch);
 	if (ch->flow.shut != BPIPE_SHUT_ALL)
-		bpipe_wake_pollers_locked(&ch->wr, EPOLLOUT | EPOLLWRNORM, POLL_OUT);
-	spin_unlock_bh(&ch->lock);
+		bpipe_notify_writers_locked(ch);
+	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
 }
 
@@ -446,14 +781,11 @@ static enum hrtimer_restart bpipe_write_tokens_due(struct hrtimer *timer)
 static enum hrtimer_restart bpipe_read_tokens_due(struct hrtimer *timer)
 {
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, rd.tokens);
-	struct bpipe_waiter *w;
 
-	spin_lock_bh(&ch->lock);
-	list_for_each_entry(w, &ch->rd.waiters[0], node)
-		if (w->timed)
-			bpipe_wake_locked(&ch->rd, w);
-	bpipe_wake_pollers_locked(&ch->rd, EPOLLIN | EPOLLRDNORM, POLL_IN);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
+	bpipe_wait_settle_locked(ch);
+	bpipe_notify_ready_locked(ch, &ch->rd, EPOLLIN | EPOLLRDNORM);
+	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
 }
 
@@ -462,76 +794,96 @@ static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
 {
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, delay);
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	bpipe_settle_due_locked(ch, true);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
 }
 
-/* Into its queue, at the end. */
-static void bpipe_join_locked(struct bpipe_waiter *w)
+/* A place in the queue, the last of its class. */
+static void bpipe_join_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
 	struct bpipe_side *side = w->side;
 
-	list_add_tail(&w->node, w->apart ? &side->apart : &side->waiters[w->class]);
-	if (!w->apart)
-		WRITE_ONCE(side->waiting, side->waiting | BIT(w->class));
 	w->queued = true;
-}
-
-static void bpipe_part_locked(struct bpipe_waiter *w)
-{
-	struct bpipe_side *side = w->side;
-
-	list_del(&w->node);
-	if (!w->apart && list_empty(&side->waiters[w->class]))
-		WRITE_ONCE(side->waiting, side->waiting & ~BIT(w->class));
-	w->queued = false;
+	w->reserved = (struct bpipe_need) { };
+	if (w->aside || !bpipe_is_wr(ch, w))
+		return;
+	w->ticket = ch->tickets++;
+	side->places[w->class]++;
+	WRITE_ONCE(side->waiting, side->waiting | BIT(w->class));
 }
 
 /**
- * bpipe_wait_queue_locked() - put a caller into its side's queue
+ * bpipe_wait_part_locked() - give up a place, and what was reserved with it
  * @ch: the channel
- * @w: the caller, who then sleeps; its @side, @file, @until and @deadline are set
- * @class: in whose queue
- * @apart: not in the queue, but apart
- * @delay: the channel's account for that
- * @file_delay: the open file's
+ * @w: the caller, in a queue and awake
  *
- * One that is in the queue keeps its place, unless it got something in the
- * meantime: then it goes to the end.
+ * The caller of this settles after it.
  *
  * Context: called with the channel's lock held.
  */
-void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u32 class,
-			     bool apart, struct bpipe_delay *delay,
-			     struct bpipe_delay *file_delay)
+void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
-	const struct bpipe_waiter *before = bpipe_wait_first(&ch->wr);
+	static const struct bpipe_need nothing;
+	struct bpipe_side *side = w->side;
+
+	if (w->woken)
+		side->woken--;
+	w->woken = false;
+	w->queued = false;
+	if (w->aside || !bpipe_is_wr(ch, w))
+		return;
+	bpipe_reserve_locked(ch, w, &nothing);
+	if (!--side->places[w->class])
+		WRITE_ONCE(side->waiting, side->waiting & ~BIT(w->class));
+	/* What was kept from pollers may be there for them now. */
+	ch->chances++;
+	bpipe_poll_again_locked(ch);
+	if (ch->flow.limited && ch->flow.shut != BPIPE_SHUT_ALL)
+		bpipe_notify_writers_locked(ch);
+}
+
+/**
+ * bpipe_wait_queue_locked() - queue a caller, that then sleeps
+ * @ch: the channel
+ * @w: the caller; what it needs, where it waits and until when is set
+ * @delay: the channel's account for the sleep
+ * @file_delay: the open file's
+ *
+ * A caller that is queued keeps its place. The caller of this settles after it.
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
+			     struct bpipe_delay *delay, struct bpipe_delay *file_delay)
+{
 	u64 now = ktime_get_ns();
 
-	if (w->queued && (w->progress || w->apart != apart))
-		bpipe_part_locked(w);
 	if (!w->queued || w->delay != delay)
 		w->lacking_since = now;
 	if (!w->queued) {
-		w->class = class;
-		w->apart = apart;
-		bpipe_join_locked(w);
+		bpipe_join_locked(ch, w);
 		w->queued_at = now;
 	}
-	w->progress = false;
+	if (w->woken)
+		w->side->woken--;
+	w->granted = false;
 	w->woken = false;
 	w->task = current;
 	w->since = now;
 	w->delay = delay;
 	w->file_delay = file_delay;
+	if (bpipe_is_wr(ch, w) && !w->aside) {
+		const struct bpipe_need reserve = bpipe_flow_lacking(&w->need, w->lack);
+
+		bpipe_reserve_locked(ch, w, &reserve);
+	}
+	bpipe_fall_asleep_locked(ch, w);
 	if (delay == &ch->blocked)
 		bpipe_overload_account_locked(ch, now);
 	bpipe_delay_begin(delay, now);
 	bpipe_delay_begin(file_delay, now);
-	bpipe_writer_first_locked(ch, before);
-	bpipe_status_update_locked(ch);
 }
 
 /**
@@ -547,14 +899,13 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
 	ktime_t until = min(w->until, w->deadline);
 	int ret = 0;
-	u64 now;
 
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (READ_ONCE(w->woken))
 			break;
 		if (signal_pending(current)) {
-			/* Begun anew, it would have all of its time again. */
+			/* Restarted, it would have all of its time again. */
 			ret = w->deadline == KTIME_MAX ? -ERESTARTSYS : -EINTR;
 			break;
 		}
@@ -567,20 +918,16 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	}
 	__set_current_state(TASK_RUNNING);
 
-	spin_lock_bh(&ch->lock);
-	now = ktime_get_ns();
-	if (w->delay == &ch->blocked) {
-		bpipe_overload_account_locked(ch, now);
-		bpipe_overload_stalled_locked(ch, now - w->lacking_since);
-	}
-	bpipe_delay_end(w->delay, w->since, now);
-	bpipe_delay_end(w->file_delay, w->since, now);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
+	if (w->asleep)
+		bpipe_wake_up_locked(ch, w);
+	bpipe_end_account_locked(ch, w, ktime_get_ns());
+	bpipe_channel_unlock(ch);
 	return ret;
 }
 
 /**
- * bpipe_wait_leave_queue() - leave the queue, and hand on to the next
+ * bpipe_wait_leave_queue() - leave the queue, and let others go on
  * @ch: the channel
  * @w: the caller, in it
  *
@@ -588,14 +935,10 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
  */
 void bpipe_wait_leave_queue(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
-	const struct bpipe_waiter *before;
-
-	spin_lock_bh(&ch->lock);
-	before = bpipe_wait_first(&ch->wr);
-	bpipe_part_locked(w);
-	bpipe_writer_first_locked(ch, before);
+	bpipe_channel_lock(ch);
+	bpipe_wait_part_locked(ch, w);
 	bpipe_wait_settle_locked(ch);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 }
 
 static void bpipe_side_init(struct bpipe_side *side,
@@ -604,9 +947,9 @@ static void bpipe_side_init(struct bpipe_side *side,
 	u32 class;
 
 	for (class = 0; class < BPIPE_CLASSES; class++)
-		INIT_LIST_HEAD(&side->waiters[class]);
-	INIT_LIST_HEAD(&side->apart);
-	INIT_LIST_HEAD(&side->files);
+		side->asleep[class] = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&side->aside);
+	INIT_LIST_HEAD(&side->sleepers);
 	init_waitqueue_head(&side->poll);
 	bpipe_hrtimer_setup(&side->tokens, due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 }
@@ -619,7 +962,13 @@ void bpipe_wait_init(struct bpipe_channel *ch)
 {
 	bpipe_side_init(&ch->wr, bpipe_write_tokens_due);
 	bpipe_side_init(&ch->rd, bpipe_read_tokens_due);
+	INIT_WORK(&ch->wr.sigio, bpipe_sigio_wr);
+	INIT_WORK(&ch->rd.sigio, bpipe_sigio_rd);
 	bpipe_hrtimer_setup(&ch->delay, bpipe_data_due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
+	ch->delays = RB_ROOT_CACHED;
+	ch->file_thresholds = RB_ROOT_CACHED;
+	ch->file_delays = RB_ROOT_CACHED;
+	ch->poll_level = BPIPE_POLL_NONE;
 	ch->chances = 1;
 	ch->trip_up = ch->flow.high;
 	ch->trip_down = -1;
@@ -636,4 +985,6 @@ void bpipe_wait_uninit(struct bpipe_channel *ch)
 	hrtimer_cancel(&ch->wr.tokens);
 	hrtimer_cancel(&ch->rd.tokens);
 	hrtimer_cancel(&ch->delay);
+	cancel_work_sync(&ch->wr.sigio);
+	cancel_work_sync(&ch->rd.sigio);
 }

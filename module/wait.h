@@ -6,6 +6,7 @@
 #include <linux/err.h>
 #include <linux/list.h>
 #include <linux/poll.h>
+#include <linux/rbtree.h>
 
 #include <asm/barrier.h>
 
@@ -15,62 +16,78 @@
 #define EBPIPE_QUEUED	(MAX_ERRNO - 1)
 
 /**
- * struct bpipe_waiter - a sleeping reader or writer, on its own stack
- * @node: in the queue of its class, or among those who wait apart
+ * struct bpipe_waiter - a reader or writer that waits, on its own stack
+ * @node: in @side's asleep[@class]: writers by @ticket, readers by @threshold
+ * @aside_node: instead of that, in @side's aside
+ * @delay_node: readers whose file has a delay: in the channel's delays, by @delay_ns
+ * @sleeper: in @side's sleepers
+ * @file_sleeper: in @file's sleepers
  * @side: its side
  * @file: the open file it came by
- * @task: whom to wake
+ * @task: the task to wake
  * @delay: the channel's account that this sleep goes to
  * @file_delay: the open file's account
- * @queued_at: since when it waits
+ * @ticket: writers: its place in the queue of its class
+ * @slept: the channel's number of this sleep
+ * @threshold: readers: wake it at so many bytes
+ * @delay_ns: readers: or when data has waited so long, nanoseconds; 0 for never
+ * @queued_at: since when it waits, nanoseconds
  * @lacking_since: since when its sleep goes to the account that it goes to now
  * @since: when this sleep began
  * @deadline: when it gives up; KTIME_MAX for never
  * @until: when it looks again by itself; KTIME_MAX for never
- * @promise: writers: what is kept for it once it is the first
+ * @need: writers: what it needs to go on
+ * @reserved: writers: what of that is reserved for it now
+ * @lack: what it waits for: a BPIPE_WAIT_*
  * @class: whose queue it is in; readers have but one
- * @queued: it is in a queue, or apart
- * @apart: it waits for its own file's tokens, and holds up nobody
- * @woken: it has been told to look again
- * @progress: it moved bytes since it was queued
- * @timed: it waits for tokens, and its side's timer was started for it
- * @owed: it waits for credit
+ * @queued: it has a place, asleep or not
+ * @aside: it waits for its own file's tokens or for the readers', and holds up no other
+ * @asleep: it is in the trees and lists, and has not been woken
+ * @granted: writers: its turn has come, and all that it needs is reserved for it
+ * @woken: it has to look again
+ *
+ * All but what the caller sets before it queues is protected by the channel's lock.
  */
 struct bpipe_waiter {
-	struct list_head node;
+	union {
+		struct rb_node node;
+		struct list_head aside_node;
+	};
+	struct rb_node delay_node;
+	struct list_head sleeper;
+	struct list_head file_sleeper;
 	struct bpipe_side *side;
-	const struct bpipe_file *file;
+	struct bpipe_file *file;
 	struct task_struct *task;
 	struct bpipe_delay *delay;
 	struct bpipe_delay *file_delay;
+	u64 ticket;
+	u64 slept;
+	u64 threshold;
+	u64 delay_ns;
 	u64 queued_at;
 	u64 lacking_since;
 	u64 since;
 	ktime_t deadline;
 	ktime_t until;
-	struct bpipe_promise promise;
+	struct bpipe_need need;
+	struct bpipe_need reserved;
+	enum bpipe_verdict lack;
 	u32 class;
 	bool queued;
-	bool apart;
+	bool aside;
+	bool asleep;
+	bool granted;
 	bool woken;
-	bool progress;
-	bool timed;
-	bool owed;
 };
 
-/*
- * First of the queue of the most important class in which somebody waits, or NULL.
- * Without the lock, as good as the moment is.
+/**
+ * bpipe_wait_behind() - do writers as important as a class, or more, wait?
+ * @side: the writers' side
+ * @class: the class
+ *
+ * Without the lock, the answer is as good as the moment is.
  */
-static inline struct bpipe_waiter *bpipe_wait_first(struct bpipe_side *side)
-{
-	u32 waiting = READ_ONCE(side->waiting);
-
-	return waiting ? list_first_entry_or_null(&side->waiters[__ffs(waiting)],
-						  struct bpipe_waiter, node) : NULL;
-}
-
-/* Does somebody wait who is as important as @class, or more? Likewise. */
 static inline bool bpipe_wait_behind(const struct bpipe_side *side, u32 class)
 {
 	return READ_ONCE(side->waiting) & (BIT(class + 1) - 1);
@@ -79,27 +96,28 @@ static inline bool bpipe_wait_behind(const struct bpipe_side *side, u32 class)
 void bpipe_wait_init(struct bpipe_channel *ch);
 void bpipe_wait_uninit(struct bpipe_channel *ch);
 
-void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u32 class,
-			     bool apart, struct bpipe_delay *delay,
-			     struct bpipe_delay *file_delay);
+void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
+			     struct bpipe_delay *delay, struct bpipe_delay *file_delay);
+void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w);
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w);
 void bpipe_wait_leave_queue(struct bpipe_channel *ch, struct bpipe_waiter *w);
 u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay *account,
 			      u64 now);
 
 void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns);
-void bpipe_wait_held_up_locked(struct bpipe_channel *ch);
-void bpipe_wait_wake_all_locked(struct bpipe_side *side, int band);
-void bpipe_wait_wake_file_locked(struct bpipe_file *bf);
+void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level);
+void bpipe_wait_kick(struct bpipe_channel *ch, struct bpipe_side *side);
+void bpipe_wait_kick_file(struct bpipe_file *bf);
 void bpipe_wait_granted_locked(struct bpipe_channel *ch);
-void bpipe_wait_tell_all_locked(struct bpipe_side *side);
+void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side, __poll_t events);
+void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *side);
 void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, u64 now);
 void bpipe_wait_set_trips_locked(struct bpipe_channel *ch);
 void bpipe_wait_settle_locked(struct bpipe_channel *ch);
 void bpipe_wait_settle(struct bpipe_channel *ch);
 
 /**
- * bpipe_wait_leave() - leave the queue, if in it, and hand on to the next
+ * bpipe_wait_leave() - leave the queue, if in it, and let others go on
  * @ch: the channel
  * @w: the caller
  *

@@ -24,6 +24,7 @@
  * @timeout_ns: how long it waits; 0 for ever
  * @first: nothing of it has been taken yet
  * @fetched: the caller's pages have been there a moment ago
+ * @evicted: older records have made room, which is its own
  */
 struct bpipe_writing {
 	struct bpipe_request req;
@@ -34,6 +35,7 @@ struct bpipe_writing {
 	u64 timeout_ns;
 	bool first;
 	bool fetched;
+	bool evicted;
 };
 
 /* What the write is, by the settings there are as it begins. */
@@ -58,9 +60,11 @@ static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct b
 				       size_t held, u64 now, struct bpipe_grant *grant)
 {
 	struct bpipe_request *req = &wr->req;
+	struct bpipe_waiter *w = &wr->self;
 
-	req->turn = wr->self.queued && bpipe_wait_first(&ch->wr) == &wr->self;
-	req->behind = !req->turn && bpipe_wait_behind(&ch->wr, req->class);
+	req->queued = w->queued && !w->aside;
+	req->behind = bpipe_wait_behind(&ch->wr, req->class);
+	req->held = unlikely(wr->evicted || (req->queued && w->granted)) ? &w->need : NULL;
 	*grant = (struct bpipe_grant) { };
 	return bpipe_flow_admit(&ch->flow, req, held, now, grant);
 }
@@ -81,23 +85,31 @@ static void bpipe_drop_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 }
 
 /*
- * The write is turned away; whoever polls on is told when there are tokens for it, or
- * something has come to be otherwise.
+ * The write is turned away. From now on poll speaks for it: note when there will be
+ * tokens and credit for it, and room.
  */
 static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writing *wr,
-				  const struct bpipe_grant *grant, bool throttled, u64 now)
+				  const struct bpipe_grant *grant, u64 now)
 {
+	bool throttled = grant->lack == BPIPE_WAIT_TOKENS || grant->lack == BPIPE_WAIT_OWN;
+	const struct bpipe_request *req = &wr->req;
 	struct bpipe_channel *ch = bf->ch;
-	u64 wait_ns;
+	struct bpipe_request who = *req;
+	struct bpipe_ready ready;
 
-	bpipe_flow_writable(&ch->flow, &wr->req, now, &wait_ns);
-	if (wait_ns == U64_MAX || wait_ns < grant->wait_ns)
-		wait_ns = grant->wait_ns;
-	if (wait_ns)
-		bpipe_wait_timer_by(&ch->wr.tokens, now, wait_ns);
-	if (grant->wait_ns || grant->lack == BPIPE_WAIT_CREDIT) {
+	bf->refused_len = 0;
+	if (grant->lack == BPIPE_WAIT_SPACE && req->atomic)
+		bf->refused_len = req->len;
+	who.len = bf->refused_len;
+	if (!bpipe_flow_writable(&ch->flow, &who, bpipe_level_now(&ch->level), now, &ready))
+		bpipe_wait_poll_locked(ch, ready.level);
+	if (throttled || grant->lack == BPIPE_WAIT_CREDIT) {
+		bool timed = throttled && grant->wait_ns != U64_MAX;
+
 		bf->refused_at = ch->chances;
-		bf->refused_until = grant->wait_ns ? now + grant->wait_ns : U64_MAX;
+		bf->refused_until = timed ? now + grant->wait_ns : U64_MAX;
+		if (timed)
+			bpipe_wait_timer_by(&ch->wr.tokens, now, grant->wait_ns);
 	}
 	ch->again += wr->first;
 	bf->again += wr->first;
@@ -105,99 +117,71 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 	bf->throttled.times += wr->first && throttled;
 }
 
-/* The write waits, in the queue or, for tokens of its own, apart. */
+/* The write waits, in the queue or, for tokens of its own, aside. */
 static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *wr,
-				  const struct bpipe_grant *grant, bool throttled, u64 now)
+				  const struct bpipe_grant *grant, u64 now)
 {
+	bool throttled = grant->lack == BPIPE_WAIT_TOKENS || grant->lack == BPIPE_WAIT_OWN;
+	bool aside = grant->lack == BPIPE_WAIT_OWN;
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_waiter *w = &wr->self;
-	bool apart = grant->lack == BPIPE_WAIT_OWN;
 
-	if (grant->lack == BPIPE_WAIT_TOKENS)
-		bpipe_wait_timer_by(&ch->wr.tokens, now, grant->wait_ns);
+	if (w->queued && w->aside != aside)
+		bpipe_wait_part_locked(ch, w);
 	w->side = &ch->wr;
 	w->file = bf;
+	w->class = wr->req.class;
+	w->aside = aside;
+	w->lack = grant->lack;
+	w->need = bpipe_flow_need(&ch->flow, &wr->req);
 	if (!w->deadline)
 		w->deadline = !wr->timeout_ns ? KTIME_MAX :
 			      ns_to_ktime(ktime_get_ns() + wr->timeout_ns);
-	w->until = apart ? ns_to_ktime(now + grant->wait_ns) : KTIME_MAX;
-	w->promise = bpipe_flow_promise(&ch->flow, &wr->req);
-	bpipe_wait_queue_locked(ch, w, wr->req.class, apart,
-				throttled ? &ch->throttled : &ch->blocked,
+	w->until = aside ? ns_to_ktime(now + grant->wait_ns) : KTIME_MAX;
+	bpipe_wait_queue_locked(ch, w, throttled ? &ch->throttled : &ch->blocked,
 				throttled ? &bf->throttled : &bf->blocked);
-	w->timed = grant->lack == BPIPE_WAIT_TOKENS;
-	w->owed = grant->lack == BPIPE_WAIT_CREDIT;
 }
 
 /*
- * Asks once more about a write that was not admitted; where room lacked, once the
- * gate is shut and the readers know. By then, it may lack something else.
- */
-static enum bpipe_verdict bpipe_ask_again_wr_locked(struct bpipe_channel *ch,
-						    struct bpipe_writing *wr,
-						    enum bpipe_verdict lack, u64 now,
-						    struct bpipe_grant *grant)
-{
-	enum bpipe_verdict verdict;
-	bool refused;
-
-	do {
-		refused = lack == BPIPE_WAIT_SPACE;
-		if (refused) {
-			bpipe_flow_refuse(&ch->flow, wr->req.class);
-			bpipe_wait_held_up_locked(ch);
-		}
-		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, grant);
-		lack = grant->lack;
-	} while (lack == BPIPE_WAIT_SPACE && verdict != BPIPE_EVICT && !refused);
-	/* Shut for want of room, the gate does not stay so for want of something else. */
-	if (refused && (lack != BPIPE_WAIT_SPACE || verdict == BPIPE_EVICT))
-		bpipe_wait_settle_locked(ch);
-	return verdict;
-}
-
-/*
- * A write was not admitted, for a @lack: queue it, drop it or turn it away.
+ * A write was not admitted: ask once more with nothing changing meanwhile, then
+ * queue it, drop it or turn it away.
  *
  * Return: -EAGAIN, -EBPIPE_QUEUED; the bytes dropped; or 0 if things are otherwise
  * by now.
  */
-static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr,
-			       enum bpipe_verdict lack, u64 now)
+static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr, u64 now)
 {
 	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_grant grant = { };
 	enum bpipe_verdict verdict;
-	struct bpipe_grant grant;
 	ssize_t ret = 0;
-	bool throttled;
+	u64 level;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	/* The last reader, as it left, woke only those in the queue. */
 	if (ch->set.epipe && !ch->rd.open)
 		goto out;
-	verdict = bpipe_ask_again_wr_locked(ch, wr, lack, now, &grant);
+	level = bpipe_level_held(&ch->level);
+	verdict = bpipe_ask_wr(ch, wr, level, now, &grant);
 	if (verdict == BPIPE_GO || verdict == BPIPE_EVICT)
 		goto out;
 
-	lack = grant.lack;
-	throttled = lack == BPIPE_WAIT_TOKENS || lack == BPIPE_WAIT_OWN ||
-		    (lack == BPIPE_WAIT_TURN &&
-		     bpipe_wait_first(&ch->wr)->delay == &ch->throttled);
+	if (grant.lack == BPIPE_WAIT_SPACE)
+		bpipe_flow_refuse(&ch->flow, wr->req.class, level);
 	if (verdict == BPIPE_AGAIN) {
-		bpipe_again_wr_locked(bf, wr, &grant, throttled, now);
+		bpipe_again_wr_locked(bf, wr, &grant, now);
 		ret = -EAGAIN;
 	} else if (verdict == BPIPE_DROP) {
 		bpipe_drop_wr(bf, wr, grant.shed);
 		ret = wr->req.len;
 	} else {
-		bpipe_queue_wr_locked(bf, wr, &grant, throttled, now);
+		bpipe_queue_wr_locked(bf, wr, &grant, now);
 		ret = -EBPIPE_QUEUED;
 	}
-	if (lack == BPIPE_WAIT_CREDIT)
-		bpipe_wait_held_up_locked(ch);
+	bpipe_wait_settle_locked(ch);
 out:
-	spin_unlock_bh(&ch->lock);
-	trace_bpipe_refuse(ch, lack, wr->req.len, ret);
+	bpipe_channel_unlock(ch);
+	trace_bpipe_refuse(ch, grant.lack, wr->req.len, ret);
 	return ret;
 }
 
@@ -230,8 +214,11 @@ static int bpipe_evict_wr(struct bpipe_channel *ch, struct bpipe_writing *wr, u6
 	if (ret)
 		return ret;
 	wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
-	if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) == BPIPE_EVICT)
+	if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) == BPIPE_EVICT) {
 		bpipe_band_evict_rd(ch, wr->req.class, grant.evict);
+		wr->self.need = bpipe_flow_need(&ch->flow, &wr->req);
+		wr->evicted = true;
+	}
 	mutex_unlock(&ch->rd.lock);
 	/* It may have been more than is stored now. */
 	bpipe_wait_settle(ch);
@@ -273,16 +260,19 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 			.class = wr->req.class,
 		};
 
-		spin_lock_bh(&ch->lock);
+		bpipe_channel_lock(ch);
 		if (wr->record)
 			bpipe_band_push_wr(ch, &frame);
 		bpipe_flow_take(&ch->flow, n, now);
 		bpipe_bucket_take(&bf->rate, n, now);
 		bf->refused_at = 0;
-		/* Who heeds poll comes no more, and is not seen to be held up. */
-		if (ch->flow.credit_unit && !ch->flow.credit)
-			bpipe_wait_held_up_locked(ch);
-		spin_unlock_bh(&ch->lock);
+		bf->refused_len = 0;
+		/* A writer that polls first will not ask for credit: let readers come now. */
+		if (ch->flow.credit_unit && !ch->flow.credit) {
+			bpipe_wait_poll_locked(ch, -1);
+			bpipe_wait_settle_locked(ch);
+		}
+		bpipe_channel_unlock(ch);
 	}
 }
 
@@ -337,7 +327,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 			return 0;
 	}
 	if (unlikely(verdict != BPIPE_GO)) {
-		ret = bpipe_refuse_wr(bf, wr, grant.lack, now);
+		ret = bpipe_refuse_wr(bf, wr, now);
 		if (ret > 0)
 			iov_iter_advance(from, ret);
 		return ret;
@@ -354,6 +344,8 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	}
 	if (unlikely(!done))
 		return -EFAULT;
+	req->spent = unlikely(grant.cut) && req->nonblock && done == grant.bytes;
+	wr->evicted = false;
 
 	bpipe_push_wr(bf, wr, done, now);
 	held = bpipe_level_held(&ch->level);
@@ -384,10 +376,10 @@ static void bpipe_write_failed(struct bpipe_file *bf, ssize_t error, ssize_t don
 			       unsigned int how)
 {
 	if (error == -ETIMEDOUT && !done) {
-		spin_lock_bh(&bf->ch->lock);
+		bpipe_channel_lock(bf->ch);
 		bf->ch->timeouts++;
 		bf->timeouts++;
-		spin_unlock_bh(&bf->ch->lock);
+		bpipe_channel_unlock(bf->ch);
 	} else if (error == -EPIPE && !done && !(how & BPIPE_NOSIGNAL)) {
 		send_sig(SIGPIPE, current, 0);
 	}
@@ -417,13 +409,16 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 		return 0;
 	wr.req.len = count;
 	wr.req.evictable = 0;
+	wr.req.spent = false;
 	wr.how = how;
 	wr.begun = false;
 	wr.first = true;
 	wr.fetched = false;
+	wr.evicted = false;
 	wr.self.deadline = 0;
 	wr.self.queued = false;
-	wr.self.progress = false;
+	wr.self.woken = false;
+	wr.self.granted = false;
 
 	for (;;) {
 		ret = bpipe_channel_lock_side(&ch->wr, how);
@@ -436,9 +431,11 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 		if (likely(ret > 0)) {
 			bpipe_wait_settle_write(ch);
 			done += ret;
-			wr.self.progress = true;
-			if (likely(!wr.req.len))
+			if (likely(!wr.req.len) || fatal_signal_pending(current))
 				break;
+			/* With some of it done, the rest goes to the end of the queue. */
+			bpipe_wait_leave(ch, &wr.self);
+			cond_resched();
 		} else if (ret == -EBPIPE_QUEUED) {
 			ret = bpipe_wait_sleep(ch, &wr.self);
 			if (ret)

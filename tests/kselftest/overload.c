@@ -196,7 +196,7 @@ TEST_F(channel, to_wait_for_tokens_is_no_stall)
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_RATE }));
 	EXPECT_EQ(40000, helper_end(&first));
-	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).blocked == blocked + 1));
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).blocked > blocked));
 	EXPECT_GT(now_ns() - since, get_stats(self->ctl).longest_stall_ns);
 	while (take(self->rd, SIZE) > 0)
 		;

@@ -382,29 +382,32 @@ TEST_F(channel, poll_sleeper_of_a_class_is_woken_at_its_own_mark)
 	EXPECT_EQ(0, reap(pid));
 }
 
+/* Of these records one fits at a time, and the queue goes by class. */
 TEST_F(channel, sleepers_are_served_by_class_and_then_as_they_came)
 {
-	static const char order[] = "037";
-	struct helper h[3];
-	char text[3][KIB], got[KIB];
+	enum { LONG = 40 * KIB };
+	static const char order[] = "0337";
+	struct helper h[4];
+	char text[4][LONG], got[LONG];
 
 	memset(text, 0, sizeof(text));
 	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, 0));
-	EXPECT_EQ(64, fill(self->wr));
-	for (int i = 2; i >= 0; i--) {
-		text[i][0] = order[i];
-		helper_start_with(&h[i], open_class(order[i] - '0', 0), true, text[i], KIB);
-		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 3 - i));
+	ASSERT_EQ(SIZE - 32, put(self->wr, SIZE - 32));
+	for (int i = 3; i >= 0; i--) {
+		/* The second of class 3 comes after the first. */
+		int nr = i == 2 ? 1 : i == 1 ? 2 : i;
+
+		text[nr][0] = order[nr];
+		text[nr][1] = nr;
+		helper_start_with(&h[nr], open_class(order[nr] - '0', 0), true, text[nr], LONG);
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 4u - i));
 	}
-	for (int i = 0; i < 48; i++)
-		ASSERT_EQ(KIB, take(self->rd, KIB));
-	for (int i = 0; i < 3; i++)
-		EXPECT_EQ(KIB, helper_end(&h[i]));
-	for (int i = 0; i < 16; i++)
-		ASSERT_EQ(KIB, take(self->rd, KIB));
-	for (int i = 0; i < 3; i++) {
-		ASSERT_EQ(KIB, read(self->rd, got, KIB));
+	ASSERT_EQ(SIZE - 32, take(self->rd, SIZE));
+	for (int i = 0; i < 4; i++) {
+		EXPECT_EQ(LONG, helper_end(&h[i]));
+		ASSERT_EQ(LONG, read(self->rd, got, LONG));
 		EXPECT_EQ(order[i], got[0]);
+		EXPECT_EQ(i, got[1]);
 	}
 }
 
@@ -657,8 +660,8 @@ TEST_F(channel, throttled_reader_and_poller_wake_when_the_tokens_are_there)
 	ASSERT_EQ(0, set_reader(self->rdb, SIZE, 0));
 	ASSERT_EQ(5000, put(self->wr, 5000));
 	ASSERT_EQ(1000, take(self->rd, 1000));
-	helper_start(&h, self->rdb, false, 20);
-	EXPECT_EQ(20, helper_end(&h));
+	helper_start(&h, self->rdb, false, 10);
+	EXPECT_EQ(10, helper_end(&h));
 	while (take(self->rd, 1000) > 0)
 		;
 	EXPECT_EQ(1, poll(&p, 1, 10000));

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 
@@ -50,14 +51,57 @@ TEST_F(channel, refused_write_turns_pollout_off_until_low)
 	const struct bpipe_config top = { .mask = BPIPE_CFG_HIGH, .high = SIZE };
 
 	ASSERT_EQ(0, set_config(self->ctl, top));
-	ASSERT_EQ(SIZE - 1, put(self->wr, SIZE - 1));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD }));
+	ASSERT_EQ(SIZE - 2 * ATOMIC, put(self->wr, SIZE - 2 * ATOMIC));
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
-	EXPECT_EQ(-1, put(self->wr, 2));
+	EXPECT_EQ(-1, put(self->wr, 2 * ATOMIC));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(0, ready(self->wr, POLLOUT));
 	EXPECT_EQ(BPIPE_STATE_NORMAL, get_stats(self->ctl).state);
-	ASSERT_EQ(SIZE - 1 - LOW, take(self->rd, SIZE - 1 - LOW));
+	ASSERT_LT(0, take(self->rd, SIZE));
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+}
+
+/* As of a pipe: where poll says POLLOUT, PIPE_BUF bytes go. */
+TEST_F(channel, pollout_is_room_for_an_atomic_write)
+{
+	static const struct { unsigned long long size, high; } marks[] = {
+		{ 4096 }, { 8192 }, { 12288 }, { SIZE, SIZE }, { SIZE, SIZE - 100 },
+	};
+	unsigned int i, n;
+
+	for (i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+		ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+			.mask = BPIPE_CFG_SIZE | (marks[i].high ? BPIPE_CFG_HIGH : 0),
+			.size = marks[i].size, .high = marks[i].high }));
+		for (n = 0; ready(self->wr, POLLOUT); n++) {
+			ASSERT_EQ(ATOMIC, put(self->wr, ATOMIC));
+			ASSERT_EQ(ATOMIC, take(self->rd, ATOMIC));
+			ASSERT_EQ(100, put(self->wr, 100));
+		}
+		EXPECT_LT(0u, n);
+		while (take(self->rd, SIZE) > 0)
+			;
+		EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	}
+}
+
+/* A record that is too long for the room below low waits for its own. */
+TEST_F(channel, pollout_speaks_for_the_record_that_was_refused)
+{
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD }));
+	ASSERT_EQ(100, put(self->wr, 100));
+	ASSERT_EQ(LOW - 1000, put(self->wr, LOW - 1000));
+	EXPECT_EQ(-1, put(self->wr, SIZE - LOW + 1000));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	ASSERT_EQ(100, take(self->rd, SIZE));
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	ASSERT_EQ(LOW - 1000, take(self->rd, SIZE));
+	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
+	EXPECT_EQ(SIZE - LOW + 1000, put(self->wr, SIZE - LOW + 1000));
 }
 
 TEST_F(channel, pollin_when_read_returns_data_or_end_of_file)
@@ -235,6 +279,25 @@ TEST_F(channel, epoll_exclusive_readers_are_told_one_by_one)
 	}
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
+}
+
+/* A poller that is there for data, too, does not wake itself again and again. */
+TEST_F(channel, poll_for_room_and_events_sleeps)
+{
+	struct pollfd p = { .fd = open(DEV, O_RDWR | O_NONBLOCK), .events = POLLOUT | POLLPRI };
+	struct rusage before, after;
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD }));
+	ASSERT_EQ(LOW - 100, put(p.fd, LOW - 100));
+	ASSERT_EQ(-1, put(p.fd, SIZE - LOW + 100));
+	ASSERT_EQ(0, getrusage(RUSAGE_THREAD, &before));
+	EXPECT_EQ(0, poll(&p, 1, 500));
+	ASSERT_EQ(0, getrusage(RUSAGE_THREAD, &after));
+	EXPECT_GE(3, after.ru_nvcsw - before.ru_nvcsw);
+	EXPECT_GT(100000, (after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
+			  after.ru_stime.tv_usec - before.ru_stime.tv_usec);
+	close(p.fd);
 }
 
 TEST_F(channel, epoll_exclusive_writers_are_told_one_by_one)
@@ -445,6 +508,21 @@ TEST_F(channel, threshold_yields_to_a_writer_without_room)
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
 	ASSERT_EQ(HIGH, put(self->wr, HIGH));
 	EXPECT_EQ(HIGH, helper_end(&h));
+}
+
+TEST_F(channel, threshold_holds_while_the_gate_of_an_unused_class_is_closed)
+{
+	struct helper h;
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_LIMIT(7), .limit[7] = 4096 }));
+	ASSERT_EQ(0, set_reader(self->rdb, 10000, 0));
+	helper_start(&h, self->rdb, false, SIZE);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
+	for (int i = 0; i < 100; i++)
+		ASSERT_EQ(100, put(self->wr, 100));
+	EXPECT_EQ(10000, helper_end(&h));
 }
 
 TEST_F(channel, threshold_yields_to_end_of_file)

@@ -163,25 +163,33 @@ TEST_F(channel, blocking_write_waits_until_low)
 	EXPECT_EQ(100, helper_end(&h));
 }
 
-TEST_F(channel, woken_at_low_is_one_writer_and_not_all)
+/* Twelve of fourteen fit between low and the size; each is woken once. */
+TEST_F(channel, as_many_writers_are_woken_at_low_as_fit)
 {
-	struct helper h[3];
-	unsigned int i;
+	const int fit = (SIZE - LOW) / ATOMIC, n = fit + 2;
+	struct bpipe_stats before;
+	struct helper h[n];
+	int i, done = 0;
 
 	BLOCKING_WRITER();
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
-	for (i = 0; i < 3; i++) {
-		helper_start(&h[i], self->wrb, true, SIZE);
-		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == i + 1));
+	for (i = 0; i < n; i++) {
+		helper_start(&h[i], self->wrb, true, ATOMIC);
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == i + 1u));
 	}
-	for (i = 0; i < 3; i++) {
-		struct bpipe_stats before = get_stats(self->ctl);
-
-		ASSERT_EQ(SIZE, take(self->rd, SIZE));
-		EXPECT_EQ(SIZE, helper_end(&h[i]));
-		EXPECT_EQ(before.wakeups_write + 1, get_stats(self->ctl).wakeups_write);
-		EXPECT_EQ(2 - i, get_stats(self->ctl).writers_waiting);
-	}
+	before = get_stats(self->ctl);
+	ASSERT_EQ(SIZE - LOW, take(self->rd, SIZE - LOW));
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).level == SIZE));
+	EXPECT_EQ(before.wakeups_write + fit, get_stats(self->ctl).wakeups_write);
+	EXPECT_EQ(2u, get_stats(self->ctl).writers_waiting);
+	for (i = 0; i < n; i++)
+		done += h[i].done;
+	EXPECT_GE(fit, done);
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	for (i = 0; i < n; i++)
+		EXPECT_EQ(ATOMIC, helper_end(&h[i]));
+	EXPECT_EQ(before.wakeups_write + n, get_stats(self->ctl).wakeups_write);
+	EXPECT_EQ(before.blocked, get_stats(self->ctl).blocked);
 }
 
 TEST_F(channel, blocking_write_sleeps_only_without_room)

@@ -36,17 +36,34 @@ static uint64_t overhead(const struct model *m)
 	return records(m) ? BPIPE_RECORD_OVERHEAD : 0;
 }
 
-/* A class's marks lie where they do in the whole, in proportion to its limit. */
-static uint64_t low_of(const struct model *m, unsigned int class)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	return m->config.low * m->config.limit[class] / m->config.size;
+	return a < b ? a : b;
 }
 
+/* Room that POLLOUT speaks for: an atomic write's, or all there can be. */
+static uint64_t atomic_room(const struct model *m, unsigned int class)
+{
+	return least(PIPE_BUF + overhead(m), m->config.limit[class]);
+}
+
+/*
+ * A class's marks lie where they do in the whole, in proportion to its limit; and the
+ * gate is closed where there is no room for an atomic write.
+ */
 static uint64_t high_of(const struct model *m, unsigned int class)
 {
+	uint64_t low = m->config.low * m->config.limit[class] / m->config.size;
 	uint64_t high = m->config.high * m->config.limit[class] / m->config.size;
 
-	return high > low_of(m, class) ? high : low_of(m, class) + 1;
+	return least(high > low ? high : low + 1,
+		     m->config.limit[class] - atomic_room(m, class) + 1);
+}
+
+static uint64_t low_of(const struct model *m, unsigned int class)
+{
+	return least(m->config.low * m->config.limit[class] / m->config.size,
+		     high_of(m, class) - 1);
 }
 
 static bool is_shut(const struct model *m, unsigned int class)
@@ -84,11 +101,6 @@ static bool sheds(const struct model *m)
 		if (m->config.ttl[i] || m->config.sojourn[i])
 			return true;
 	return false;
-}
-
-static struct model_proc *first(struct model *m, enum call call)
-{
-	return m->nr_waiting[call] ? &m->proc[m->waiting[call][0]] : NULL;
 }
 
 /* End-of-file, for a reader that finds nothing. */
@@ -222,12 +234,50 @@ enum lack {
 
 /* Who waits, and who is woken. */
 
+static bool is_asleep(const struct model_proc *p)
+{
+	return p->where == ASLEEP && !p->woken;
+}
+
 static void wake(struct model *m, struct model_proc *p)
 {
-	if (p->woken)
-		return;
 	p->woken = true;
 	*(p->call == READ ? &m->stats.wakeups_read : &m->stats.wakeups_write) += 1;
+}
+
+static struct model_proc *waiter(const struct model *m, enum call of, int i)
+{
+	return (struct model_proc *)&m->proc[m->waiting[of][i]];
+}
+
+static bool lacks(const struct model_proc *p, bool credit)
+{
+	return (p->lack == NO_CREDIT) == credit;
+}
+
+/* Room, or credit, that waiting writers of a class and above have reserved, but for @p. */
+static uint64_t reserved(const struct model *m, unsigned int class, bool credit,
+			 const struct model_proc *p)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < m->nr_waiting[WRITE]; i++) {
+		const struct model_proc *w = waiter(m, WRITE, i);
+
+		/* What it lacks; once its turn has come, all. */
+		if (w != p && w->class <= class && (w->granted || lacks(w, credit)))
+			sum += credit ? w->credit : w->room;
+	}
+	return sum;
+}
+
+/* Do writers of that class or above have a place? */
+static bool others_wait(const struct model *m, unsigned int class)
+{
+	for (int i = 0; i < m->nr_waiting[WRITE]; i++)
+		if (waiter(m, WRITE, i)->class <= class)
+			return true;
+	return false;
 }
 
 static void queue_remove(struct model *m, struct model_proc *p)
@@ -251,81 +301,155 @@ static void queue_insert(struct model *m, struct model_proc *p)
 	w[i] = p - m->proc;
 }
 
-/* Who was refused for want of credit may try again. */
+/* A write that was refused as it lacked credit may be tried again. */
 static void forgive(struct model *m)
 {
 	for (int i = 0; i < MODEL_FILES; i++)
 		m->file[i].refused = false;
+	if (m->poll_level != MODEL_NO_POLL)
+		m->poll_level = INT64_MAX;
 }
 
-/* If another writer is the first now, and not the one that sees to it, it may be its turn. */
-static void hand_on(struct model *m, const struct model_proc *before,
-		    const struct model_proc *self)
-{
-	struct model_proc *now = first(m, WRITE);
-
-	if (now != before)
-		forgive(m);
-	if (before && now && now != before && now != self && !is_shut(m, now->class))
-		wake(m, now);
-}
-
-/* A writer that got something in the meantime goes to the end. */
+/* A writer keeps its place; readers have none, and are in the order of falling asleep. */
 static void queue_add(struct model *m, struct model_proc *p)
 {
-	const struct model_proc *before = first(m, WRITE);
-	bool moves = p->queued && p->progress;
-
-	if (moves)
+	if (p->queued && p->call == READ)
 		queue_remove(m, p);
-	if (!p->queued || moves)
+	if (!p->queued || p->call == READ)
 		queue_insert(m, p);
 	p->queued = true;
-	p->progress = false;
+	p->granted = false;
 	p->woken = false;
 	p->where = ASLEEP;
-	hand_on(m, before, p);
 }
 
-static void wake_all(struct model *m, enum call call)
+/* It gives up its place, and what was reserved with it. */
+static void part(struct model *m, struct model_proc *p)
 {
-	for (int i = 0; i < m->nr_waiting[call]; i++)
-		wake(m, &m->proc[m->waiting[call][i]]);
+	queue_remove(m, p);
+	p->queued = false;
+	p->granted = false;
+	p->woken = false;
+	if (p->call == WRITE)
+		forgive(m);
 }
 
-/* Is the first writer asleep for want of credit? */
-static bool is_owed(const struct model *m)
+/* Who sleeps looks again: of a call, or of all; of a file, or of all. */
+static void kick(struct model *m, enum call of, int file)
 {
-	const struct model_proc *writer = &m->proc[m->waiting[WRITE][0]];
+	for (int i = 0; i < m->nr_waiting[of]; i++) {
+		struct model_proc *p = waiter(m, of, i);
 
-	return m->nr_waiting[WRITE] && writer->lack == NO_CREDIT && !writer->woken;
+		if (is_asleep(p) && (file < 0 || p->file == file))
+			wake(m, p);
+	}
 }
 
-/* Are writers held up, or gone, so that readers do not wait for more than there is? */
-static bool is_held_up(const struct model *m)
+/* The first writer of a class that is asleep. */
+static struct model_proc *first_asleep(const struct model *m, unsigned int class)
 {
-	return m->shut || !m->stats.writers || is_owed(m);
-}
+	for (int i = 0; i < m->nr_waiting[WRITE]; i++) {
+		struct model_proc *w = waiter(m, WRITE, i);
 
-/*
- * The first reader that is content with what is there, whatever that is (@now), if
- * none is on its way; with @due, a delay was over. Whoever leaves hands on to the next.
- */
-static struct model_proc *next_reader(struct model *m, bool now, bool due)
-{
-	for (int i = 0; level(m) && i < m->nr_waiting[READ]; i++) {
-		struct model_proc *p = &m->proc[m->waiting[READ][i]];
-		struct model_file *f = &m->file[p->file];
-
-		if (p->woken)
-			return NULL;
-		if (now || level(m) >= f->threshold || (due && f->delay_us))
-			return p;
+		if (w->class == class && is_asleep(w))
+			return w;
 	}
 	return NULL;
 }
 
-/* Does somebody poll for data, and is there a delay and not enough to be told at once? */
+/* What is reserved ahead of it: by all but the sleepers of its class. */
+static uint64_t ahead(const struct model *m, const struct model_proc *p, bool credit)
+{
+	uint64_t sum = reserved(m, p->class, credit, NULL);
+
+	for (int i = 0; i < m->nr_waiting[WRITE]; i++) {
+		const struct model_proc *w = waiter(m, WRITE, i);
+
+		if (w->class == p->class && is_asleep(w) && lacks(w, credit))
+			sum -= credit ? w->credit : w->room;
+	}
+	return sum;
+}
+
+/* Its gate is open: does it fit? */
+static enum lack fits(const struct model *m, const struct model_proc *p)
+{
+	if (level(m) + ahead(m, p, false) + p->room > m->config.limit[p->class])
+		return NO_ROOM;
+	if (m->config.credit && m->stats.credit < ahead(m, p, true) + p->credit)
+		return NO_CREDIT;
+	return NOTHING;
+}
+
+/* The longest run of each queue that fits is woken, and all it needs is its own. */
+static void wake_writers(struct model *m)
+{
+	struct model_proc *p;
+
+	for (unsigned int class = 0; class < BPIPE_CLASSES; class++) {
+		while (!is_shut(m, class) && (p = first_asleep(m, class))) {
+			enum lack lack = fits(m, p);
+
+			if (lack != NOTHING) {
+				p->lack = lack;
+				break;
+			}
+			p->granted = true;
+			wake(m, p);
+		}
+	}
+}
+
+/* Does a writer need readers to come, or is there none? */
+static bool is_held_up(const struct model *m)
+{
+	if (!m->stats.writers || m->poll_level != MODEL_NO_POLL)
+		return true;
+	for (unsigned int class = 0; class < BPIPE_CLASSES; class++) {
+		if (first_asleep(m, class))
+			return true;
+		for (int i = 0; is_shut(m, class) && i < MODEL_FILES; i++)
+			if (m->file[i].writer && m->file[i].classes >> class & 1)
+				return true;
+	}
+	return false;
+}
+
+/* How many readers there is something for: as many as records, or one. */
+static unsigned int readers_due(const struct model *m)
+{
+	unsigned int n = records(m) ? m->nr_pieces : 1;
+
+	for (int i = 0; level(m) && i < m->nr_waiting[READ]; i++)
+		n -= n && waiter(m, READ, i)->woken;
+	return level(m) ? n : 0;
+}
+
+/*
+ * The reader that is content with what is there, whatever that is (@now), with the
+ * smallest threshold; with @due, as a delay was over, the one with the shortest.
+ */
+static struct model_proc *next_reader(const struct model *m, bool now, bool due)
+{
+	struct model_proc *best = NULL, *timed = NULL;
+
+	for (int i = 0; i < m->nr_waiting[READ]; i++) {
+		struct model_proc *p = waiter(m, READ, i);
+		const struct model_file *f = &m->file[p->file];
+
+		if (!is_asleep(p))
+			continue;
+		if (!best || f->threshold < m->file[best->file].threshold)
+			best = p;
+		if (f->delay_us && (!timed || f->delay_us < m->file[timed->file].delay_us))
+			timed = p;
+	}
+	if (best && (now || level(m) >= m->file[best->file].threshold))
+		return best;
+	return due ? timed : NULL;
+}
+
+/* Is a poller there for data, and a delay, and not enough to be told at once? */
 static bool poller_is_delayed(const struct model *m, bool now)
 {
 	bool polled = false, delay = false;
@@ -347,28 +471,68 @@ static bool poller_is_delayed(const struct model *m, bool now)
 	return polled && delay;
 }
 
-static void wake_reader(struct model *m, bool now, bool due)
+static void wake_readers(struct model *m, bool due)
 {
-	struct model_proc *p = next_reader(m, now, due);
+	bool now = is_held_up(m), delayed = false;
+	unsigned int n = readers_due(m);
+	struct model_proc *p;
 
+	for (; n && (p = next_reader(m, now, due)); n--)
+		wake(m, p);
+	for (int i = 0; n && i < m->nr_waiting[READ]; i++) {
+		p = waiter(m, READ, i);
+		delayed |= is_asleep(p) && m->file[p->file].delay_us;
+	}
 	/*
 	 * For one who came before that, or polls, a delay begins; it may be that the one
 	 * before is over and waits only for this.
 	 */
-	if (next_reader(m, now, true) != p || (!due && poller_is_delayed(m, now))) {
+	if (delayed || (!due && poller_is_delayed(m, now))) {
 		m->late |= m->timer;
 		m->timer = true;
 	}
-	if (p)
-		wake(m, p);
+}
+
+/* Room that a file's next write is said to have by POLLOUT. */
+static uint64_t poll_room(const struct model *m, const struct model_file *f)
+{
+	uint64_t room = atomic_room(m, f->class);
+
+	if (f->refused_len && f->refused_len + overhead(m) > room)
+		room = f->refused_len + overhead(m);
+	return least(room, m->config.limit[f->class]);
+}
+
+static bool has_room(const struct model *m, const struct model_file *f)
+{
+	return !is_shut(m, f->class) && level(m) + reserved(m, f->class, false, NULL) +
+					poll_room(m, f) <= m->config.limit[f->class];
+}
+
+/* It is to hear of room: readers come for that, whatever they wait for. */
+static void want_room(struct model *m, const struct model_file *f)
+{
+	int64_t at = m->config.limit[f->class] - poll_room(m, f) -
+		     reserved(m, f->class, false, NULL);
+
+	if (has_room(m, f) || is_shut(m, f->class))
+		return;
+	if (at < -1)
+		at = -1;
+	if (at > m->poll_level)
+		m->poll_level = at;
+}
+
+static void pollers_want_room(struct model *m)
+{
+	for (int i = 0; i < MODEL_PROCS; i++)
+		if (m->proc[i].where == POLL && m->file[m->proc[i].file].writer)
+			want_room(m, &m->file[m->proc[i].file]);
 }
 
 /* The marks, then those who wait for them. */
 static void settle(struct model *m, bool due)
 {
-	struct model_proc *writer = first(m, WRITE);
-	bool now;
-
 	if (level(m) >= m->config.high && !pressured(m)) {
 		m->stats.state = BPIPE_STATE_PRESSURED;
 		m->stats.high_events++;
@@ -382,10 +546,28 @@ static void settle(struct model *m, bool due)
 		else if (level(m) <= low_of(m, c))
 			m->shut &= ~(1 << c);
 	}
-	now = is_held_up(m);
-	if (writer && !is_shut(m, writer->class))
-		wake(m, writer);
-	wake_reader(m, now, due);
+	wake_writers(m);
+	wake_readers(m, due);
+	if ((int64_t)level(m) <= m->poll_level) {
+		m->poll_level = MODEL_NO_POLL;
+		pollers_want_room(m);
+		if (m->poll_level != MODEL_NO_POLL)
+			wake_readers(m, false);
+	}
+}
+
+/* Has a read done what writers wait for? */
+static bool is_tripped(const struct model *m)
+{
+	if ((pressured(m) && level(m) <= m->config.low) || (int64_t)level(m) <= m->poll_level)
+		return true;
+	for (unsigned int c = 0; c < BPIPE_CLASSES; c++) {
+		const struct model_proc *p = first_asleep(m, c);
+
+		if (is_shut(m, c) ? level(m) <= low_of(m, c) : p && fits(m, p) == NOTHING)
+			return true;
+	}
+	return false;
 }
 
 /* A record goes whose time is over, class by class; whether there was one. */
@@ -412,15 +594,6 @@ static bool readable(const struct model *m)
 	return false;
 }
 
-/* Is a class's gate shut at or below its low mark, by a write that was refused there? */
-static bool refused_low(const struct model *m)
-{
-	for (unsigned int c = 0; c < BPIPE_CLASSES; c++)
-		if (is_shut(m, c) && level(m) <= low_of(m, c))
-			return true;
-	return false;
-}
-
 /* Calls that end at once. */
 
 void model_init(struct model *m, const struct bpipe_config *config,
@@ -431,6 +604,7 @@ void model_init(struct model *m, const struct bpipe_config *config,
 	m->stats = *stats;
 	m->seq = stats->written_records;
 	m->follows = config->mask;
+	m->poll_level = MODEL_NO_POLL;
 }
 
 void model_open(struct model *m, int file, bool reader, bool writer, bool nonblock)
@@ -443,6 +617,7 @@ void model_open(struct model *m, int file, bool reader, bool writer, bool nonblo
 	f->writer = writer;
 	f->nonblock = nonblock;
 	f->threshold = 1;
+	f->classes = writer;
 	f->listens = !reader && !writer;
 	f->policy = BPIPE_POLICY_CHANNEL;
 	f->high_seen = m->stats.high_events;
@@ -457,16 +632,20 @@ void model_open(struct model *m, int file, bool reader, bool writer, bool nonblo
 
 static void release(struct model *m, struct model_file *f)
 {
+	bool lost, end;
+
 	m->stats.readers -= f->reader;
 	m->stats.writers -= f->writer;
 	if (f->reader && !m->stats.readers)
 		m->stats.credit = 0;
-	if (f->reader && !m->stats.readers && m->config.epipe)
-		wake_all(m, WRITE);
-	if (f->writer && !m->stats.writers)
-		wake_all(m, READ);
-	settle(m, false);
+	lost = f->reader && !m->stats.readers && m->config.epipe;
+	end = f->writer && !m->stats.writers;
 	memset(f, 0, sizeof(*f));
+	settle(m, false);
+	if (lost)
+		kick(m, WRITE, -1);
+	if (end)
+		kick(m, READ, -1);
 }
 
 void model_close(struct model *m, int file)
@@ -650,12 +829,14 @@ int model_set_config(struct model *m, const struct bpipe_config *set, bool may)
 	if (error)
 		return error;
 	*m = new;
+	forgive(m);
+	m->shut = 0;
+	m->poll_level = MODEL_NO_POLL;
 	settle(m, false);
 	if (pressured(m) && !is_short(m->config.overload_after))
 		m->stats.state = BPIPE_STATE_PRESSURED;
-	forgive(m);
-	wake_all(m, WRITE);
-	wake_all(m, READ);
+	kick(m, WRITE, -1);
+	kick(m, READ, -1);
 	return 0;
 }
 
@@ -677,15 +858,17 @@ int model_set_writer(struct model *m, int file, const struct bpipe_writer *set)
 	if (set->mask & BPIPE_WRITER_POLICY && set->policy == BPIPE_POLICY_DROP_OLDEST &&
 	    !records(m))
 		return -EOPNOTSUPP;
-	if (set->mask & BPIPE_WRITER_CLASS)
+	if (set->mask & BPIPE_WRITER_CLASS) {
 		f->class = set->class;
+		f->classes |= 1 << set->class;
+	}
 	if (set->mask & BPIPE_WRITER_POLICY)
 		f->policy = set->policy;
 	f->refused = false;
-	for (int i = 0; i < m->nr_waiting[WRITE]; i++)
-		if (m->proc[m->waiting[WRITE][i]].file == file)
-			wake(m, &m->proc[m->waiting[WRITE][i]]);
+	f->refused_len = 0;
 	settle(m, false);
+	kick(m, WRITE, file);
+	kick(m, READ, file);
 	return 0;
 }
 
@@ -727,6 +910,8 @@ int model_set_reader(struct model *m, int file, const struct bpipe_reader *set)
 	if (set->mask & BPIPE_READER_DELAY)
 		f->delay_us = set->delay_us;
 	settle(m, false);
+	kick(m, WRITE, file);
+	kick(m, READ, file);
 	return 0;
 }
 
@@ -804,6 +989,10 @@ void model_begin_poll(struct model *m, int proc, int file, short events)
 	p->file = file;
 	p->events = events;
 	m->file[file].calls++;
+	if (m->file[file].writer && !(model_poll(m, file) & POLLOUT)) {
+		want_room(m, &m->file[file]);
+		settle(m, false);
+	}
 }
 
 /* A signal, to one that sleeps. */
@@ -815,52 +1004,81 @@ void model_interrupt(struct model *m, int proc, bool kill)
 	end(p, -EINTR);
 }
 
-/*
- * May the writer go on, with @freed bytes more of room, and how many bytes may it put
- * in?
- */
-static enum lack ask(struct model *m, struct model_proc *p, uint64_t freed, uint32_t *bytes)
+/* What a write may use of what is there: all but what is reserved for others. */
+static uint64_t usable(uint64_t there, uint64_t others, uint64_t own)
 {
-	struct model_proc *before = first(m, WRITE);
-	uint64_t limit = m->config.limit[p->class] + freed;
-	uint64_t room = level(m) < limit ? limit - level(m) : 0;
-	uint64_t credit = m->stats.credit;
-	bool waits = !p->nonblock && p->policy == BPIPE_POLICY_BLOCK;
-	uint32_t left = p->len - p->moved;
-	bool whole = p->record || p->len <= PIPE_BUF;
+	uint64_t spare = there - least(there, others);
 
-	/* Nobody overtakes; but one who does not wait may have what is left over. */
-	if (before && before != p && before->class <= p->class) {
-		if (waits || is_shut(m, p->class))
-			return NOT_ITS_TURN;
-		room -= room < before->kept ? room : before->kept;
-		credit -= credit < before->kept_credit ? credit : before->kept_credit;
-	}
-	if (room < (whole ? left + overhead(m) : 1))
+	own = least(there, own);
+	return spare > own ? spare : own;
+}
+
+static bool is_whole(const struct model_proc *p)
+{
+	return p->record || p->len <= PIPE_BUF;
+}
+
+/* What it needs to go on, once it waits. */
+static void set_need(const struct model *m, struct model_proc *p)
+{
+	uint32_t left = p->len - p->moved;
+
+	p->room = is_whole(p) ? left + overhead(m) : least(left, PIPE_BUF);
+	p->credit = m->config.credit == BPIPE_CREDIT_BYTES && is_whole(p) ? left : 1;
+}
+
+/* How many bytes may the writer put in, and if none, why? @own: room that is its own. */
+static enum lack ask_with(const struct model *m, const struct model_proc *p, uint64_t room,
+			  uint64_t own, uint64_t own_credit, uint32_t *bytes)
+{
+	const struct model_proc *self = p->queued && p->granted ? p : NULL;
+	uint64_t credit = usable(m->stats.credit, reserved(m, p->class, true, self), own_credit);
+	uint32_t left = p->len - p->moved;
+
+	room = usable(room, reserved(m, p->class, false, self), own);
+	if (room < (is_whole(p) ? left + overhead(m) : 1))
 		return NO_ROOM;
-	*bytes = left < room ? left : room;
+	*bytes = least(left, room);
 	if (m->config.credit == BPIPE_CREDIT_RECORDS && !credit)
 		return NO_CREDIT;
 	if (m->config.credit == BPIPE_CREDIT_BYTES) {
-		if (credit < (whole ? left : 1))
+		if (credit < (is_whole(p) ? left : 1))
 			return NO_CREDIT;
-		*bytes = *bytes < credit ? *bytes : credit;
+		*bytes = least(*bytes, credit);
 	}
 	return NOTHING;
 }
 
-/* How much has to be evicted for it to go, if it can be: by trying. */
-static uint64_t to_evict(struct model *m, struct model_proc *p)
+static enum lack ask(const struct model *m, const struct model_proc *p, uint32_t *bytes)
 {
-	struct model_proc *before = first(m, WRITE);
-	uint64_t kept = before && before != p && before->class <= p->class ? before->kept : 0;
-	uint64_t need = level(m) + kept + p->len + overhead(m);
-	uint32_t bytes;
+	uint64_t limit = m->config.limit[p->class];
+	uint64_t room = level(m) < limit ? limit - level(m) : 0;
 
-	if (p->policy != BPIPE_POLICY_DROP_OLDEST || ask(m, p, 0, &bytes) != NO_ROOM)
+	if ((p->queued && p->granted) || p->evicted)
+		return ask_with(m, p, room, p->room, p->credit, bytes);
+	/* Its turn comes when it is woken for it; and at a closed gate, nobody overtakes. */
+	if (p->queued || (is_shut(m, p->class) && others_wait(m, p->class)))
+		return NOT_ITS_TURN;
+	return ask_with(m, p, room, 0, 0, bytes);
+}
+
+/*
+ * How much has to be evicted for it to go, if it can be: as much as it takes, or less, if
+ * there is some room that nobody has reserved.
+ */
+static uint64_t to_evict(const struct model *m, const struct model_proc *p)
+{
+	uint64_t limit = m->config.limit[p->class], need = p->len + overhead(m), evict;
+	uint32_t bytes;
+	enum lack lack = ask(m, p, &bytes);
+
+	if (p->policy != BPIPE_POLICY_DROP_OLDEST || (lack != NO_ROOM && lack != NOT_ITS_TURN))
 		return 0;
-	need -= m->config.limit[p->class];
-	return need <= evictable(m, p->class) && ask(m, p, need, &bytes) == NOTHING ? need : 0;
+	evict = need + (level(m) > limit ? level(m) - limit : 0);
+	if (lack == NO_ROOM)
+		evict = least(evict, level(m) + reserved(m, p->class, false, NULL) + need - limit);
+	return evict <= evictable(m, p->class) &&
+	       ask_with(m, p, need, need, 0, &bytes) == NOTHING ? evict : 0;
 }
 
 static void taken(struct model *m, struct model_proc *p, uint32_t bytes)
@@ -872,17 +1090,14 @@ static void taken(struct model *m, struct model_proc *p, uint32_t bytes)
 	f->written_bytes += bytes;
 	f->written_records += p->record;
 	p->moved += bytes;
-	p->progress = true;
 }
 
 static void write_drop(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
-	struct model_proc *before = first(m, WRITE);
-	uint64_t kept = before && before != p && before->class <= p->class ? before->kept : 0;
 	uint32_t left = p->len - p->moved;
-	bool shed = p->lack == NO_ROOM &&
-		    level(m) + kept + left + overhead(m) <= m->config.size;
+	bool shed = p->lack == NO_ROOM && level(m) + reserved(m, p->class, false, NULL) + left +
+					  overhead(m) <= m->config.size;
 
 	m->stats.classes[p->class].written_bytes += left;
 	m->stats.classes[p->class].written_records += p->record;
@@ -898,45 +1113,33 @@ static void write_drop(struct model *m, struct model_proc *p)
 static void write_wait(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
-	uint32_t left = p->len - p->moved, bytes;
-	bool refused, evicts;
+	uint32_t bytes;
 
 	p->where = TRY;
 	if (m->config.epipe && !m->stats.readers)
 		return;
-	/* Its gate being shut, it may turn out that others were before it. */
-	do {
-		refused = p->lack == NO_ROOM;
-		if (refused) {
-			m->shut |= 1 << p->class;
-			wake_reader(m, true, false);
-		}
-		p->lack = ask(m, p, 0, &bytes);
-		evicts = to_evict(m, p);
-	} while (p->lack == NO_ROOM && !evicts && !refused);
-	if (refused && (p->lack != NO_ROOM || evicts))
-		settle(m, false);
-	if (p->lack == NOTHING || evicts)
+	/* By now, things may be otherwise. */
+	p->lack = ask(m, p, &bytes);
+	if (p->lack == NOTHING || to_evict(m, p))
 		return;
+	if (p->lack == NO_ROOM && level(m) > low_of(m, p->class))
+		m->shut |= 1 << p->class;
 	if (p->policy == BPIPE_POLICY_DROP_NEWEST || p->policy == BPIPE_POLICY_DROP_OLDEST) {
 		write_drop(m, p);
 	} else if (p->nonblock || p->policy == BPIPE_POLICY_ERROR) {
 		m->stats.again += !p->moved;
 		f->again += !p->moved;
 		f->refused |= p->lack == NO_CREDIT;
+		f->refused_len = p->lack == NO_ROOM && is_whole(p) ? p->len - p->moved : 0;
+		want_room(m, f);
 		end(p, -EAGAIN);
 	} else {
 		m->stats.blocked++;
 		f->blocked++;
-		/* One that can be split is worth waking for PIPE_BUF bytes. */
-		p->kept = p->record ? left + overhead(m) : left < PIPE_BUF ? left : PIPE_BUF;
-		p->kept_credit = m->config.credit == BPIPE_CREDIT_BYTES &&
-				 (p->record || p->len <= PIPE_BUF) ? left : 1;
+		set_need(m, p);
 		queue_add(m, p);
 	}
-	/* Of which there is more only once something is read. */
-	if (p->lack == NO_CREDIT)
-		wake_reader(m, true, false);
+	settle(m, false);
 }
 
 /* It goes, or makes room first, or has to wait. */
@@ -949,20 +1152,24 @@ static void write_admit(struct model *m, struct model_proc *p)
 		p->where = EVICT;
 		return;
 	}
-	p->lack = ask(m, p, 0, &bytes);
+	p->lack = ask(m, p, &bytes);
 	if (p->lack != NOTHING) {
 		p->where = WAIT;
-		if (p->lack != NO_ROOM)
-			write_wait(m, p);
 		return;
 	}
 	put(m, p->id, p->moved, bytes, p->class);
+	if (records(m) || m->config.credit)
+		f->refused_len = 0;
+	p->evicted = false;
 	if (m->config.credit) {
 		m->stats.credit -= m->config.credit == BPIPE_CREDIT_BYTES ? bytes : 1;
 		f->refused = false;
-		/* Nobody comes who looks first. */
-		if (!m->stats.credit)
-			wake_reader(m, true, false);
+		/* A writer that polls first will not ask for more: let readers come now. */
+		if (!m->stats.credit) {
+			if (m->poll_level < -1)
+				m->poll_level = -1;
+			settle(m, false);
+		}
 	}
 	taken(m, p, bytes);
 	p->where = PUT;
@@ -990,7 +1197,7 @@ static void write_try(struct model *m, struct model_proc *p)
 		return;
 	}
 	/* Nothing is refused because of a record whose time is over. */
-	lack = ask(m, p, 0, &bytes);
+	lack = ask(m, p, &bytes);
 	if (sheds(m) && (lack == NO_ROOM || lack == NOT_ITS_TURN))
 		p->where = EXPIRE;
 	else
@@ -1011,6 +1218,10 @@ static void write_evict(struct model *m, struct model_proc *p)
 
 	while (before - level(m) < much)
 		evict(m);
+	if (much) {
+		set_need(m, p);
+		p->evicted = true;
+	}
 	settle(m, false);
 	p->where = TRY;
 }
@@ -1096,16 +1307,7 @@ static void read_wait(struct model *m, struct model_proc *p)
 	m->stats.starved++;
 	f->starved++;
 	queue_add(m, p);
-	/* What came at the last moment needs nobody to wake it. */
-	p->woken = level(m);
-}
-
-/* Does the first writer wait for something that no mark says is there? */
-static bool needs_credit(struct model *m)
-{
-	struct model_proc *writer = first(m, WRITE);
-
-	return writer && !writer->woken && !is_shut(m, writer->class);
+	settle(m, false);
 }
 
 /* May somebody hold a lock for which a call with RWF_NOWAIT does not wait? */
@@ -1125,7 +1327,6 @@ static bool may_be_locked(const struct model *m, const struct model_proc *self)
  */
 static bool step(struct model *m, struct model_proc *p, bool way)
 {
-	const struct model_proc *before = first(m, WRITE);
 	bool ways;
 
 	switch (p->where) {
@@ -1160,18 +1361,18 @@ static bool step(struct model *m, struct model_proc *p, bool way)
 		p->where = p->moved == p->len ? LEAVE : p->call == READ ? MORE : TRY;
 		p->result = p->moved;
 		if (p->call == READ) {
-			if (refused_low(m) || (pressured(m) && level(m) <= m->config.low))
+			if (is_tripped(m))
 				settle(m, false);
 			break;
 		}
-		/* For who waits for credit, readers come for any byte. */
-		if ((refused_low(m) || needs_credit(m)) &&
-		    !(is_owed(m) && next_reader(m, true, false))) {
-			if (way)
-				settle(m, false);
-			return true;
-		}
 		settle(m, false);
+		if (p->where == TRY && p->queued)
+			p->where = PART;
+		break;
+	case PART:
+		part(m, p);
+		settle(m, false);
+		p->where = TRY;
 		break;
 	case MORE:
 		p->where = TRY;
@@ -1187,9 +1388,7 @@ static bool step(struct model *m, struct model_proc *p, bool way)
 	case LEAVE:
 		p->where = RELEASE;
 		if (p->queued) {
-			queue_remove(m, p);
-			p->queued = false;
-			hand_on(m, before, p);
+			part(m, p);
 			settle(m, false);
 		}
 		break;
@@ -1224,16 +1423,15 @@ static bool goes_on(const struct model *m, const struct model_proc *p)
 }
 
 /*
- * Data has waited long enough. It may be that nobody waits for this any more;
- * then it makes a difference only to who was refused at or below low.
+ * Data has waited long enough. It may be that nobody waits for this any more.
  *
  * Return: whether this has to come.
  */
 static bool ring(struct model *m)
 {
-	bool waited_for = next_reader(m, is_held_up(m), true);
+	bool waited_for = readers_due(m) && next_reader(m, is_held_up(m), true);
 
-	if (waited_for || refused_low(m) || needs_credit(m)) {
+	if (waited_for) {
 		m->timer = m->late;
 		m->late = false;
 		settle(m, true);
@@ -1393,12 +1591,11 @@ bool model_explore(struct models *set)
 /* Credit that a writer of that class may use; as much as may be, without credit. */
 static uint64_t credit_for(const struct model *m, unsigned int class)
 {
-	const struct model_proc *writer = first((struct model *)m, WRITE);
-	uint64_t credit = m->config.credit ? m->stats.credit : UINT64_MAX;
+	uint64_t credit = m->stats.credit;
 
-	if (m->config.credit && writer && writer->class <= class)
-		credit -= credit < writer->kept_credit ? credit : writer->kept_credit;
-	return credit;
+	if (!m->config.credit)
+		return UINT64_MAX;
+	return credit - least(credit, reserved(m, class, true, NULL));
 }
 
 short model_poll(const struct model *m, int file)
@@ -1412,7 +1609,7 @@ short model_poll(const struct model *m, int file)
 		mask |= POLLHUP;
 	if (f->writer && m->config.epipe && !m->stats.readers)
 		mask |= POLLERR | POLLOUT | POLLWRNORM;
-	if (f->writer && !is_shut(m, f->class) && credit_for(m, f->class) && !f->refused)
+	if (f->writer && has_room(m, f) && credit_for(m, f->class) && !f->refused)
 		mask |= POLLOUT | POLLWRNORM;
 	return mask;
 }
@@ -1426,15 +1623,13 @@ uint64_t model_space(const struct model *m, unsigned int class)
 
 uint64_t model_window(const struct model *m, unsigned int class)
 {
-	const struct model_proc *writer = first((struct model *)m, WRITE);
 	uint64_t room = model_space(m, class), credit = credit_for(m, class);
+	uint64_t kept = reserved(m, class, false, NULL);
 
-	room -= room < overhead(m) ? room : overhead(m);
-	if (writer && writer->class <= class) {
-		if (is_shut(m, class))
-			return 0;
-		room -= room < writer->kept ? room : writer->kept;
-	}
+	if (kept && is_shut(m, class))
+		return 0;
+	room -= least(room, overhead(m));
+	room -= least(room, kept);
 	if (m->config.credit == BPIPE_CREDIT_RECORDS)
 		return credit ? room : 0;
 	return room < credit ? room : credit;

@@ -15,9 +15,6 @@
  *   may a peak.
  * - A call with RWF_NOWAIT may be short, or EAGAIN and not counted, not to wait for a
  *   lock.
- * - Once a write was refused with the level at or below its class's low mark, POLLOUT
- *   may come back at the next write or the end of a delay, or with the next read.
- * - A writer that waits for credit may be woken by any write, and find none.
  *
  * Time is not modelled. What is over after a time, a delay, a record's time to live, or
  * pressure that may not last, is a step that comes at any moment, or never: a time is
@@ -34,6 +31,7 @@
 #include <linux/bpipe.h>
 
 #define MODEL_SHORT_NS	1000
+#define MODEL_NO_POLL	INT64_MIN
 #define MODEL_FILES	6
 #define MODEL_PROCS	5
 #define MODEL_PIECES	100	/* pieces of writes, or records, that can be queued */
@@ -61,14 +59,16 @@ struct model_file {
 	bool seen;		/* data or a writer, since it was opened */
 	bool listens;
 	bool framed;
-	bool refused;		/* its last write, for want of credit */
+	bool refused;		/* its last write, as it lacked credit */
 	uint8_t class;
+	uint8_t classes;	/* a bit for each that it ever had */
 	uint8_t policy;
 	uint64_t high_seen;
 	uint64_t low_seen;
 	uint64_t overload_seen;
 	uint64_t threshold;
 	uint64_t delay_us;
+	uint64_t refused_len;	/* its last write, as it lacked room; or 0 */
 	uint64_t written_bytes, written_records, writes, again, blocked;
 	uint64_t dropped_bytes, dropped_records;
 	uint64_t read_bytes, read_records, reads, starved;
@@ -84,6 +84,7 @@ enum where {
 	PUT,		/* has put bytes in; the peak may be new */
 	MOVED,		/* has moved bytes; others may have to be told */
 	MORE,		/* read: is there more? */
+	PART,		/* write: has got a part, and gives up its place */
 	ASLEEP,
 	POLL,		/* sleeps in poll */
 	LEAVE,		/* has its result */
@@ -102,8 +103,9 @@ struct model_proc {
 	bool nonblock;
 	bool nowait;
 	bool queued;
-	bool woken;
-	bool progress;		/* since it was queued */
+	bool woken;		/* and not queued again or gone since */
+	bool granted;		/* its turn has come */
+	bool evicted;		/* others made room for it */
 	bool record;		/* a write that began as one */
 	bool framed;		/* a read that gives frames */
 	bool killed;		/* nobody will collect the result */
@@ -116,8 +118,8 @@ struct model_proc {
 	uint32_t id;
 	uint32_t len;		/* asked for */
 	uint32_t moved;
-	uint64_t kept;		/* room kept for it while it is the first to wait */
-	uint64_t kept_credit;	/* likewise */
+	uint64_t room;		/* that it needs to go on, once it waits */
+	uint64_t credit;
 	int64_t result;		/* or minus the error */
 	uint64_t sum;		/* of what it read; see model_sum() */
 };
@@ -126,6 +128,7 @@ struct model {
 	struct bpipe_config config;
 	uint64_t follows;	/* BPIPE_CFG_*: bursts, and limits, that follow others */
 	uint8_t shut;		/* a bit for each class */
+	int64_t poll_level;	/* writers that do not wait want room; NO_POLL */
 	bool timer;		/* a delay runs */
 	bool late;		/* and one before it is over, with nothing done yet */
 	uint64_t seq;
@@ -136,7 +139,7 @@ struct model {
 	struct bpipe_stats stats;	/* all but the fields of time, and window */
 	struct model_file file[MODEL_FILES];
 	struct model_proc proc[MODEL_PROCS];
-	uint8_t waiting[2][MODEL_PROCS];	/* by enum call, first come first */
+	uint8_t waiting[2][MODEL_PROCS];	/* places, by enum call, first come first */
 	uint8_t nr_waiting[2];
 };
 

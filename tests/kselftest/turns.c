@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Taking turns: waiting writers are served in order, and no path makes the number of
+ * sleeps follow the number of writes.
+ */
+#define _GNU_SOURCE
+#include "bpipe_test.h"
+
+#define OVERHEAD	32
+#define WRITES		16000	/* of all writers */
+
+struct crowd {
+	int fd;
+	size_t len;
+	unsigned int writes;
+	pthread_t thread;
+};
+
+static void *write_on(void *arg)
+{
+	struct crowd *c = arg;
+	char text[4096] = { 0 };
+
+	for (unsigned int i = 0; i < c->writes; i++)
+		if (write(c->fd, text, c->len) != (ssize_t)c->len)
+			return c;
+	return NULL;
+}
+
+/*
+ * Writers write as fast as they can and the test reads it all, @len bytes at a time.
+ * Return how often a writer slept for each time that the channel was full; -1: it failed.
+ */
+static long sleeps_of(int ctl, int rd, unsigned int writers, size_t len)
+{
+	const struct bpipe_stats before = get_stats(ctl);
+	unsigned long long left = WRITES / writers * writers * len, full;
+	struct crowd crowd[100];
+	char got[4096];
+	bool failed = false;
+	void *stopped;
+
+	for (unsigned int i = 0; i < writers; i++) {
+		crowd[i] = (struct crowd) { open(DEV, O_WRONLY), len, WRITES / writers };
+		if (pthread_create(&crowd[i].thread, NULL, write_on, &crowd[i]))
+			abort();
+	}
+	while (left) {
+		ssize_t n = read(rd, got, len);
+
+		if (n <= 0)
+			return -1;
+		left -= n;
+	}
+	for (unsigned int i = 0; i < writers; i++) {
+		pthread_join(crowd[i].thread, &stopped);
+		if (stopped)
+			failed = true;
+		close(crowd[i].fd);
+	}
+	full = get_stats(ctl).high_events - before.high_events + 1;
+	return failed ? -1 : (get_stats(ctl).blocked - before.blocked) / full;
+}
+
+static const struct {
+	unsigned long long size;
+	unsigned int mode, writers;
+} crowds[] = {
+	{ SIZE, BPIPE_MODE_STREAM, 4 },
+	{ SIZE, BPIPE_MODE_RECORD, 4 },
+	{ SIZE, BPIPE_MODE_RECORD, 16 },
+	{ 1 << 20, BPIPE_MODE_STREAM, 16 },
+	{ 1 << 20, BPIPE_MODE_RECORD, 100 },
+};
+
+TEST_F(channel, sleeps_follow_the_times_that_it_was_full)
+{
+	int rd = open(DEV, O_RDONLY);
+
+	for (unsigned int i = 0; i < sizeof(crowds) / sizeof(*crowds); i++) {
+		long sleeps;
+
+		ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+			.mask = BPIPE_CFG_SIZE | BPIPE_CFG_MODE,
+			.size = crowds[i].size, .mode = crowds[i].mode }));
+		sleeps = sleeps_of(self->ctl, rd, crowds[i].writers, 128);
+		EXPECT_LE(0, sleeps);
+		EXPECT_GE(10l * crowds[i].writers, sleeps);
+	}
+	close(rd);
+}
+
+/* Not the writes: those of the rate are at most twenty sleeps a second each. */
+TEST_F(channel, sleeps_for_tokens_do_not_follow_the_writes)
+{
+	unsigned long long start = now_ns(), before = get_stats(self->ctl).throttled, seconds;
+	int rd = open(DEV, O_RDONLY);
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_RATE, .rate = 100000 }));
+	ASSERT_LE(0, sleeps_of(self->ctl, rd, 4, 10));
+	seconds = (now_ns() - start) / 1000000000 + 1;
+	EXPECT_LT(before, get_stats(self->ctl).throttled);
+	EXPECT_GE(before + 4 * 30 * seconds, get_stats(self->ctl).throttled);
+	close(rd);
+}
+
+/* A long record waits for its room, which short ones that come later leave alone. */
+TEST_F(channel, newcomers_leave_what_is_reserved)
+{
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD }));
+	/* Below low, so that no gate is closed. */
+	ASSERT_EQ(8000, put(self->wr, 8000));
+	helper_start(&h, self->wrb, true, SIZE - 4000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	EXPECT_EQ(0, ready(self->wr, POLLOUT));
+	EXPECT_EQ(-1, put(self->wr, 10));
+	EXPECT_EQ(EAGAIN, errno);
+	ASSERT_EQ(8000, take(self->rd, SIZE));
+	EXPECT_EQ(SIZE - 4000, helper_end(&h));
+	EXPECT_EQ(10, put(self->wr, 10));
+}
+
+/* More important ones do not have to. */
+TEST_F(channel, more_important_newcomers_pass)
+{
+	int low = open(DEV, O_WRONLY);
+	struct helper h;
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD }));
+	ASSERT_EQ(0, set_writer(low, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_CLASS, .class = 3 }));
+	ASSERT_EQ(8000, put(self->wr, 8000));
+	helper_start(&h, low, true, SIZE - 4000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	EXPECT_EQ(10, put(self->wr, 10));
+	ASSERT_EQ(8000, take(self->rd, SIZE));
+	EXPECT_EQ(SIZE - 4000, helper_end(&h));
+	close(low);
+}
+
+/* Where it would queue, one that drops the oldest takes the place of what it stores. */
+TEST_F(channel, drop_oldest_evicts_as_much_as_it_stores_beside_waiters)
+{
+	int drop = open(DEV, O_WRONLY);
+	struct bpipe_stats stats;
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD }));
+	ASSERT_EQ(0, set_writer(drop, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_DROP_OLDEST }));
+	while (put(self->wr, 1000 - OVERHEAD) > 0)
+		;
+	helper_start(&h, self->wrb, true, 1000 - OVERHEAD);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	for (int i = 0; i < 5; i++)
+		ASSERT_EQ(1000 - OVERHEAD, put(drop, 1000 - OVERHEAD));
+	stats = get_stats(self->ctl);
+	EXPECT_EQ(5u, stats.classes[0].dropped_records[BPIPE_DROP_EVICTED]);
+	EXPECT_EQ(0u, stats.classes[0].dropped_records[BPIPE_DROP_FULL]);
+	EXPECT_EQ(1u, stats.writers_waiting);
+	for (int i = 0; i < 50; i++)
+		take(self->rd, 1000);
+	EXPECT_EQ(1000 - OVERHEAD, helper_end(&h));
+	close(drop);
+}
+
+/* What lacks room at its class's limit holds up no tokens, and poll and write agree. */
+TEST_F(channel, waiting_for_room_reserves_no_tokens)
+{
+	int low = open(DEV, O_WRONLY | O_NONBLOCK);
+	unsigned int spins = 0, written = 0;
+	struct helper h;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_RATE | BPIPE_CFG_BURST | BPIPE_CFG_LIMIT(0),
+		.mode = BPIPE_MODE_RECORD, .rate = 1000000, .burst = 10000, .limit[0] = 8192 }));
+	ASSERT_EQ(0, set_writer(low, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_CLASS, .class = 7 }));
+	ASSERT_EQ(8000, put(self->wr, 8000));
+	helper_start(&h, self->wrb, true, 4000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	while (written < 5) {
+		struct pollfd p = { .fd = low, .events = POLLOUT };
+
+		ASSERT_EQ(1, poll(&p, 1, 10000));
+		if (put(low, 8000) > 0)
+			written++;
+		else
+			spins++;
+	}
+	/* The first try for each may come too early, as poll speaks for PIPE_BUF then. */
+	EXPECT_GE(written, spins);
+	while (take(self->rd, SIZE) > 0)
+		;
+	EXPECT_EQ(4000, helper_end(&h));
+	close(low);
+}
+
+/* One record, one reader. */
+TEST_F(channel, as_many_readers_are_woken_as_records_came)
+{
+	struct bpipe_stats before;
+	struct helper h[6];
+
+	BLOCKING_READER();
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD }));
+	for (int i = 0; i < 6; i++) {
+		helper_start(&h[i], self->rdb, false, 100);
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == i + 1u));
+	}
+	before = get_stats(self->ctl);
+	for (int i = 0; i < 6; i++)
+		ASSERT_EQ(100, put(self->wr, 100));
+	for (int i = 0; i < 6; i++)
+		EXPECT_EQ(100, helper_end(&h[i]));
+	EXPECT_EQ(before.wakeups_read + 6, get_stats(self->ctl).wakeups_read);
+	EXPECT_EQ(before.starved, get_stats(self->ctl).starved);
+}
+
+TEST_HARNESS_MAIN
