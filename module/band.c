@@ -116,20 +116,19 @@ void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
 }
 
 /**
- * bpipe_band_next_rd() - which record is read next
+ * bpipe_band_next_locked() - which record is read next
  * @ch: the channel
  * @frame: what stands before it
  *
- * Context: called with the readers' lock held; does not sleep.
+ * Context: called with the channel's lock held.
  * Return: its band; NULL if there is none.
  */
-struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame)
+struct bpipe_band *bpipe_band_next_locked(struct bpipe_channel *ch, struct bpipe_frame *frame)
 {
 	struct bpipe_band *next = NULL;
 	struct bpipe_frame head;
 	u32 class;
 
-	bpipe_channel_lock(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		struct bpipe_band *band = ch->band[class];
 
@@ -143,9 +142,26 @@ struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 		if (ch->set.order == BPIPE_ORDER_PRIORITY)
 			break;
 	}
-	bpipe_channel_unlock(ch);
 	if (next)
 		frame->lost += next->lost;
+	return next;
+}
+
+/**
+ * bpipe_band_next_rd() - which record is read next
+ * @ch: the channel
+ * @frame: what stands before it
+ *
+ * Context: called with the readers' lock held; does not sleep.
+ * Return: its band; NULL if there is none.
+ */
+struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame)
+{
+	struct bpipe_band *next;
+
+	bpipe_channel_lock(ch);
+	next = bpipe_band_next_locked(ch, frame);
+	bpipe_channel_unlock(ch);
 	return next;
 }
 

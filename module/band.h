@@ -47,6 +47,7 @@ void bpipe_band_free(struct bpipe_band *band);
 size_t bpipe_band_fill_wr(struct bpipe_band *band, struct iov_iter *from, size_t len);
 void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame);
 
+struct bpipe_band *bpipe_band_next_locked(struct bpipe_channel *ch, struct bpipe_frame *frame);
 struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame);
 size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *frame, bool framed,
 			   struct iov_iter *to);

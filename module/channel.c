@@ -54,36 +54,28 @@ bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
 }
 
 /*
- * What the next read has to pay for, so that poll and read agree: a record, or as
- * little as one byte. Looked at only where there is a rate, or what is there may
- * have to go.
+ * What the next read has to pay for, so that poll and read agree: of a stream what is
+ * there, or a record; 0 if there is nothing to read. The record itself is looked at
+ * only where there is a rate, or it may have to go.
  */
-static u64 bpipe_next_len(struct bpipe_channel *ch)
+static u64 bpipe_next_len_locked(struct bpipe_channel *ch)
 {
-	struct bpipe_frame frame = { .len = 1 };
-
-	/* A change tells all pollers to look again. */
-	if (data_race(!bpipe_is_record(ch) || !(ch->flow.read.bytes.rate || ch->set.sheds)))
-		return 1;
-	mutex_lock(&ch->rd.lock);
-	bpipe_shed_expired_rd(ch);
-	bpipe_band_next_rd(ch, &frame);
-	mutex_unlock(&ch->rd.lock);
-	return frame.len;
+	if (bpipe_is_record(ch) && (ch->flow.read.bytes.rate || ch->set.sheds))
+		return bpipe_shed_next_len_locked(ch);
+	return bpipe_level_now(&ch->level);
 }
 
-/* Would a read of @len bytes give something? If not for want of tokens, see to it. */
-static bool bpipe_readable_locked(struct bpipe_channel *ch, u64 len)
+/* Return true if a read would give something. If it lacks tokens, arm the timer. */
+static bool bpipe_readable_locked(struct bpipe_channel *ch)
 {
 	const struct bpipe_request req = {
-		.len = len,
+		.len = bpipe_next_len_locked(ch),
 		.atomic = bpipe_is_record(ch),
-		.nonblock = true,
 	};
 	struct bpipe_grant grant = { };
 	u64 now = ktime_get_ns();
 
-	if (!bpipe_level_now(&ch->level))
+	if (!req.len)
 		return false;
 	if (bpipe_flow_deliver(&ch->flow, &req, now, &grant) == BPIPE_GO)
 		return true;
@@ -142,7 +134,7 @@ static u32 bpipe_events_locked(const struct bpipe_file *bf)
  * @file: the same, as poll_wait() wants it
  * @wait: the poll table
  *
- * Context: may sleep.
+ * Context: does not sleep.
  * Return: EPOLL* bits; see bpipe(4).
  */
 __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table *wait)
@@ -150,15 +142,11 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 	struct bpipe_channel *ch = bf->ch;
 	bool pri = poll_requested_events(wait) & EPOLLPRI, stalled;
 	__poll_t mask = 0;
-	u64 len = 0;
 
 	if (bpipe_is_reader(bf) || pri)
 		poll_wait(file, &ch->rd.poll, wait);
 	if (bpipe_is_writer(bf))
 		poll_wait(file, &ch->wr.poll, wait);
-
-	if (bpipe_is_reader(bf))
-		len = bpipe_next_len(ch);
 
 	bpipe_channel_lock(ch);
 	/*
@@ -175,7 +163,7 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 	if (bpipe_is_reader(bf)) {
 		bool end = bpipe_channel_at_end_locked(bf);
 
-		if (bpipe_readable_locked(ch, len) || (end && !bpipe_level_now(&ch->level)))
+		if (bpipe_readable_locked(ch) || (end && !bpipe_level_now(&ch->level)))
 			mask |= EPOLLIN | EPOLLRDNORM;
 		if (end)
 			mask |= EPOLLHUP;

@@ -366,15 +366,13 @@ static inline void bpipe_channel_unlock(struct bpipe_channel *ch) __releases(&ch
  * @how: with BPIPE_NOWAIT, not if it takes time
  *
  * Context: may sleep, except with BPIPE_NOWAIT.
- * Return: 0 or -EAGAIN.
+ * Return: 0, -EAGAIN, or -EINTR: the caller was killed.
  */
 static inline int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int how)
 {
 	if (!(how & BPIPE_NOWAIT))
-		mutex_lock(&side->lock);
-	else if (!mutex_trylock(&side->lock))
-		return -EAGAIN;
-	return 0;
+		return mutex_lock_killable(&side->lock);
+	return mutex_trylock(&side->lock) ? 0 : -EAGAIN;
 }
 
 struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size,

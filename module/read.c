@@ -242,12 +242,16 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
 
 	if (!rd->first && !rd->framed)
 		return -EAGAIN;
-	do {
+	for (;;) {
 		band = bpipe_shed_next_rd(ch, &frame);
-		ret = band ? 1 : bpipe_nothing_rd(bf, rd);
+		if (IS_ERR(band))
+			return rd->how & BPIPE_NONBLOCK || !rd->first ? -EAGAIN : -EBPIPE_RETRY;
+		if (band)
+			break;
+		ret = bpipe_nothing_rd(bf, rd);
 		if (ret <= 0)
 			return ret;
-	} while (!band);
+	}
 	len = frame.len;
 	need = len + (rd->framed ? sizeof(frame) : 0);
 	if (need > iov_iter_count(to))
@@ -270,7 +274,8 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
  * Takes something, once.
  *
  * Return: bytes given, 0 at end-of-file, -EFAULT if a page of the caller's is not
- * there, -EBPIPE_QUEUED, -EMSGSIZE; or -EAGAIN, also if there is no more for it.
+ * there, -EBPIPE_QUEUED, -EBPIPE_RETRY once others had a look, -EMSGSIZE; or -EAGAIN,
+ * also if there is no more for it.
  */
 static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 			     struct bpipe_reading *rd)
@@ -369,7 +374,10 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 				ret = -EINTR;
 				break;
 			}
-		} else {
+		} else if (ret != -EBPIPE_RETRY) {
+			break;
+		} else if (fatal_signal_pending(current)) {
+			ret = -EINTR;
 			break;
 		}
 	}

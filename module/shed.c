@@ -5,6 +5,7 @@
  * while nobody reads.
  */
 
+#include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/limits.h>
@@ -36,34 +37,34 @@ static enum bpipe_drop bpipe_shed_reason_locked(struct bpipe_channel *ch,
  * @ch: the channel
  * @frame: what stands before it
  *
- * The others, before it, are dropped.
+ * The others, before it, are dropped, BPIPE_SHED_PIECE at most.
  *
  * Context: called with the readers' lock held; does not sleep.
- * Return: its band; NULL if there is none.
+ * Return: its band; NULL if there is none; ERR_PTR(-EAGAIN) if there are more to drop
+ * first, for which other readers should not have to wait.
  */
 struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame)
 {
-	enum bpipe_drop reason;
+	enum bpipe_drop reason = BPIPE_DROP_REASONS;
 	struct bpipe_band *band;
+	unsigned int n = 0;
 
-	for (;;) {
-		band = bpipe_band_next_rd(ch, frame);
-		if (!band || likely(!ch->set.sheds))
-			return band;
-		bpipe_channel_lock(ch);
+	if (likely(!ch->set.sheds))
+		return bpipe_band_next_rd(ch, frame);
+	bpipe_channel_lock(ch);
+	while ((band = bpipe_band_next_locked(ch, frame))) {
 		reason = bpipe_shed_reason_locked(ch, frame, ktime_get_ns());
-		if (reason != BPIPE_DROP_REASONS) {
-			bpipe_band_discard_rd(ch, frame->class, reason);
-			bpipe_wait_settle_locked(ch);
-		}
-		bpipe_channel_unlock(ch);
-		if (reason == BPIPE_DROP_REASONS)
-			return band;
-		cond_resched();
+		if (reason == BPIPE_DROP_REASONS || n++ == BPIPE_SHED_PIECE)
+			break;
+		bpipe_band_discard_rd(ch, frame->class, reason);
 	}
+	if (n)
+		bpipe_wait_settle_locked(ch);
+	bpipe_channel_unlock(ch);
+	return band && reason != BPIPE_DROP_REASONS ? ERR_PTR(-EAGAIN) : band;
 }
 
-/* Drops the oldest record of a class if its time is over; or says when that will be. */
+/* Drops the oldest record of a class if it has expired; or says when it will. */
 static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 now, u64 *when)
 {
 	struct bpipe_band *band = ch->band[class];
@@ -79,39 +80,86 @@ static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 n
 		return false;
 	}
 	bpipe_band_discard_rd(ch, class, BPIPE_DROP_EXPIRED);
-	bpipe_wait_settle_locked(ch);
 	return true;
 }
 
 /**
- * bpipe_shed_expired_rd() - drop all records whose time is over
+ * bpipe_shed_expired_rd() - drop expired records
  * @ch: the channel
  *
- * And see to the next one in time.
+ * Once there are no more, the next one to expire is seen to in time.
  *
- * Context: called with the readers' lock held; may be preempted.
+ * Context: called with the readers' lock held; does not sleep.
+ * Return: how many were dropped. If it is BPIPE_SHED_PIECE, there may be more: drop
+ * the lock before the next.
  */
-void bpipe_shed_expired_rd(struct bpipe_channel *ch)
+int bpipe_shed_expired_rd(struct bpipe_channel *ch)
 {
 	u64 now = ktime_get_ns(), when = U64_MAX;
-	bool dropped;
+	int n = 0;
 	u32 class;
 
 	if (!ch->set.sheds)
-		return;
-	for (class = 0; class < BPIPE_CLASSES; class++) {
-		do {
-			bpipe_channel_lock(ch);
-			dropped = bpipe_shed_expired_locked(ch, class, now, &when);
-			bpipe_channel_unlock(ch);
-			cond_resched();
-		} while (dropped);
-	}
-	if (when != U64_MAX) {
-		bpipe_channel_lock(ch);
+		return 0;
+	bpipe_channel_lock(ch);
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		while (n < BPIPE_SHED_PIECE && bpipe_shed_expired_locked(ch, class, now, &when))
+			n++;
+	if (n)
+		bpipe_wait_settle_locked(ch);
+	if (when != U64_MAX && n < BPIPE_SHED_PIECE)
 		bpipe_shed_by_locked(ch, when);
-		bpipe_channel_unlock(ch);
+	bpipe_channel_unlock(ch);
+	return n;
+}
+
+/* Finds the oldest record of a class that has not expired, @left records on at most. */
+static bool bpipe_shed_skip_locked(const struct bpipe_channel *ch, u32 class, u64 now, int *left,
+				   struct bpipe_frame *frame)
+{
+	const struct bpipe_band *band = ch->band[class];
+	u64 ttl = ch->set.ttl_ns[class];
+	size_t at = 0;
+
+	while (band && at < band->held && *left) {
+		bpipe_ring_peek(&band->ring, at, frame, sizeof(*frame));
+		if (!ttl || frame->time_ns + ttl > now)
+			return true;
+		at += sizeof(*frame) + frame->len;
+		--*left;
 	}
+	return false;
+}
+
+/**
+ * bpipe_shed_next_len_locked() - length of the record that is read next
+ * @ch: the channel
+ *
+ * For callers that only look: expired records are not given any more, and stay for
+ * the channel's work to drop, which lets pollers look again.
+ *
+ * Context: called with the channel's lock held.
+ * Return: bytes, without overhead; 0 if there is none behind BPIPE_SHED_PIECE expired
+ * ones.
+ */
+u64 bpipe_shed_next_len_locked(struct bpipe_channel *ch)
+{
+	u64 now = ktime_get_ns(), seq = U64_MAX, len = 0;
+	int left = BPIPE_SHED_PIECE;
+	struct bpipe_frame frame;
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		if (!bpipe_shed_skip_locked(ch, class, now, &left, &frame) || frame.seq > seq)
+			continue;
+		seq = frame.seq;
+		len = frame.len;
+		if (ch->set.order == BPIPE_ORDER_PRIORITY)
+			break;
+	}
+	if (left < BPIPE_SHED_PIECE)
+		bpipe_shed_by_locked(ch, now);
+	return left ? len : 0;
 }
 
 /**
@@ -138,12 +186,17 @@ static void bpipe_shed_work(struct work_struct *work)
 	struct bpipe_channel *ch = container_of(to_delayed_work(work), struct bpipe_channel,
 						expiry);
 
-	mutex_lock(&ch->rd.lock);
+	int n;
+
 	bpipe_channel_lock(ch);
 	ch->expiry_at = U64_MAX;
 	bpipe_channel_unlock(ch);
-	bpipe_shed_expired_rd(ch);
-	mutex_unlock(&ch->rd.lock);
+	do {
+		mutex_lock(&ch->rd.lock);
+		n = bpipe_shed_expired_rd(ch);
+		mutex_unlock(&ch->rd.lock);
+		cond_resched();
+	} while (n == BPIPE_SHED_PIECE);
 }
 
 /**

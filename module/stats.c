@@ -160,22 +160,16 @@ void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window)
  * bpipe_stats_readable() - FIONREAD
  * @ch: the channel
  *
- * Context: may sleep.
+ * Context: does not sleep.
  * Return: bytes of a stream that can be read; of records, those of the next one.
  */
 u64 bpipe_stats_readable(struct bpipe_channel *ch)
 {
-	struct bpipe_frame frame = { };
 	u64 n;
 
-	mutex_lock(&ch->rd.lock);
-	n = bpipe_level_queued(&ch->level);
-	if (n && bpipe_is_record(ch)) {
-		bpipe_shed_expired_rd(ch);
-		bpipe_band_next_rd(ch, &frame);
-		n = frame.len;
-	}
-	mutex_unlock(&ch->rd.lock);
+	bpipe_channel_lock(ch);
+	n = bpipe_is_record(ch) ? bpipe_shed_next_len_locked(ch) : bpipe_level_now(&ch->level);
+	bpipe_channel_unlock(ch);
 	return n;
 }
 

@@ -14,6 +14,8 @@
 
 /* Internal: the caller was queued and has to sleep. Never seen by users. */
 #define EBPIPE_QUEUED	(MAX_ERRNO - 1)
+/* Likewise: the caller has done a bounded piece of work and tries again. */
+#define EBPIPE_RETRY	(MAX_ERRNO - 2)
 
 /**
  * struct bpipe_waiter - a reader or writer that waits, on its own stack

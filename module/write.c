@@ -186,20 +186,24 @@ out:
 }
 
 /*
- * No write is refused because of a record whose time is over: not for want of the room
- * that it takes, nor for its turn, while others wait for that.
+ * No write is refused because of an expired record: as it lacks the room that this
+ * takes, or its turn, while others wait for that.
  *
- * Return: whether there may be room by now.
+ * Return: how many were dropped, BPIPE_SHED_PIECE at most; -EAGAIN, -EINTR.
  */
-static bool bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing *wr,
-			    enum bpipe_verdict lack)
+static int bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing *wr,
+			   enum bpipe_verdict lack)
 {
-	if (!ch->set.sheds || (lack != BPIPE_WAIT_SPACE && lack != BPIPE_WAIT_TURN) ||
-	    bpipe_channel_lock_side(&ch->rd, wr->how))
-		return false;
-	bpipe_shed_expired_rd(ch);
+	int ret;
+
+	if (!ch->set.sheds || (lack != BPIPE_WAIT_SPACE && lack != BPIPE_WAIT_TURN))
+		return 0;
+	ret = bpipe_channel_lock_side(&ch->rd, wr->how);
+	if (ret)
+		return ret;
+	ret = bpipe_shed_expired_rd(ch);
 	mutex_unlock(&ch->rd.lock);
-	return true;
+	return ret;
 }
 
 /*
@@ -297,11 +301,14 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 
 	if (unlikely(ch->set.epipe && !READ_ONCE(ch->rd.open)))
 		return -EPIPE;
-	/* While it fetched a page, the mode may have changed: that ends it. */
+	/* While it fetched a page, the mode may have changed: begin again, or end with a part. */
+	if (unlikely(wr->begun && wr->record != bpipe_is_record(ch))) {
+		if (!wr->first)
+			return -EAGAIN;
+		wr->begun = false;
+	}
 	if (likely(!wr->begun))
 		bpipe_begin_wr(bf, wr);
-	else if (wr->record != bpipe_is_record(ch))
-		return -EAGAIN;
 	if (wr->record && req->len > bpipe_flow_largest(&ch->flow, req->class))
 		return -EMSGSIZE;
 	if (unlikely(wr->record || ch->flow.limited || bf->rate.rate))
@@ -310,7 +317,11 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 		req->evictable = bpipe_band_evictable(ch, req->class);
 
 	verdict = bpipe_ask_wr(ch, wr, held, now, &grant);
-	if (unlikely(verdict != BPIPE_GO) && bpipe_expire_wr(ch, wr, grant.lack)) {
+	if (unlikely(verdict != BPIPE_GO)) {
+		ret = bpipe_expire_wr(ch, wr, grant.lack);
+		/* There may be more: others have a look before that. */
+		if (ret < 0 || ret == BPIPE_SHED_PIECE)
+			return min_t(ssize_t, ret, 0);
 		if (req->policy == BPIPE_POLICY_DROP_OLDEST)
 			req->evictable = bpipe_band_evictable(ch, req->class);
 		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant);
@@ -450,6 +461,9 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 				break;
 			}
 		} else if (ret) {
+			break;
+		} else if (fatal_signal_pending(current)) {
+			ret = -EINTR;
 			break;
 		}
 	}

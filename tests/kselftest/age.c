@@ -111,11 +111,32 @@ TEST_F(channel, none_goes_that_is_written_while_others_are_dropped)
 		ASSERT_TRUE(EVENTUALLY(get_window(wr7).space > room));
 		ASSERT_EQ(1, put(wr7, 1));
 		between = get_window(wr7).space < size - 2 * each;
-		EXPECT_EQ(1, take(self->rd, 1));
+		ASSERT_TRUE(EVENTUALLY(take(self->rd, 1) == 1));
 		ASSERT_EQ(0, set_ttl(self->ctl, 0, 0));
 	}
 	EXPECT_EQ(before, dropped(self->ctl, 7, BPIPE_DROP_EXPIRED));
 	close(wr7);
+}
+
+/* A read that does not wait is not held up by what is to be dropped, however much it is. */
+TEST_F(channel, many_expired_hold_up_no_read)
+{
+	const int n = 16 * SIZE / (1 + BPIPE_RECORD_OVERHEAD);
+	struct bpipe_stats stats;
+
+	records(_metadata, self->ctl);
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_SIZE, .size = 16 * SIZE }));
+	for (int i = 0; i < n; i++)
+		ASSERT_EQ(1, put(self->wr, 1));
+	ASSERT_EQ(0, set_ttl(self->ctl, 0, 1));
+	EXPECT_EQ(-1, take(self->rd, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(self->rd, POLLIN));
+	EXPECT_EQ(0, queued(self->rd));
+	ASSERT_TRUE(EVENTUALLY(!get_stats(self->ctl).level));
+	stats = get_stats(self->ctl);
+	EXPECT_TRUE(lawful(&stats));
 }
 
 TEST_F(channel, a_new_time_to_live_is_also_of_those_that_are_there)

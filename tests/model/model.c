@@ -1343,7 +1343,10 @@ static bool step(struct model *m, struct model_proc *p, bool way)
 		break;
 	case EXPIRE:
 		ways = p->nowait && may_be_locked(m, p);
-		(ways && way ? write_admit : write_expire)(m, p);
+		if (ways && way)
+			end(p, -EAGAIN);
+		else
+			write_expire(m, p);
 		return ways;
 	case EVICT:
 		ways = p->nowait && may_be_locked(m, p);
