@@ -283,20 +283,22 @@ u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class)
  * bpipe_band_evict_rd() - make room for a record
  * @ch: the channel
  * @class: its class
- * @bytes: how much is to be made free, at most what can be
+ * @bytes: how much is to be made free
  *
- * Context: called with both sides' locks held; may be preempted.
+ * Context: called with the readers' lock held; does not sleep.
+ * Return: how much was: less if BPIPE_SHED_PIECE records were not enough; all that
+ * was wanted if there are no more.
  */
-void bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
+u64 bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
 {
 	u64 held[BPIPE_CLASSES], freed = 0;
+	int n;
 
-	while (freed < bytes) {
-		bpipe_channel_lock(ch);
-		bpipe_held_locked(ch, class, held);
-		freed += bpipe_band_discard_rd(ch, bpipe_flow_victim(held, class),
-					       BPIPE_DROP_EVICTED);
-		bpipe_channel_unlock(ch);
-		cond_resched();
-	}
+	bpipe_channel_lock(ch);
+	for (n = 0; n < BPIPE_SHED_PIECE && freed < bytes; n++)
+		freed += bpipe_held_locked(ch, class, held) ?
+			 bpipe_band_discard_rd(ch, bpipe_flow_victim(held, class),
+					       BPIPE_DROP_EVICTED) : bytes;
+	bpipe_channel_unlock(ch);
+	return freed;
 }

@@ -55,6 +55,6 @@ void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame
 size_t bpipe_band_discard_rd(struct bpipe_channel *ch, u32 class, enum bpipe_drop reason);
 
 u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class);
-void bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes);
+u64 bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes);
 
 #endif /* BPIPE_BAND_H */

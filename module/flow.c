@@ -315,6 +315,7 @@ static u64 bpipe_flow_evict(const struct bpipe_flow *flow, const struct bpipe_re
 			    u64 level, u64 now, const struct bpipe_grant *grant)
 {
 	const struct bpipe_need held = { .room = req->len + flow->overhead };
+	u64 reserved = READ_ONCE(flow->reserved[req->class].room);
 	u64 limit = flow->mark[req->class].limit;
 	struct bpipe_request then = *req;
 	struct bpipe_grant more = { };
@@ -324,8 +325,8 @@ static u64 bpipe_flow_evict(const struct bpipe_flow *flow, const struct bpipe_re
 		return 0;
 	evict = held.room + (level > limit ? level - limit : 0);
 	if (grant->lack == BPIPE_WAIT_SPACE)
-		evict = min(evict, level + READ_ONCE(flow->reserved[req->class].room) +
-				   held.room - limit);
+		evict = min(evict, level + held.room - limit +
+				   reserved - (req->held ? min(reserved, req->held->room) : 0));
 	else if (grant->lack != BPIPE_WAIT_TURN)
 		return 0;
 	then.held = &held;

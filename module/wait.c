@@ -887,6 +887,22 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 }
 
 /**
+ * bpipe_wait_claim() - reserve all that a writer needs, without waiting
+ * @ch: the channel
+ * @w: the caller, not queued; its side, class and need are set
+ *
+ * Context: does not sleep.
+ */
+void bpipe_wait_claim(struct bpipe_channel *ch, struct bpipe_waiter *w)
+{
+	bpipe_channel_lock(ch);
+	bpipe_join_locked(ch, w);
+	bpipe_reserve_locked(ch, w, &w->need);
+	w->granted = true;
+	bpipe_channel_unlock(ch);
+}
+
+/**
  * bpipe_wait_sleep() - sleep until woken, or it is time
  * @ch: the channel
  * @w: the caller, in a queue of it

@@ -100,6 +100,7 @@ void bpipe_wait_uninit(struct bpipe_channel *ch);
 
 void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 			     struct bpipe_delay *delay, struct bpipe_delay *file_delay);
+void bpipe_wait_claim(struct bpipe_channel *ch, struct bpipe_waiter *w);
 void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w);
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w);
 void bpipe_wait_leave_queue(struct bpipe_channel *ch, struct bpipe_waiter *w);

@@ -24,7 +24,8 @@
  * @timeout_ns: how long it waits; 0 for ever
  * @first: nothing of it has been taken yet
  * @fetched: the caller's pages have been there a moment ago
- * @evicted: older records have made room, which is its own
+ * @evict: bytes that older records still have to free for it
+ * @evicted: they have, and the room is its own
  */
 struct bpipe_writing {
 	struct bpipe_request req;
@@ -36,6 +37,7 @@ struct bpipe_writing {
 	bool first;
 	bool fetched;
 	bool evicted;
+	u64 evict;
 };
 
 /* What the write is, by the settings there are as it begins. */
@@ -64,7 +66,7 @@ static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct b
 
 	req->queued = w->queued && !w->aside;
 	req->behind = bpipe_wait_behind(&ch->wr, req->class);
-	req->held = unlikely(wr->evicted || (req->queued && w->granted)) ? &w->need : NULL;
+	req->held = unlikely(req->queued && w->granted) ? &w->need : NULL;
 	*grant = (struct bpipe_grant) { };
 	return bpipe_flow_admit(&ch->flow, req, held, now, grant);
 }
@@ -207,22 +209,35 @@ static int bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing 
 }
 
 /*
- * Older records make room, if they still have to: with both sides' locks held, the
- * flow is asked once more.
+ * Older records make room, in pieces between which others may go on; what is free by
+ * then is kept for the newcomer. A reader may have made room in the meantime: with
+ * both sides' locks held, the flow is asked once more.
+ *
+ * Return: 0, -EAGAIN, -EINTR.
  */
-static int bpipe_evict_wr(struct bpipe_channel *ch, struct bpipe_writing *wr, u64 now)
+static int bpipe_evict_wr(struct bpipe_file *bf, struct bpipe_writing *wr, u64 now)
 {
+	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_grant grant;
 	int ret = bpipe_channel_lock_side(&ch->rd, wr->how);
 
 	if (ret)
 		return ret;
-	wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
-	if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) == BPIPE_EVICT) {
-		bpipe_band_evict_rd(ch, wr->req.class, grant.evict);
-		wr->self.need = bpipe_flow_need(&ch->flow, &wr->req);
-		wr->evicted = true;
+	if (!wr->evicted) {
+		wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
+		if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) ==
+		    BPIPE_EVICT) {
+			wr->evict = grant.evict;
+			wr->evicted = true;
+			wr->self.side = &ch->wr;
+			wr->self.class = wr->req.class;
+			wr->self.aside = false;
+			wr->self.need = bpipe_flow_need(&ch->flow, &wr->req);
+			bpipe_wait_claim(ch, &wr->self);
+		}
 	}
+	if (wr->evict)
+		wr->evict -= min(wr->evict, bpipe_band_evict_rd(ch, wr->req.class, wr->evict));
 	mutex_unlock(&ch->rd.lock);
 	/* It may have been more than is stored now. */
 	bpipe_wait_settle(ch);
@@ -316,6 +331,8 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	if (req->policy == BPIPE_POLICY_DROP_OLDEST)
 		req->evictable = bpipe_band_evictable(ch, req->class);
 
+	if (unlikely(wr->evict))
+		return bpipe_evict_wr(bf, wr, now);
 	verdict = bpipe_ask_wr(ch, wr, held, now, &grant);
 	if (unlikely(verdict != BPIPE_GO)) {
 		ret = bpipe_expire_wr(ch, wr, grant.lack);
@@ -330,12 +347,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 		/* Nothing is evicted for a record that cannot be had. */
 		if (!wr->fetched && user_backed_iter(from))
 			return -EFAULT;
-		ret = bpipe_evict_wr(ch, wr, now);
-		if (ret)
-			return ret;
-		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant);
-		if (verdict == BPIPE_EVICT)
-			return 0;
+		return bpipe_evict_wr(bf, wr, now);
 	}
 	if (unlikely(verdict != BPIPE_GO)) {
 		ret = bpipe_refuse_wr(bf, wr, now);
@@ -356,7 +368,6 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	if (unlikely(!done))
 		return -EFAULT;
 	req->spent = unlikely(grant.cut) && req->nonblock && done == grant.bytes;
-	wr->evicted = false;
 
 	bpipe_push_wr(bf, wr, done, now);
 	held = bpipe_level_held(&ch->level);
@@ -426,6 +437,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	wr.first = true;
 	wr.fetched = false;
 	wr.evicted = false;
+	wr.evict = 0;
 	wr.self.deadline = 0;
 	wr.self.queued = false;
 	wr.self.woken = false;
@@ -454,6 +466,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 		} else if (ret == -EFAULT) {
 			/* Nobody waits while a page of ours is fetched. */
 			bpipe_wait_leave(ch, &wr.self);
+			wr.evicted = false;
 			if (!user_backed_iter(from) || !bpipe_write_fault_in(from, &wr))
 				break;
 			if (fatal_signal_pending(current)) {
