@@ -235,7 +235,9 @@ static bool bpipe_bucket_has(const struct bpipe_bucket *bucket, u64 want, u64 re
 
 	if (!bucket->rate || bpipe_usable(bpipe_bucket_tokens(bucket, now), reserved, held) >= want)
 		return true;
-	want = max(want, bpipe_bucket_quantum(bucket));
+	/* A quantum is worth the wait, or what the others leave of a burst. */
+	want = max(want, min(bpipe_bucket_quantum(bucket),
+			     bucket->burst - min(bucket->burst, others)));
 	*wait_ns = max(*wait_ns, bpipe_bucket_until(bucket, others, want, now));
 	return false;
 }
@@ -637,31 +639,42 @@ u32 bpipe_flow_victim(const u64 *held, u32 class)
 }
 
 /**
- * bpipe_flow_window() - how much a writer that comes by may send now
+ * bpipe_flow_window() - how much a new write may take now
  * @flow: the state
  * @who: its class and its file's rate limit
  * @level: bytes held now, at most the size
  * @now: the time, nanoseconds
  *
- * Return: bytes, the least of free space, credit and tokens: what a write that
- * takes what it can get would get; of records, the longest.
+ * Return: bytes, the least of free space, credit and tokens; of records, the longest.
+ * A write of so many bytes goes at once; 0 if no write does.
  */
 u64 bpipe_flow_window(const struct bpipe_flow *flow, const struct bpipe_request *who,
 		      u64 level, u64 now)
 {
+	const struct bpipe_need *reserved = &flow->reserved[who->class];
 	u64 limit = flow->mark[who->class].limit;
 	u64 room = level < limit ? limit - level : 0;
 	struct bpipe_request req = {
-		.len = BPIPE_SIZE_MAX,
+		.len = 1,
 		.own = who->own,
 		.class = who->class,
+		.atomic = true,
 		.nonblock = true,
-		.behind = flow->reserved[who->class].room,
+		.behind = reserved->room || reserved->records || reserved->credit,
 	};
 	struct bpipe_grant grant = { };
+	u64 window;
 
-	room -= min_t(u64, room, flow->overhead);
-	return bpipe_flow_lack(flow, &req, room, now, &grant) == BPIPE_GO ? grant.bytes : 0;
+	if (bpipe_flow_lack(flow, &req, room, now, &grant) != BPIPE_GO)
+		return 0;
+	window = min(bpipe_usable(room, reserved->room, 0) - flow->overhead,
+		     bpipe_usable(bpipe_bucket_tokens(&flow->write.bytes, now),
+				  reserved->bytes, 0));
+	if (who->own)
+		window = min(window, bpipe_bucket_tokens(who->own, now));
+	if (flow->credit_unit == BPIPE_CREDIT_BYTES)
+		window = min(window, bpipe_usable(flow->credit, reserved->credit, 0));
+	return window;
 }
 
 /**
