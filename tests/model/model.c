@@ -1627,12 +1627,11 @@ uint64_t model_space(const struct model *m, unsigned int class)
 uint64_t model_window(const struct model *m, unsigned int class)
 {
 	uint64_t room = model_space(m, class), credit = credit_for(m, class);
-	uint64_t kept = reserved(m, class, false, NULL);
 
-	if (kept && is_shut(m, class))
+	if (others_wait(m, class) && is_shut(m, class))
 		return 0;
+	room -= least(room, reserved(m, class, false, NULL));
 	room -= least(room, overhead(m));
-	room -= least(room, kept);
 	if (m->config.credit == BPIPE_CREDIT_RECORDS)
 		return credit ? room : 0;
 	return room < credit ? room : credit;
