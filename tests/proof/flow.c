@@ -9,10 +9,16 @@
  * Bounds: levels, marks, lengths and times are any there can be. Division by
  * what is not known beforehand is too much for the solver: rate and burst are at
  * most 31, and so that they mean something, a second has 10 ns and PIPE_BUF is
- * 4. The code does not know. What is large is in limits.c.
+ * 4. The code does not know. Of so low a rate, nothing comes in within 50 ms: where
+ * the code divides by 20 for that, it is made to divide by 2. What is large is in
+ * limits.c.
  *
  * What bpipe_flow_plan() makes of the settings takes such a division, too: here, marks
- * are any that keep low < high <= limit <= size; tests/kunit has what it makes.
+ * are any that keep low < high <= limit <= size; tests/kunit has what it makes, and
+ * limits.c at the largest size.
+ *
+ * What is reserved for waiters is any sum; that each is taken off and put back whole is
+ * in prove_reserve().
  *
  * Each proof starts from any state that any_flow() allows; what writers do to
  * it is in prove_afford(), which shows that they leave such a one.
@@ -21,6 +27,8 @@
 #define NSEC_PER_SEC	10L
 #define PIPE_BUF	4
 #define MOST		31
+#define MANY		(BPIPE_CREDIT_MAX / 4)
+#define div_u64(n, by)	div64_u64(n, (u32)((by) == 20 ? 2 : (by)))
 
 #include "../../module/flow.c"
 
@@ -55,15 +63,17 @@ static u64 any_to(u64 most)
 	return n;
 }
 
-/* The class that asks; of the others, only the bits of their gates matter. */
-static u32 class;
+/*
+ * The class that asks. It stands for any: of the others, only the bits of their gates
+ * matter, and the sums in prove_reserve().
+ */
+static const u32 class = 3;
 
 static struct bpipe_flow any_flow(void)
 {
 	struct bpipe_flow f = { .pressured = any() & 1, .shut = any_to(BPIPE_SHUT_ALL) };
 	struct bpipe_mark *mark;
 
-	class = any_to(BPIPE_CLASSES - 1);
 	mark = &f.mark[class];
 	*mark = (struct bpipe_mark) { .limit = any(), .high = any(), .low = any() };
 	f.size = any();
@@ -72,11 +82,19 @@ static struct bpipe_flow any_flow(void)
 	f.overhead = any() & 1 ? BPIPE_RECORD_OVERHEAD : 0;
 	assume(f.size <= BPIPE_SIZE_MAX && f.low < f.high && f.high <= f.size);
 	assume(mark->low < mark->high && mark->high <= mark->limit && mark->limit <= f.size);
-	assume(mark->limit >= f.overhead + PIPE_BUF);
+	assume(mark->limit > f.overhead && mark->limit >= PIPE_BUF);
 	return f;
 }
 
-/* With rates and credit; and something promised to somebody. */
+static struct bpipe_need any_need_to(u64 most)
+{
+	return (struct bpipe_need) {
+		.room = any_to(most), .bytes = any_to(most), .records = any_to(most),
+		.credit = any_to(most),
+	};
+}
+
+/* With rates and credit; and any of it reserved. */
 static struct bpipe_flow any_limited_flow(void)
 {
 	struct bpipe_flow f = any_flow();
@@ -85,15 +103,12 @@ static struct bpipe_flow any_limited_flow(void)
 	f.write.bytes = any_bucket();
 	f.credit_unit = any_to(BPIPE_CREDIT_RECORDS);
 	f.credit = any_to(BPIPE_CREDIT_MAX);
-	f.promised = (struct bpipe_promise) {
-		.class = any_to(BPIPE_CLASSES - 1),
-		.room = any_to(PIPE_BUF),
-		.bytes = any_to(f.write.bytes.burst),
-		.records = any() & 1,
-		.credit = any_to(PIPE_BUF),
-	};
+	f.reserved[class] = any_need_to(MANY);
 	return f;
 }
+
+/* What is reserved for the one that asks, if its turn has come. */
+static struct bpipe_need held;
 
 /*
  * In a stream, a write of up to PIPE_BUF bytes is atomic; a record always is, and as
@@ -104,10 +119,16 @@ static struct bpipe_request any_request(const struct bpipe_flow *f)
 	struct bpipe_request r = {
 		.len = any(), .evictable = any(), .class = class,
 		.policy = any_to(BPIPE_POLICY_DROP_OLDEST),
-		.nonblock = any() & 1, .turn = any() & 1, .behind = any() & 1,
+		.nonblock = any() & 1, .queued = any() & 1, .behind = any() & 1,
+		.spent = any() & 1,
 	};
 
-	assume(r.len && r.len <= 1ULL << 62 && !(r.turn && r.behind));
+	assume(r.len && r.len <= 1ULL << 62);
+	held = any_need_to(MANY);
+	if (r.queued && any() & 1)
+		r.held = &held;
+	else
+		held = (struct bpipe_need) { 0 };
 	r.nonblock |= r.policy != BPIPE_POLICY_BLOCK;
 	r.atomic = f->overhead || r.len <= PIPE_BUF;
 	if (f->overhead)
@@ -117,16 +138,31 @@ static struct bpipe_request any_request(const struct bpipe_flow *f)
 	return r;
 }
 
-/* What of a promise a request has to leave alone. */
-static u64 kept(const struct bpipe_flow *f, const struct bpipe_request *r, u64 promised)
+/* One that waits in the queue, if at all, and nothing was spent. */
+static struct bpipe_request any_waiter(const struct bpipe_flow *f)
 {
-	return r->turn || f->promised.class > r->class ? 0 : promised;
+	struct bpipe_request r = any_request(f);
+
+	r.policy = BPIPE_POLICY_BLOCK;
+	r.nonblock = false;
+	r.spent = false;
+	r.queued = r.held;
+	r.behind = false;
+	return r;
 }
 
 /* What is left of @n once @kept is taken away. */
 static u64 less(u64 n, u64 kept)
 {
 	return n > kept ? n - kept : 0;
+}
+
+/* What may be used of @there: what others leave, and at least what is @held. */
+static u64 usable(u64 there, u64 reserved, u64 held)
+{
+	u64 left = less(there, less(reserved, held));
+
+	return max(left, min(there, held));
 }
 
 /* It fills by what time earns, no faster and no slower, up to the burst. */
@@ -178,6 +214,41 @@ void prove_wait(void)
 	prove(exact(&b, tokens, bpipe_bucket_wait(&b, tokens, b.stamp)));
 }
 
+/*
+ * Is @wait the first moment at which the bucket has @want, beside what others have, and
+ * what is worth the wait, if the others leave so much? Or can that not be?
+ */
+static bool worth(const struct bpipe_bucket *b, u64 others, u64 want, u64 wait)
+{
+	if (others + want > b->burst)
+		return wait == U64_MAX;
+	want = max(want, min(bpipe_bucket_quantum(b), b->burst - others));
+	return exact(b, others + want, wait);
+}
+
+/* As much as comes in within 50 ms, or half a burst; but at least a token. */
+void prove_quantum(void)
+{
+	struct bpipe_bucket b = any_bucket();
+	u64 n = bpipe_bucket_quantum(&b), soon = div_u64(b.rate, 20);
+
+	prove(n >= 1 && n <= b.burst);
+	prove(n == 1 || (n <= soon && n <= b.burst / 2));
+	prove(n >= soon || n >= b.burst / 2);
+}
+
+/* Nothing is used that others have, but what is held is had if it is there. */
+void prove_usable(void)
+{
+	u64 there = any(), reserved = any_to(MANY), mine = any_to(MANY);
+	u64 n = bpipe_usable(there, reserved, mine);
+
+	prove(n <= there && n >= min(there, mine));
+	prove(there - n >= min(there, less(reserved, mine)) || n <= mine);
+	prove(n >= less(there, less(reserved, mine)));
+	prove(mine || n == less(there, reserved));
+}
+
 void prove_set(void)
 {
 	struct bpipe_bucket b = any_bucket(), old = b;
@@ -189,7 +260,7 @@ void prove_set(void)
 	prove(b.fill == (old.rate ? min(old.fill, full(&b)) : full(&b)));
 }
 
-/* Room: what is granted is there, and was not somebody else's. */
+/* Room: what is granted is there, and is not reserved for others. */
 void prove_room(void)
 {
 	struct bpipe_flow f = any_flow();
@@ -198,11 +269,10 @@ void prove_room(void)
 	u64 level = any_to(f.size), room;
 	enum bpipe_verdict verdict;
 
-	f.promised.class = any_to(BPIPE_CLASSES - 1);
-	f.promised.room = any_to(BPIPE_SIZE_MAX);
+	f.reserved[class].room = any_to(MANY);
 	r = any_request(&f);
 	r.policy = BPIPE_POLICY_BLOCK;
-	room = less(less(f.mark[class].limit, level), kept(&f, &r, f.promised.room));
+	room = usable(less(f.mark[class].limit, level), f.reserved[class].room, held.room);
 
 	verdict = bpipe_flow_admit(&f, &r, level, 0, &grant);
 	if (verdict != BPIPE_GO) {
@@ -210,35 +280,40 @@ void prove_room(void)
 		verdict = grant.lack;
 	}
 	prove((verdict == BPIPE_WAIT_TURN) ==
-	      (r.behind && (!r.nonblock || bpipe_flow_shut(&f, class))));
+	      (!r.held && (r.queued || (r.behind && bpipe_flow_shut(&f, class)))));
 	if (verdict == BPIPE_WAIT_TURN)
 		return;
 	prove((verdict == BPIPE_WAIT_SPACE) == (room < (r.atomic ? r.len + f.overhead : 1)));
 	if (verdict == BPIPE_WAIT_SPACE)
 		return;
-	prove(verdict == BPIPE_GO);
-	prove(grant.bytes == (r.atomic ? r.len : min(r.len, room)));
+	prove(verdict == (r.spent ? BPIPE_WAIT_TOKENS : BPIPE_GO));
+	prove(!r.spent || !grant.wait_ns);
+	if (r.spent)
+		return;
+	prove(grant.bytes == (r.atomic ? r.len : min(r.len, room)) && !grant.cut);
 	prove(level + grant.bytes + f.overhead <= f.mark[class].limit);
+	prove(r.held ||
+	      level + f.reserved[class].room + grant.bytes + f.overhead <= f.mark[class].limit);
 }
 
-/* Tokens and credit, where there is room: likewise. */
+/* Tokens and credit, where there is room: the same. */
 void prove_afford(void)
 {
 	struct bpipe_flow f = any_limited_flow(), after;
-	struct bpipe_request r = any_request(&f);
+	struct bpipe_request r = any_waiter(&f);
 	struct bpipe_grant grant = { 0 };
 	u64 now = f.write.bytes.stamp, room = f.mark[class].limit, tokens, credit, want;
 	enum bpipe_verdict verdict;
 
-	r.policy = BPIPE_POLICY_BLOCK;
-	r.nonblock = false;
-	r.behind = false;
-	f.promised.room = 0;
+	f.reserved[class].room = 0;
+	f.reserved[class].records = 0;
 	assume(!r.atomic || room >= r.len + f.overhead);
-	tokens = less(bpipe_bucket_tokens(&f.write.bytes, now), kept(&f, &r, f.promised.bytes));
-	credit = less(f.credit, kept(&f, &r, f.promised.credit));
-	want = bpipe_flow_promise(&f, &r).bytes;
+	tokens = usable(bpipe_bucket_tokens(&f.write.bytes, now), f.reserved[class].bytes,
+			held.bytes);
+	credit = usable(f.credit, f.reserved[class].credit, held.credit);
+	want = bpipe_flow_need(&f, &r).bytes;
 	prove(want >= 1 && want <= f.write.bytes.burst && want <= r.len);
+	prove(r.atomic || want <= PIPE_BUF);
 
 	verdict = bpipe_flow_admit(&f, &r, 0, now, &grant);
 	prove((verdict == BPIPE_WAIT_CREDIT) ==
@@ -248,13 +323,17 @@ void prove_afford(void)
 		return;
 	prove((verdict == BPIPE_WAIT_TOKENS) == (f.write.bytes.rate && tokens < want));
 	if (verdict == BPIPE_WAIT_TOKENS) {
-		prove(exact(&f.write.bytes, want, grant.wait_ns));
+		prove(worth(&f.write.bytes, less(f.reserved[class].bytes, held.bytes), want,
+			    grant.wait_ns));
 		return;
 	}
 
 	prove(verdict == BPIPE_GO);
+	if (f.credit_unit == BPIPE_CREDIT_BYTES)
+		room = min(room, credit);
 	prove(grant.bytes >= 1 && grant.bytes <= r.len && grant.bytes <= room);
-	prove(r.atomic ? grant.bytes == r.len : grant.bytes <= tokens);
+	prove(r.atomic ? grant.bytes == r.len : grant.bytes == min(tokens, min(r.len, room)));
+	prove(grant.cut == (!r.atomic && f.write.bytes.rate && tokens < min(r.len, room)));
 	after = f;
 	bpipe_flow_take(&after, grant.bytes, now);
 	prove(f.overhead || sane(&after.write.bytes));
@@ -269,23 +348,20 @@ void prove_afford(void)
 void prove_records(void)
 {
 	struct bpipe_flow f = any_flow();
-	struct bpipe_request r = any_request(&f);
+	struct bpipe_request r = any_waiter(&f);
+	const struct bpipe_bucket *b = &f.write.records;
 	struct bpipe_grant grant = { 0 };
 	enum bpipe_verdict verdict;
-	u64 now;
 
 	f.limited = true;
 	f.write.records = any_bucket();
-	f.promised.records = any() & 1;
-	now = f.write.records.stamp;
-	r.policy = BPIPE_POLICY_BLOCK;
-	r.nonblock = false;
-	r.behind = false;
-	verdict = bpipe_flow_admit(&f, &r, 0, now, &grant);
+	f.reserved[class].records = any_to(MANY);
+	verdict = bpipe_flow_admit(&f, &r, 0, b->stamp, &grant);
 	prove((verdict == BPIPE_WAIT_TOKENS) ==
-	      (bpipe_bucket_tokens(&f.write.records, now) <
-	       1 + kept(&f, &r, f.promised.records)));
-	prove(verdict != BPIPE_WAIT_TOKENS || exact(&f.write.records, 1, grant.wait_ns));
+	      (b->rate && usable(bpipe_bucket_tokens(b, b->stamp), f.reserved[class].records,
+				 held.records) < 1));
+	prove(verdict != BPIPE_WAIT_TOKENS ||
+	      worth(b, less(f.reserved[class].records, held.records), 1, grant.wait_ns));
 }
 
 /* A file's own bucket comes before all else, and never grants more than it has. */
@@ -303,40 +379,47 @@ void prove_own(void)
 	r.nonblock = false;
 	verdict = bpipe_flow_admit(&f, &r, 0, now, &grant);
 	prove((verdict == BPIPE_WAIT_OWN) ==
-	      (own.rate && bpipe_bucket_tokens(&own, now) < bpipe_bucket_want(&own, &r)));
-	prove(verdict != BPIPE_WAIT_OWN || exact(&own, bpipe_bucket_want(&own, &r), grant.wait_ns));
+	      (own.rate && bpipe_bucket_tokens(&own, now) < want));
+	prove(verdict != BPIPE_WAIT_OWN || worth(&own, 0, want, grant.wait_ns));
 	prove(verdict != BPIPE_GO || r.atomic || grant.bytes <= bpipe_bucket_tokens(&own, now));
 	prove(want >= 1 && want <= own.burst);
 }
 
-/* What the policies make of a lack; and an eviction is enough, and no more. */
+/*
+ * What the policies make of a lack. An eviction is enough, and no more: beside what is
+ * reserved, as much as lacks; but at most what is stored, and what is above the limit.
+ */
 void prove_policy(void)
 {
 	struct bpipe_flow f = any_flow();
 	struct bpipe_request r, block;
 	struct bpipe_grant grant = { 0 }, other = { 0 };
-	u64 level = any_to(f.size);
+	u64 level = any_to(f.size), limit = f.mark[class].limit, stores, most, lacking;
 	enum bpipe_verdict verdict, lack;
 
-	f.promised.class = any_to(BPIPE_CLASSES - 1);
-	f.promised.room = any_to(BPIPE_SIZE_MAX);
+	f.reserved[class].room = any_to(MANY);
+	f.reserved[class].credit = any_to(MANY);
 	f.credit_unit = any_to(BPIPE_CREDIT_RECORDS);
 	f.credit = any_to(BPIPE_CREDIT_MAX);
 	f.limited = f.credit_unit;
 	r = any_request(&f);
-	assume(r.evictable <= level);
+	assume(r.evictable <= level && !r.queued);
 	block = r;
 	block.policy = BPIPE_POLICY_BLOCK;
+	stores = r.len + f.overhead;
+	most = stores + less(level, limit);
+	lacking = less(level + f.reserved[class].room + stores, limit);
 
 	verdict = bpipe_flow_admit(&f, &r, level, 0, &grant);
 	lack = bpipe_flow_admit(&f, &block, level, 0, &other);
 	prove((verdict == BPIPE_GO) == (lack == BPIPE_GO));
 	if (verdict == BPIPE_GO)
 		return;
+	lack = other.lack;
 	switch (r.policy) {
 	case BPIPE_POLICY_BLOCK:
 	case BPIPE_POLICY_ERROR:
-		prove(verdict == (r.nonblock ? BPIPE_AGAIN : other.lack));
+		prove(verdict == (r.nonblock ? BPIPE_AGAIN : lack));
 		break;
 	case BPIPE_POLICY_DROP_NEWEST:
 		prove(verdict == BPIPE_DROP);
@@ -346,30 +429,38 @@ void prove_policy(void)
 	}
 	/* It was shed if all of it had fitted, but for the limit. */
 	if (verdict == BPIPE_DROP)
-		prove(grant.shed ==
-		      (other.lack == BPIPE_WAIT_SPACE && r.len + f.overhead <=
-		       less(f.size - level, kept(&f, &r, f.promised.room))));
-	if (verdict != BPIPE_EVICT)
+		prove(grant.shed == (lack == BPIPE_WAIT_SPACE &&
+				     stores <= less(f.size, level + f.reserved[class].room)));
+	if (r.policy != BPIPE_POLICY_DROP_OLDEST)
 		return;
+	held = (struct bpipe_need) { .room = stores };
+	block.nonblock = true;
+	block.held = &held;
+	lacking = lack == BPIPE_WAIT_TURN ? most : min(lacking, most);
+	if (verdict == BPIPE_DROP) {
+		prove((lack != BPIPE_WAIT_SPACE && lack != BPIPE_WAIT_TURN) ||
+		      lacking > r.evictable ||
+		      bpipe_flow_admit(&f, &block, level - lacking, 0, &other) != BPIPE_GO);
+		return;
+	}
+	prove(lack == BPIPE_WAIT_SPACE || lack == BPIPE_WAIT_TURN);
 	prove(grant.evict >= 1 && grant.evict <= r.evictable);
-	block.nonblock = r.nonblock;
+	prove(grant.bytes == r.len && grant.evict == lacking);
 	prove(bpipe_flow_admit(&f, &block, level - grant.evict, 0, &other) == BPIPE_GO);
-	prove(bpipe_flow_admit(&f, &block, level - grant.evict + 1, 0, &other) != BPIPE_GO);
 }
 
 /* Whom an eviction hits: the least important who has something, never one above. */
 void prove_victim(void)
 {
 	u64 held[BPIPE_CLASSES];
-	u32 victim, other = any_to(BPIPE_CLASSES - 1), i;
+	u32 victim, newcomer = any_to(BPIPE_CLASSES - 1), other = any_to(BPIPE_CLASSES - 1), i;
 
-	class = any_to(BPIPE_CLASSES - 1);
 	for (i = 0; i < BPIPE_CLASSES; i++)
 		held[i] = any();
-	victim = bpipe_flow_victim(held, class);
+	victim = bpipe_flow_victim(held, newcomer);
 	prove(victim <= BPIPE_CLASSES);
-	prove(victim == BPIPE_CLASSES || (victim >= class && held[victim]));
-	if (other >= class && held[other])
+	prove(victim == BPIPE_CLASSES || (victim >= newcomer && held[victim]));
+	if (other >= newcomer && held[other])
 		prove(victim < BPIPE_CLASSES && victim >= other);
 }
 
@@ -388,11 +479,12 @@ void prove_deliver(void)
 	verdict = bpipe_flow_deliver(&f, &r, now, &grant);
 	prove((verdict == BPIPE_WAIT_TOKENS) == (f.read.bytes.rate && tokens < want));
 	if (verdict == BPIPE_WAIT_TOKENS) {
-		prove(exact(&f.read.bytes, want, grant.wait_ns));
+		prove(worth(&f.read.bytes, 0, want, grant.wait_ns));
 		return;
 	}
 	prove(verdict == BPIPE_GO);
 	prove(grant.bytes == (r.atomic ? r.len : min(r.len, tokens)));
+	prove(grant.cut == (grant.bytes < r.len));
 }
 
 /* Credit is what was granted, less what was used, and never more than it may be. */
@@ -406,21 +498,127 @@ void prove_grant(void)
 	prove(f.credit == (can ? old.credit + more : old.credit));
 }
 
-/* Whose turn it is goes as soon as room, bucket and credit are as full as they get. */
+static bool same(const struct bpipe_need *a, const struct bpipe_need *b)
+{
+	return a->room == b->room && a->bytes == b->bytes && a->records == b->records &&
+	       a->credit == b->credit;
+}
+
+/*
+ * Sums of a class and those below change by what a reservation does, and back. Small
+ * sums stand for all: addition knows no other.
+ */
+void prove_reserve(void)
+{
+	struct bpipe_need from = any_need_to(MOST), to = any_need_to(MOST), sum;
+	struct bpipe_flow f = { .shut = any(), .credit = any() }, old;
+	u32 i;
+
+	for (i = 0; i < BPIPE_CLASSES; i++)
+		f.reserved[i] = any_need_to(MOST);
+	old = f;
+	bpipe_flow_reserve(&f, class, &from, &to);
+	for (i = 0; i < BPIPE_CLASSES; i++) {
+		sum = old.reserved[i];
+		if (i >= class) {
+			sum.room += to.room - from.room;
+			sum.bytes += to.bytes - from.bytes;
+			sum.records += to.records - from.records;
+			sum.credit += to.credit - from.credit;
+		}
+		prove(same(&f.reserved[i], &sum));
+	}
+	prove(f.shut == old.shut && f.credit == old.credit);
+	bpipe_flow_reserve(&f, class, &to, &from);
+	for (i = 0; i < BPIPE_CLASSES; i++)
+		prove(same(&f.reserved[i], &old.reserved[i]));
+}
+
+/* What is reserved is some part of the need: all of it, or what lacks. */
+void prove_lacking(void)
+{
+	struct bpipe_need need = any_need_to(MANY), n;
+	enum bpipe_verdict lack = any_to(BPIPE_WAIT_TURN);
+
+	n = bpipe_flow_lacking(&need, lack);
+	prove(n.room == (lack == BPIPE_GO || lack == BPIPE_WAIT_SPACE ||
+			 lack == BPIPE_WAIT_TURN ? need.room : 0));
+	prove(n.bytes == (lack == BPIPE_GO || lack == BPIPE_WAIT_TOKENS ? need.bytes : 0));
+	prove(n.records == (lack == BPIPE_GO || lack == BPIPE_WAIT_TOKENS ? need.records : 0));
+	prove(n.credit == (lack == BPIPE_GO || lack == BPIPE_WAIT_CREDIT ? need.credit : 0));
+}
+
+/* When its turn comes, it goes: with all of its need reserved, as others have theirs. */
+void prove_fits(void)
+{
+	struct bpipe_flow f = any_limited_flow();
+	struct bpipe_request r = any_waiter(&f);
+	struct bpipe_need need, ahead = f.reserved[class];
+	struct bpipe_grant grant = { 0 };
+	u64 level = any_to(f.size), now = f.write.bytes.stamp, wait_ns = 0;
+	enum bpipe_verdict fits, lack;
+
+	r.held = NULL;
+	r.queued = false;
+	f.reserved[class].records = 0;
+	ahead.records = 0;
+	need = bpipe_flow_need(&f, &r);
+	fits = bpipe_flow_fits(&f, class, &need, &ahead, level, now, &wait_ns);
+	prove(fits == BPIPE_GO || fits == BPIPE_WAIT_SPACE || fits == BPIPE_WAIT_CREDIT ||
+	      fits == BPIPE_WAIT_TOKENS);
+	prove(fits == BPIPE_WAIT_TOKENS || !wait_ns);
+
+	/* A new write after those ahead is answered the same. */
+	lack = bpipe_flow_admit(&f, &r, level, now, &grant);
+	prove(!r.atomic || fits == lack);
+	prove(fits != BPIPE_GO || lack == BPIPE_GO);
+	prove(lack == fits || fits == BPIPE_WAIT_SPACE);
+	prove(fits != BPIPE_WAIT_TOKENS ||
+	      worth(&f.write.bytes, ahead.bytes, need.bytes, wait_ns));
+	if (fits != BPIPE_GO)
+		return;
+
+	/* More may have been reserved since: it does not matter. */
+	f.reserved[class].room += need.room + any_to(MANY);
+	f.reserved[class].bytes += need.bytes + any_to(MANY);
+	f.reserved[class].credit += need.credit + any_to(MANY);
+	r.held = &need;
+	r.queued = true;
+	r.behind = any() & 1;
+	prove(bpipe_flow_admit(&f, &r, level, now, &grant) == BPIPE_GO);
+}
+
+/* Whose turn has come goes as soon as room, bucket and credit are as full as they get. */
 void prove_progress(void)
 {
 	struct bpipe_flow f = any_limited_flow();
-	struct bpipe_request r = any_request(&f);
+	struct bpipe_request r = any_waiter(&f);
 	struct bpipe_grant grant = { 0 };
 
 	f.write.bytes.fill = full(&f.write.bytes);
 	f.credit = BPIPE_CREDIT_MAX;
-	r.policy = BPIPE_POLICY_BLOCK;
-	r.turn = true;
-	r.behind = false;
-	f.promised = bpipe_flow_promise(&f, &r);
-	prove(f.promised.room >= 1 && f.promised.room <= f.mark[class].limit);
+	r.queued = true;
+	r.behind = any() & 1;
+	held = bpipe_flow_need(&f, &r);
+	r.held = &held;
+	prove(held.room >= 1 && held.room <= f.mark[class].limit);
+	prove(held.room >= min(r.len, PIPE_BUF));
 	prove(bpipe_flow_admit(&f, &r, 0, f.write.bytes.stamp, &grant) == BPIPE_GO);
+}
+
+/* A refusal closes a gate only where the level does not open it at once. */
+void prove_refuse(void)
+{
+	struct bpipe_flow f = any_flow(), old = f;
+	u64 level = any_to(f.size);
+	u32 i;
+
+	bpipe_flow_refuse(&f, class, level);
+	prove(f.shut == (level > f.mark[class].low ? old.shut | 1U << class : old.shut));
+	for (i = 0; i < BPIPE_CLASSES; i++)
+		f.mark[i] = f.mark[class];
+	bpipe_flow_update(&f, level);
+	prove(bpipe_flow_shut(&f, class) == (level > f.mark[class].low));
 }
 
 /* The gates: shut from high, open at low, and as they were in between. */
@@ -466,45 +664,95 @@ void prove_next(void)
 	prove(other > level || changes == ((s64)other <= down));
 }
 
-/* The window is what one who comes by and takes what there is would get. */
+/* The window is as long as a write can be that goes at once, and not into debt. */
 void prove_window(void)
 {
 	struct bpipe_flow f = any_limited_flow();
-	struct bpipe_request r = any_request(&f);
+	struct bpipe_request r = { .class = class }, w;
 	struct bpipe_grant grant = { 0 };
-	u64 level = any_to(f.size), now = f.write.bytes.stamp, window;
+	u64 level = any_to(f.size), now = f.write.bytes.stamp, n;
+	bool debt;
 
-	f.promised = (struct bpipe_promise) { 0 };
-	if (any() & 1)
-		f.promised = bpipe_flow_promise(&f, &r);
-	window = bpipe_flow_window(&f, &r, level, now);
-	/* Of records, any that is as long goes, tokens permitting, and no longer one. */
-	if (f.overhead) {
-		prove(window <= less(less(f.mark[class].limit, level), f.overhead));
-		return;
-	}
-	r = (struct bpipe_request) {
-		.len = BPIPE_SIZE_MAX, .class = class, .nonblock = true,
-		.behind = kept(&f, &r, f.promised.room) && !r.turn,
+	n = bpipe_flow_window(&f, &r, level, now);
+	w = (struct bpipe_request) {
+		.len = n, .class = class, .atomic = true, .nonblock = true,
+		.behind = f.reserved[class].room || f.reserved[class].records ||
+			  f.reserved[class].credit,
 	};
-	r.behind = f.promised.room && f.promised.class <= class;
-	if (bpipe_flow_admit(&f, &r, level, now, &grant) != BPIPE_GO)
-		grant.bytes = 0;
-	prove(window == grant.bytes);
+	prove(n <= less(f.mark[class].limit, level));
+	prove(!n || bpipe_flow_admit(&f, &w, level, now, &grant) == BPIPE_GO);
+	w.len++;
+	debt = w.len > less(bpipe_bucket_tokens(&f.write.bytes, now), f.reserved[class].bytes);
+	prove((n && debt) || bpipe_flow_admit(&f, &w, level, now, &grant) != BPIPE_GO);
 }
 
 /* poll: if it says yes, the tokens are there; if not yet, then not before. */
 void prove_writable(void)
 {
 	struct bpipe_flow f = any_limited_flow();
-	struct bpipe_request r = { .class = class };
+	struct bpipe_request r = { .class = class, .len = any_to(BPIPE_SIZE_MAX) };
+	const struct bpipe_need *reserved = &f.reserved[class];
 	const struct bpipe_bucket *b = &f.write.bytes;
-	u64 now = b->stamp, tokens, wait_ns;
+	u64 level = any_to(f.size), other = any_to(f.size), limit = f.mark[class].limit;
+	u64 now = b->stamp, tokens, room;
+	struct bpipe_ready ready;
 	bool writable;
 
-	tokens = kept(&f, &r, f.promised.bytes) + min(PIPE_BUF, b->burst);
-	writable = bpipe_flow_writable(&f, &r, now, &wait_ns);
-	prove(writable == (!bpipe_flow_shut(&f, class) && !wait_ns &&
-			   (!f.credit_unit || f.credit > kept(&f, &r, f.promised.credit))));
-	prove(b->rate && tokens > b->burst ? wait_ns == U64_MAX : exact(b, tokens, wait_ns));
+	tokens = reserved->bytes + min(PIPE_BUF, b->burst);
+	room = min(max(r.len, PIPE_BUF) + f.overhead, limit);
+	writable = bpipe_flow_writable(&f, &r, level, now, &ready);
+	prove(ready.room == room);
+	prove(!bpipe_flow_shut(&f, class) || ready.level == S64_MIN);
+	prove(bpipe_flow_shut(&f, class) ||
+	      ((s64)other <= ready.level) == (other + room + reserved->room <= limit));
+	prove(ready.level >= -1 || bpipe_flow_shut(&f, class));
+	prove(writable == ((s64)level <= ready.level && !ready.wait_ns &&
+			   (!f.credit_unit || f.credit > reserved->credit)));
+	prove(b->rate && tokens > b->burst ? ready.wait_ns == U64_MAX :
+					     exact(b, tokens, ready.wait_ns));
+}
+
+/* And then an atomic write goes, or one as long as was refused; if there is credit for it. */
+void prove_pollout(void)
+{
+	struct bpipe_flow f = any_limited_flow();
+	struct bpipe_bucket own = any_bucket();
+	struct bpipe_request r = {
+		.class = class, .own = &own, .len = any_to(BPIPE_SIZE_MAX),
+		.atomic = true, .nonblock = any() & 1, .behind = any() & 1,
+	};
+	u64 level = any_to(f.size), now = f.write.bytes.stamp;
+	struct bpipe_grant grant = { 0 };
+	struct bpipe_ready ready;
+	bool writable;
+
+	assume(own.stamp == now);
+	if (any() & 1)
+		r.len = 0;
+	f.write.records = any_bucket();
+	f.write.records.stamp = now;
+	writable = bpipe_flow_writable(&f, &r, level, now, &ready);
+	r.len = ready.room - f.overhead;
+	/* poll speaks for no more tokens than an atomic write takes. */
+	assume(r.len <= PIPE_BUF || !f.write.bytes.rate);
+	assume(r.len <= PIPE_BUF || !own.rate);
+	assume(f.credit_unit != BPIPE_CREDIT_BYTES || f.credit >= f.reserved[class].credit + r.len);
+	prove(r.len >= 1 && r.len <= bpipe_flow_largest(&f, class));
+	prove(!writable || bpipe_flow_admit(&f, &r, level, now, &grant) == BPIPE_GO);
+}
+
+/* An open gate is one with room for an atomic write, but for what is reserved. */
+void prove_open(void)
+{
+	struct bpipe_flow f = any_flow();
+	struct bpipe_request r = { .class = class };
+	u64 level = any_to(f.size);
+	struct bpipe_ready ready;
+	u32 i;
+
+	assume(f.mark[class].high <= f.mark[class].limit - bpipe_flow_atomic(&f, class) + 1);
+	for (i = 0; i < BPIPE_CLASSES; i++)
+		f.mark[i] = f.mark[class];
+	bpipe_flow_update(&f, level);
+	prove(bpipe_flow_writable(&f, &r, level, 0, &ready) == !bpipe_flow_shut(&f, class));
 }

@@ -20,6 +20,7 @@ typedef u64 __u64;
 #define s128 __int128
 
 #define U64_MAX			UINT64_MAX
+#define S64_MIN			INT64_MIN
 #ifndef PIPE_BUF
 #define PIPE_BUF		4096
 #endif
@@ -30,6 +31,7 @@ typedef u64 __u64;
 
 #define min(a, b)		((a) < (b) ? (a) : (b))
 #define max(a, b)		((a) > (b) ? (a) : (b))
+#define min3(a, b, c)		min(min(a, b), c)
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define max_t(type, a, b)	max((type)(a), (type)(b))
 #define clamp_t(type, a, lo, hi) min_t(type, max_t(type, a, lo), hi)
@@ -59,7 +61,9 @@ static inline u64 div64_u64(u64 dividend, u64 divisor)
 	return dividend / divisor;
 }
 
+#ifndef div_u64
 #define div_u64(dividend, divisor) div64_u64(dividend, (u32)(divisor))
+#endif
 
 /* CBMC's own: what is to hold, and what may be taken for granted. */
 void __CPROVER_assert(bool condition, const char *what);

@@ -52,6 +52,43 @@ void prove_fast_and_full(void)
 	corner(BPIPE_RATE_MAX, BPIPE_BURST_MAX, FULL(BPIPE_BURST_MAX));
 }
 
+/* How long until tokens are there beside any that others have. */
+void prove_until(void)
+{
+	struct bpipe_bucket b = {
+		.rate = 1, .burst = BPIPE_BURST_MAX, .fill = DEBT, .stamp = any(),
+	};
+	u64 others = any(), want = any(), wait;
+
+	assume(others <= 1ULL << 60);
+	wait = bpipe_bucket_until(&b, others, want, b.stamp);
+	want = min(want, BPIPE_BURST_MAX);
+	if (others + want > BPIPE_BURST_MAX)
+		prove(wait == U64_MAX);
+	else
+		prove((s64)wait == FULL(others + want) - DEBT);
+}
+
+/* Marks in the largest channel, at a limit and without: a gate opens, and with room. */
+void prove_plan(void)
+{
+	struct bpipe_flow f = {
+		.size = BPIPE_SIZE_MAX, .high = any(), .low = any(),
+		.overhead = any() & 1 ? BPIPE_RECORD_OVERHEAD : 0,
+	};
+	const struct bpipe_mark *at = &f.mark[0], *without = &f.mark[1];
+
+	f.limit[0] = any();
+	assume(f.low < f.high && f.high <= f.size);
+	assume(f.limit[0] >= BPIPE_SIZE_MIN && f.limit[0] <= f.size);
+	bpipe_flow_plan(&f);
+	prove(at->limit == f.limit[0] && at->low < at->high && at->high <= at->limit);
+	prove(at->high == 1 || at->high + PIPE_BUF + f.overhead <= at->limit + 1);
+	prove(without->limit == f.size);
+	prove(without->high == min(f.high, f.size - PIPE_BUF - f.overhead + 1));
+	prove(without->low == min(f.low, without->high - 1));
+}
+
 static bool any_limit(const struct bpipe_bucket *b)
 {
 	return b->rate <= BPIPE_RATE_MAX && b->burst >= 1 && b->burst <= BPIPE_BURST_MAX;
