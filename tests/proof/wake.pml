@@ -2,41 +2,61 @@
 /*
  * The sleep/wake protocol of module/wait.c and module/channel.c, for SPIN.
  *
- * mirrors: module/wait.c: bpipe_wake_locked bpipe_wait_wake_all_locked bpipe_wake_writer_locked
- * mirrors: module/wait.c: bpipe_writer_first_locked bpipe_wake_readers_locked
- * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_update_gates_locked
- * mirrors: module/wait.c: bpipe_wait_held_up_locked
- * mirrors: module/wait.c: bpipe_write_tokens_due bpipe_settle_due_locked bpipe_data_due
- * mirrors: module/wait.c: bpipe_join_locked bpipe_part_locked bpipe_wait_queue_locked
+ * mirrors: module/wait.c: bpipe_first_asleep bpipe_reserve_locked bpipe_sum_asleep_locked
+ * mirrors: module/wait.c: bpipe_fall_asleep_locked bpipe_wake_up_locked bpipe_wake_locked
+ * mirrors: module/wait.c: bpipe_wait_unlock bpipe_kick bpipe_wait_kick bpipe_wait_timer_by
+ * mirrors: module/wait.c: bpipe_ahead_locked bpipe_relabel_locked bpipe_grant_locked
+ * mirrors: module/wait.c: bpipe_wake_class_locked bpipe_wake_writers_locked
+ * mirrors: module/wait.c: bpipe_poll_again_locked bpipe_writer_stalled_locked
+ * mirrors: module/wait.c: bpipe_readers_due_locked bpipe_next_reader_locked
+ * mirrors: module/wait.c: bpipe_wake_readers_locked bpipe_trip_up_locked bpipe_trip_down_locked
+ * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_wait_poll_locked
+ * mirrors: module/wait.c: bpipe_poll_due_locked bpipe_update_gates_locked
+ * mirrors: module/wait.c: bpipe_settle_due_locked bpipe_write_tokens_due bpipe_data_due
+ * mirrors: module/wait.c: bpipe_join_locked bpipe_wait_part_locked bpipe_wait_queue_locked
  * mirrors: module/wait.c: bpipe_wait_sleep bpipe_wait_leave_queue
- * mirrors: module/wait.h: bpipe_wait_first bpipe_wait_behind bpipe_wait_settle_write
+ * mirrors: module/wait.h: bpipe_wait_behind bpipe_wait_settle_write
  * mirrors: module/wait.h: bpipe_wait_settle_read bpipe_wait_leave
  * mirrors: module/channel.c: bpipe_channel_at_end_locked bpipe_channel_release
- * mirrors: module/write.c: bpipe_ask_wr bpipe_ask_again_wr_locked bpipe_refuse_wr
- * mirrors: module/write.c: bpipe_queue_wr_locked bpipe_write_wr bpipe_channel_write
+ * mirrors: module/channel.c: bpipe_writable_locked bpipe_channel_poll
+ * mirrors: module/write.c: bpipe_ask_wr bpipe_again_wr_locked bpipe_refuse_wr
+ * mirrors: module/write.c: bpipe_queue_wr_locked bpipe_write_wr bpipe_push_wr
+ * mirrors: module/write.c: bpipe_channel_write
  * mirrors: module/read.c: bpipe_queue_rd_locked bpipe_starve_rd bpipe_nothing_rd
- * mirrors: module/read.c: bpipe_read_rd bpipe_read_stream_rd bpipe_channel_read
- * mirrors: module/flow.c: bpipe_flow_admit bpipe_flow_lack bpipe_flow_kept bpipe_flow_promise
- * mirrors: module/flow.c: bpipe_flow_keep bpipe_flow_refuse bpipe_flow_update
- * mirrors: module/flow.c: bpipe_flow_next_up bpipe_flow_next_down
+ * mirrors: module/read.c: bpipe_read_rd bpipe_read_stream_rd bpipe_read_record_rd
+ * mirrors: module/read.c: bpipe_channel_read
+ * mirrors: module/flow.c: bpipe_usable bpipe_bucket_quantum bpipe_bucket_want
+ * mirrors: module/flow.c: bpipe_bucket_until bpipe_bucket_has bpipe_flow_afford
+ * mirrors: module/flow.c: bpipe_flow_lack bpipe_flow_admit bpipe_flow_need
+ * mirrors: module/flow.c: bpipe_flow_lacking bpipe_flow_reserve bpipe_flow_fits
+ * mirrors: module/flow.c: bpipe_flow_refuse bpipe_flow_update bpipe_flow_plan
+ * mirrors: module/flow.c: bpipe_flow_next_up bpipe_flow_next_down bpipe_flow_writable
  * mirrors: module/config.c: bpipe_apply_locked bpipe_config_set
  * mirrors: tests/proof/scenes
  *
- * Left out: page faults, epipe, and of pollers all but what they look at; records,
- * which are atomic writes here; what waits apart, and so holds up nobody; evictions,
- * and records whose time is over, after which all look again; credit, whose grants
- * wake as tokens do, and for want of which readers are woken as for that of room; the readers' rate; and what only watches: overload, the status
- * page. Who times out leaves as one who is killed. Of classes there are at most two.
- * Time is there as far as it brings tokens: one with each tick, until it is quiet.
+ * Left out: page faults and epipe; evictions and expired records, after which all
+ * waiters look again; credit, whose grants wake waiters as tokens do, and which
+ * waiters reserve as tokens; the rate limits of readers and of files, whose waiters
+ * hold up no other; debt, as no write is longer than a burst; SIGIO and the pollers
+ * of readers; and what only watches: overload, accounts, the status page. A writer
+ * that times out leaves as one that is killed. There are at most two classes, and
+ * the records of a scene have one length. Time is there as far as it brings tokens:
+ * one with each tick, until it is quiet.
  *
  * A step that another CPU can see half of is a statement of its own; the rest
  * is atomic. The barriers are modelled by what their absence allows: a load
  * that is done before the store that stands above it.
  *
- * What is shown: no deadlock (SPIN's invalid end states: only a sleeper may
- * stay for ever), no sleeper left whom somebody should have woken (nobody_lost,
- * once nothing moves any more), no writer that overtakes one that waits in
- * front of it (in_order), and never more bytes than fit.
+ * What is shown:
+ *	no deadlock: only a sleeper may stay for ever (SPIN's invalid end states);
+ *	nobody_lost, once nothing moves any more: no sleeper is left for which there is
+ *	what it needs, and no poller of which poll would say that it can write;
+ *	in_order: a new write queues behind those that wait while its gate is closed,
+ *	and never takes what is reserved for its class or above;
+ *	kept: a writer whose turn came finds its room, unless a more important one took
+ *	it, the size changed, or it had waited for tokens and reserved those alone;
+ *	what is reserved in all is what the waiters have reserved, nothing if none waits;
+ *	never more bytes than fit.
  *
  * Everybody writes and reads as often as they like, until it becomes quiet, and
  * it may at any time: histories are of any length, and anything may be the last
@@ -66,6 +86,12 @@
 #ifndef ATOMIC		/* are they stored at once or not at all? */
 #define ATOMIC	true
 #endif
+#ifndef ATOM		/* PIPE_BUF: room that poll, and a write that can be split, wait for */
+#define ATOM	1
+#endif
+#ifndef RECORDS		/* records, all of LEN(0) bytes */
+#define RECORDS	false
+#endif
 #ifndef CLASSES		/* of writers; what sets the second apart is its limit */
 #define CLASSES	1
 #endif
@@ -77,8 +103,11 @@
 #define HIGH1	SIZE
 #define LOW1	0
 #endif
-#ifndef PASSERSBY	/* writers, the last ones, who do not wait */
+#ifndef PASSERSBY	/* writers, the last ones, that do not wait */
 #define PASSERSBY	0
+#endif
+#ifndef POLLS		/* do those poll, once turned away? */
+#define POLLS	false
 #endif
 #ifndef COUNT		/* bytes a read asks for */
 #define COUNT	SIZE
@@ -98,225 +127,565 @@
 #ifndef OTHER_SIZE
 #define OTHER_SIZE	SIZE
 #endif
+#ifndef WAKE_MAX	/* sleepers of a side woken for one hold of the lock */
+#define WAKE_MAX	16
+#endif
 
 #ifndef BURST		/* tokens that there are at most, if there is a rate limit */
 #define BURST	255
 #endif
 #define LIMITED	(BURST != 255)
+#ifndef QUANTUM		/* tokens that a sleep for tokens waits for at least */
+#define QUANTUM	(BURST / 2)
+#endif
 
 #define MIN(a, b)	((a) < (b) -> (a) : (b))
+#define MAX(a, b)	((a) > (b) -> (a) : (b))
 #define NOBODY		255
-#define NEVER		255	/* a trip wire that is not there */
+#define NEVER		255	/* a trip wire or a time that is not there */
+#define POLL_NONE	-2
+#define POLL_ANY	255
+
+/* A class's limit and marks, and its gate. Those of the second do not change. */
+#define LIMIT(c)	((c) -> LIMIT1 : size)
+#define TOP(c)		(LIMIT(c) - MIN(ATOM, LIMIT(c)) + 1)
+#define CHIGH(c)	MIN(((c) -> HIGH1 : high), TOP(c))
+#define CLOW(c)		MIN(((c) -> LOW1 : low), CHIGH(c) - 1)
+#define SHUT(w)		shut[CLASS(w)]
 
 /* The channel. Of the positions only the difference matters. */
 byte level;
 byte size = SIZE;
 byte high = HIGH;
 byte low = LOW;
-byte trip_up = (CLASSES > 1 -> MIN(HIGH, HIGH1) : HIGH);
-byte trip_down = NEVER;
+byte trip_up = MIN(CHIGH(0), CHIGH(CLASSES - 1));
+short trip_down = -1;
+short poll_level = POLL_NONE;
 bool pressured;
 bool shut[CLASSES];
-byte promised, promised_tokens;
 byte tokens = BURST;
 byte due = NEVER;	/* ticks until the writers' timer goes off */
 byte wr_open = WRITERS;
 bool wr_lock, rd_lock, spin;
 
-/* The two queues, of processes' numbers: writers from 0, readers from 0. */
+/* What waiting writers of a class and above have reserved, and what its sleepers have. */
+byte reserved_room[CLASSES], reserved_tokens[CLASSES];
+byte asleep_room[CLASSES], asleep_tokens[CLASSES];
+
+/* The writers' places in the order of their tickets, asleep or not. */
 byte wq[WRITERS];
 byte wq_len;
+bool w_queued[WRITERS];
+bool w_asleep[WRITERS];
+bool w_woken[WRITERS];
+bool w_granted[WRITERS];
+bool w_kicked[WRITERS];		/* it slept when a kick began that goes on */
+byte w_lack[WRITERS];
+byte w_room[WRITERS];		/* what it needs */
+byte w_tokens[WRITERS];
+byte w_reserved_room[WRITERS];
+byte w_reserved_tokens[WRITERS];
+byte wakes;			/* writers woken for this hold of the lock */
+
+/* The readers that sleep, in the order of their thresholds. */
 byte rq[READERS];
 byte rq_len;
-bool w_queued[WRITERS];
-bool w_woken[WRITERS];
-byte w_promise[WRITERS];
-byte w_want[WRITERS];	/* tokens */
-bool w_timed[WRITERS];
 bool r_queued[READERS];
 bool r_woken[READERS];
+bool r_kicked[READERS];
+byte rd_woken;			/* woken, and still in their read */
 bool armed;			/* the readers' timer */
+
+bool p_notified[WRITERS];
+bool p_polls[WRITERS];
+byte p_len[WRITERS];		/* of the write refused last, for want of room */
+
 byte signals = SIGNALS;
 bool quiet;			/* nobody has to begin anything any more */
 
-#define W_FIRST		(wq_len -> wq[0] : NOBODY)
-
-/* A class's limit and marks, and its gate. Those of the second do not change. */
-#define LIMIT(c)	((c) -> LIMIT1 : size)
-#define CHIGH(c)	((c) -> HIGH1 : high)
-#define CLOW(c)		((c) -> LOW1 : low)
-#define SHUT(w)		shut[CLASS(w)]
-#define ANY_SHUT	(shut[0] || shut[CLASSES - 1])
+/* What a step computes with. */
+hidden byte i, c, k, n, f, who, why, others, room, there, want;
+hidden byte any, waits, held, timed;
 
 /* Why a writer waits. */
 #define SPACE		0
 #define TURN		1
 #define TOKENS		2
+#define GO		3
+
+/* How many readers there is something for. */
+#define THINGS(at)	(RECORDS -> (at) / LEN(0) : 1)
 
 /*
- * What is under the spin lock; COARSE makes it one step. Where it also makes one
- * step of a look and what is done about it, under a mutex, no order is lost: what
- * others may do in between leaves the answer as it is (a write that fits will fit,
- * and whose turn it is, it will be; there is still a byte to read).
+ * What is under the spin lock; COARSE makes it one step, and one step of all that a
+ * caller does under its side's mutex. No order is lost by that: what others may do
+ * between a look and what is done about it leaves the answer as it is (a write that
+ * fits will fit, as no other can take or reserve that room; there is still a byte to
+ * read), and a refusal is decided by a second look, under the spin lock.
  */
-#ifdef COARSE
-#define LOCKED		atomic {
-#define UNLOCKED(lock)	; lock = false }
-#define STORES		(ATOMIC && !PASSERSBY && !LIMITED)
-#define TAKES		(COUNT == 1)
+#ifdef BREAK_CHAIN
+#define WAKES		wakes
 #else
-#define STORES		false
-#define TAKES		false
+#define WAKES		0
+#endif
+#ifdef COARSE
+#define STEP		atomic {
+#define STEP_END	}
+#define LOCKED		atomic {
+#define UNLOCKED(lock)	; wakes = WAKES; lock = false }
+#else
+#define STEP		{
+#define STEP_END	}
 #define LOCKED		atomic { !spin -> spin = true };
-#define UNLOCKED(lock)	; atomic { spin = false; lock = false }
+#define UNLOCKED(lock)	; atomic { wakes = WAKES; spin = false; lock = false }
 #endif
-
-/* The writers' queue has changed, by @who; and @was was its first. */
-inline keep(was, who)
-{
-	if
-	:: wq_len -> promised = w_promise[wq[0]]; promised_tokens = w_want[wq[0]]
-	:: else -> promised = 0; promised_tokens = 0
-	fi;
-	if
-	:: wq_len && wq[0] != was ->
-		w_timed[wq[0]] = false;
-#ifndef BREAK_NEXT
-		w_woken[wq[0]] = w_woken[wq[0]] || (was != NOBODY && wq[0] != who && !SHUT(wq[0]))
-#endif
-	:: else
-	fi
-}
 
 /* Takes who out of a queue; inlines take no arrays. */
 #define UNLINK(queue, queue_len, who)			\
-	i = 0;						\
+	k = 0;						\
 	do						\
-	:: queue[i] != who -> i++			\
+	:: queue[k] != who -> k++			\
 	:: else -> break				\
 	od;						\
 	do						\
-	:: i + 1 < queue_len -> queue[i] = queue[i + 1]; i++	\
+	:: k + 1 < queue_len -> queue[k] = queue[k + 1]; k++	\
 	:: else -> break				\
 	od;						\
 	queue_len--;					\
-	queue[queue_len] = 0;				\
-	i = 0
+	queue[queue_len] = 0
+
+/* Sets f to the first sleeper among the writers of a class. */
+inline first_asleep(class)
+{
+	f = NOBODY;
+	k = 0;
+	do
+	:: k == wq_len -> break
+	:: else ->
+		if
+		:: w_asleep[wq[k]] && CLASS(wq[k]) == class -> f = wq[k]; break
+		:: else -> k++
+		fi
+	od
+}
+
+/* Sets waits: do writers as important as a class, or more, have a place? */
+inline behind(class)
+{
+	waits = false;
+	k = 0;
+	do
+	:: k == wq_len -> break
+	:: else -> waits = waits || CLASS(wq[k]) <= class; k++
+	od
+}
+
+inline reserve(w, to_room, to_tokens)
+{
+	k = CLASS(w);
+	do
+	:: k == CLASSES -> break
+	:: else ->
+		reserved_room[k] = reserved_room[k] + to_room - w_reserved_room[w];
+		reserved_tokens[k] = reserved_tokens[k] + to_tokens - w_reserved_tokens[w];
+		k++
+	od;
+	w_reserved_room[w] = to_room;
+	w_reserved_tokens[w] = to_tokens
+}
+
+/* Of its need, what it lacks. */
+inline reserve_lacking(w)
+{
+	if
+	:: w_lack[w] == TOKENS -> reserve(w, 0, w_tokens[w])
+	:: else -> reserve(w, w_room[w], 0)
+	fi
+}
+
+inline writer_asleep(w)
+{
+	w_asleep[w] = true;
+	w_kicked[w] = false;
+	asleep_room[CLASS(w)] = asleep_room[CLASS(w)] + w_reserved_room[w];
+	asleep_tokens[CLASS(w)] = asleep_tokens[CLASS(w)] + w_reserved_tokens[w]
+}
+
+inline writer_awake(w)
+{
+	w_asleep[w] = false;
+	w_kicked[w] = false;
+	asleep_room[CLASS(w)] = asleep_room[CLASS(w)] - w_reserved_room[w];
+	asleep_tokens[CLASS(w)] = asleep_tokens[CLASS(w)] - w_reserved_tokens[w]
+}
+
+/* What of room and tokens is there for it, beyond what is reserved for others. */
+#define USABLE(there, reserved, held)						\
+	MAX(there - MIN(there, reserved - MIN(reserved, held)), MIN(there, held))
+
+/* Tokens that are worth starting for. */
+#define SOME		(QUANTUM -> QUANTUM : 1)
+#define WANT(left)	(ATOMIC -> MIN(left, BURST) : MIN(left, MIN(SOME, ATOM)))
+
+/* The verdict: go, bytes that may be stored; if 0, why not. */
+inline ask(w)
+{
+	behind(CLASS(w));
+	held = w_queued[w] && w_granted[w];
+#ifdef BREAK_GRANTED
+	held = w_queued[w];
+#endif
+	go = 0;
+	if
+#ifndef BREAK_TURN
+	:: !held && (w_queued[w] || (waits && SHUT(w))) -> why = TURN
+#endif
+	:: else ->
+		there = (level < LIMIT(CLASS(w)) -> LIMIT(CLASS(w)) - level : 0);
+		n = (held -> w_room[w] : 0);
+		room = USABLE(there, reserved_room[CLASS(w)], n);
+#ifdef BREAK_ROOM
+		room = there;
+#endif
+		why = SPACE;
+		if
+		:: room < (ATOMIC -> left : 1)
+		:: else ->
+			go = MIN(left, room);
+			why = GO;
+			n = (held -> w_tokens[w] : 0);
+			there = USABLE(tokens, reserved_tokens[CLASS(w)], n);
+#ifdef BREAK_TOKENS
+			there = tokens;
+#endif
+			if
+			:: LIMITED && there < WANT(left) -> go = 0; why = TOKENS
+			:: LIMITED && !ATOMIC && there >= WANT(left) -> go = MIN(go, there)
+			:: else
+			fi
+		fi
+	fi
+}
+
+/* What ask() said, by what the others hold that it may not take from. */
+inline in_order(w)
+{
+	i = 0; others = 0; want = 0; waits = false;
+	do
+	:: i == WRITERS -> break
+	:: else ->
+		if
+		:: i != w && w_queued[i] && CLASS(i) <= CLASS(w) ->
+			waits = true;
+			others = others + w_reserved_room[i];
+			want = want + w_reserved_tokens[i]
+		:: else
+		fi;
+		i++
+	od;
+	assert(reserved_room[CLASS(w)] == others + w_reserved_room[w]);
+	assert(reserved_tokens[CLASS(w)] == want + w_reserved_tokens[w]);
+	assert(!go || level + go <= LIMIT(CLASS(w)));
+	/* in_order */
+	assert(!go || w_queued[w] || !waits || !SHUT(w));
+	assert(!go || w_queued[w] || level + go + others <= LIMIT(CLASS(w)));
+	assert(!go || w_queued[w] || !LIMITED || tokens >= go + want);
+	/* kept; of what it had not reserved, it takes nothing that others have */
+	assert(!go || !w_queued[w] || w_granted[w]);
+	assert(!go || !w_queued[w] || go <= w_room[w] || level + go + others <= LIMIT(CLASS(w)));
+	assert(go || !w_granted[w] || CLASS(w) || LIMITED || RESIZES)
+}
+
+inline join(w)
+{
+	if
+	:: !w_queued[w] -> wq[wq_len] = w; wq_len++; w_queued[w] = true
+	:: else
+	fi
+}
 
 inline queue_writer(w)
 {
-	d_step {
-		first = W_FIRST;
-		if
-		:: w_queued[w] && progress -> UNLINK(wq, wq_len, w); w_queued[w] = false
-		:: else
-		fi;
-		if
-		:: !w_queued[w] ->
-			/* behind those of its class, before those of the next */
-			i = wq_len;
-			do
-			:: i && CLASS(wq[i - 1]) > CLASS(w) -> wq[i] = wq[i - 1]; i--
-			:: else -> break
-			od;
-			wq[i] = w;
-			wq_len++
-		:: else
-		fi;
-		w_queued[w] = true;
-		progress = false;
-		w_woken[w] = false;
-		keep(first, w);
-		i = 0
-	}
+	join(w);
+	w_woken[w] = false;
+	w_granted[w] = false;
+	w_lack[w] = why;
+	w_room[w] = (ATOMIC -> left : MIN(left, ATOM));
+	w_tokens[w] = (LIMITED -> WANT(left) : 0);
+	reserve_lacking(w);
+	writer_asleep(w)
 }
 
-inline update_gate(at, c)
+inline notify_writers()
 {
+	i = WRITERS - PASSERSBY;
+	do
+	:: i == WRITERS -> break
+	:: else -> p_notified[i] = p_polls[i]; i++
+	od
+}
+
+/* Sets f: would poll say that it can write? Notes the room that it lacks. */
+inline writable(w)
+{
+	n = MIN(MAX(p_len[w], ATOM), LIMIT(CLASS(w)));
+	n = n + reserved_room[CLASS(w)];
+	f = !SHUT(w) && level + n <= LIMIT(CLASS(w));
 	if
-	:: at >= CHIGH(c) -> shut[c] = true
-	:: at <= CLOW(c) -> shut[c] = false
-	:: else
+	:: SHUT(w) || f
+	:: else ->
+		poll_level = MAX(poll_level, (n > LIMIT(CLASS(w)) -> -1 : LIMIT(CLASS(w)) - n))
 	fi
+}
+
+inline part_writer(w)
+{
+	UNLINK(wq, wq_len, w);
+	w_queued[w] = false;
+	w_woken[w] = false;
+	w_granted[w] = false;
+	w_lack[w] = 0;
+	w_room[w] = 0;
+	w_tokens[w] = 0;
+#ifndef BREAK_PART
+	reserve(w, 0, 0);
+#endif
+#ifndef BREAK_POLL_AGAIN
+	poll_level = (poll_level == POLL_NONE -> POLL_NONE : POLL_ANY)
+#endif
 }
 
 inline update_gates(at)
 {
+	any = false;
 	if
 	:: at >= high -> pressured = true
 	:: at <= low -> pressured = false
 	:: else
 	fi;
-	update_gate(at, 0);
-#if CLASSES > 1
-	update_gate(at, 1)
-#endif
-}
-
-inline wake_writer()
-{
+	c = 0;
+	do
+	:: c == CLASSES -> break
+	:: else ->
+		if
+		:: at >= CHIGH(c) -> shut[c] = true
+		:: at <= CLOW(c) -> any = any || shut[c]; shut[c] = false
+		:: else
+		fi;
+		c++
+	od;
 	if
-	:: wq_len && !SHUT(wq[0]) && !w_timed[wq[0]] -> w_woken[wq[0]] = true
+	:: any -> notify_writers()
 	:: else
 	fi
 }
 
-inline wake_readers(at, due)
+/* Sets why: has the turn of @f, of class c, come? If tokens lack, sets the timer. */
+inline fits(at)
 {
-	i = 0;
-	do
-	:: at == 0 || i == rq_len -> break
+	n = reserved_room[c] - asleep_room[c];
+	others = reserved_tokens[c] - asleep_tokens[c];
+#ifdef BREAK_AHEAD
+	n = 0;
+	others = 0;
+#endif
+	want = NEVER;
+	if
+	:: at + n + w_room[f] > LIMIT(c) -> why = SPACE
 	:: else ->
 		if
-		:: r_woken[rq[i]] -> break
-		:: else ->
-			if
-			:: ANY_SHUT || !wr_open || at >= THRESHOLD(rq[i]) || (due && DELAY(rq[i])) ->
-				r_woken[rq[i]] = true;
-				break
-			:: else ->
-				armed = armed || DELAY(rq[i]);
-				i++
-			fi
+		:: LIMITED && tokens < others + w_tokens[f] ->
+			why = TOKENS;
+			want = others + MAX(w_tokens[f], SOME);
+			want = (want > BURST -> NEVER : want - tokens)
+		:: else -> why = GO
 		fi
-	od;
-	i = 0
+	fi
 }
 
-inline set_trips()
+inline grant()
 {
-	d_step {
-		up = (pressured -> NEVER : high);
-		up = MIN(up, (shut[0] -> NEVER : CHIGH(0)));
-		up = MIN(up, (shut[CLASSES - 1] -> NEVER : CHIGH(CLASSES - 1)));
-		timed = !armed || level == 0;
-		i = 0;
+	writer_awake(f);
+#ifdef BREAK_GRANT
+	reserve(f, 0, 0);
+#else
+	reserve(f, w_room[f], w_tokens[f]);
+#endif
+	w_woken[f] = true;
+	w_granted[f] = true;
+	wakes++
+}
+
+inline relabel()
+{
+#ifndef BREAK_RELABEL
+	if
+	:: w_lack[f] != why ->
+		w_lack[f] = why;
+		writer_awake(f);
+		reserve_lacking(f);
+		writer_asleep(f)
+	:: else
+	fi;
+#endif
+#ifndef BREAK_TIMER
+	due = MIN(due, want)
+#endif
+}
+
+inline wake_writers(at)
+{
+	c = 0;
+	do
+	:: c == CLASSES -> break
+	:: else ->
 		do
-		:: i == rq_len -> break
+		:: shut[c] || wakes == WAKE_MAX -> break
 		:: else ->
+			first_asleep(c);
 			if
-			:: r_woken[rq[i]] -> break
-			:: else ->
-				up = MIN(up, (timed && DELAY(rq[i]) -> 1 : THRESHOLD(rq[i])));
-				i++
+			:: f == NOBODY -> break
+			:: else
+			fi;
+			fits(at);
+			if
+			:: why == GO && w_lack[f] == TOKENS && due != NEVER -> break
+			:: why != GO -> relabel(); break
+			:: else -> grant()
 			fi
 		od;
-		i = 0
-	};
+		c++
+	od
+}
+
+/* Sets any: does a writer need readers to come? */
+inline stalled()
+{
+	any = poll_level != POLL_NONE;
+	c = 0;
+	do
+	:: c == CLASSES -> break
+	:: else ->
+		first_asleep(c);
+		if
+		:: f != NOBODY -> any = any || w_lack[f] != TOKENS
+		:: else
+		fi;
+		any = any || shut[c];
+		c++
+	od
+}
+
+inline wake_reader(r)
+{
+	who = r;
+	UNLINK(rq, rq_len, who);
+	r_woken[who] = true;
+	r_kicked[who] = false;
+	rd_woken++
+}
+
+/* Sets f to the first of the readers that sleep and have a delay. */
+inline first_delay()
+{
+	f = NOBODY;
+	k = 0;
+	do
+	:: k == rq_len -> break
+	:: else ->
+		if
+		:: DELAY(rq[k]) -> f = rq[k]; break
+		:: else -> k++
+		fi
+	od
+}
+
+inline wake_readers(at, timer)
+{
+	stalled();
+	any = any || !wr_open;
+	n = THINGS(at);
+	n = MIN(n - MIN(n, rd_woken), WAKE_MAX);
+	do
+	:: at == 0 || !n -> break
+	:: else ->
+		first_delay();
+		if
+		:: rq_len && (any || at >= THRESHOLD(rq[0])) -> wake_reader(rq[0]); n--
+		:: else ->
+			if
+			:: timer && f != NOBODY -> wake_reader(f); n--
+			:: else -> armed = armed || f != NOBODY; break
+			fi
+		fi
+	od
+}
+
+inline poll_due(at)
+{
+	if
+	:: poll_level != POLL_NONE && at <= poll_level ->
+		poll_level = POLL_NONE;
+		notify_writers()
+	:: else
+	fi
+}
+
+/* What the trip wires are to be; and then they are. */
+inline new_trips()
+{
+	d_step {
+		stalled();
+		up = (pressured -> NEVER : high);
+		down = (pressured -> low : -1);
+		down = MAX(down, poll_level);
+		c = 0;
+		do
+		:: c == CLASSES -> break
+		:: else ->
+			up = MIN(up, (shut[c] -> NEVER : CHIGH(c)));
+#ifdef BREAK_CLASS
+			down = MAX(down, (shut[c] && !c -> CLOW(c) : -1));
+#else
+			down = MAX(down, (shut[c] -> CLOW(c) : -1));
+#endif
+			first_asleep(c);
+#ifndef BREAK_TRIP
+			if
+			:: f != NOBODY ->
+				down = (!shut[c] && w_lack[f] != TOKENS ->
+					MAX(down, LIMIT(c) - w_room[f] -
+						  (reserved_room[c] - asleep_room[c])) :
+					down)
+			:: else
+			fi;
+#endif
+			c++
+		od;
+		first_delay();
+		timed = !armed || level == 0;
+		if
+		:: (rq_len || any) && (RECORDS || !rd_woken) ->
+			n = (any || (timed && f != NOBODY) -> 1 : THRESHOLD(rq[0]));
+			n = (rd_woken -> MAX(n, level + 1) : n);
+			up = MIN(up, n)
+		:: else
+		fi
+	}
+}
+
+inline put_trips()
+{
 	d_step {
 		trip_up = up;
-		trip_down = (pressured || shut[0] -> low : NEVER);
-#ifndef BREAK_CLASS
-		trip_down = (shut[CLASSES - 1] && (trip_down == NEVER || CLOW(CLASSES - 1) > trip_down) ->
-			     CLOW(CLASSES - 1) : trip_down);
-#endif
+		trip_down = down;
 		up = 0;
-		timed = false
+		down = 0
 	}
 }
 
 /* With the spin lock held. Leaves at and seen zero, to have fewer states. */
-inline settle_locked(due)
+inline settle_locked(timer)
 {
 	at = level;
 	do
@@ -324,124 +693,153 @@ inline settle_locked(due)
 		d_step {
 			seen = at;
 			update_gates(seen);
-			wake_writer();
-			wake_readers(seen, due)
+			wake_writers(seen);
+			wake_readers(seen, timer);
+			poll_due(seen)
 		};
+		new_trips();
 #ifdef BREAK_A
 		at = level;
-		set_trips();
+		put_trips();
 #else
-		set_trips();
+		put_trips();
 		at = level;
 #endif
 #ifdef BREAK_LOOK_AGAIN
 		break;
 #endif
 		if
-		:: (seen < trip_up && at >= trip_up) ||
-		   (trip_down != NEVER && seen > trip_down && at <= trip_down)
+		:: (seen < trip_up && at >= trip_up) || (seen > trip_down && at <= trip_down)
 		:: else -> break
 		fi
 	od;
 	atomic { at = 0; seen = 0 }
 }
 
+/* Does a writer that leaves the queue settle, whether its turn had come or not? */
+#ifdef BREAK_HAND_ON
+#define HANDS_ON(granted)	granted
+#elif defined(BREAK_NEXT)
+#define HANDS_ON(granted)	!granted
+#else
+#define HANDS_ON(granted)	true
+#endif
+
 inline leave_writer(w)
 {
+	STEP
 	if
 	:: w_queued[w] ->
 		LOCKED
 		d_step {
-			first = W_FIRST;
-			UNLINK(wq, wq_len, w);
-			w_queued[w] = false;
-			w_woken[w] = false;
-			w_timed[w] = false;
-			w_promise[w] = 0;
-			w_want[w] = 0;
-#ifdef BREAK_HAND_ON
-			first = NOBODY;
-#endif
-			keep(first, w);
-			first = 0
+			crossed = HANDS_ON(w_granted[w]);
+			part_writer(w)
 		};
-#ifndef BREAK_HAND_ON
-		settle_locked(false)
-#else
-		skip
-#endif
+		if
+		:: crossed -> crossed = false; settle_locked(false)
+		:: else
+		fi
 		UNLOCKED(spin)
 	:: else
 	fi
+	STEP_END
 }
 
 inline leave_reader(r)
 {
+	STEP
 	if
 	:: r_queued[r] ->
 		LOCKED
 		d_step {
-			UNLINK(rq, rq_len, r);
 			r_queued[r] = false;
+#ifndef BREAK_WOKEN
+			rd_woken = (r_woken[r] -> rd_woken - 1 : rd_woken);
+#endif
 			r_woken[r] = false
 		};
-#ifndef BREAK_HAND_ON
 		settle_locked(false)
-#else
-		skip
-#endif
 		UNLOCKED(spin)
 	:: else
 	fi
+	STEP_END
+}
+
+/* All writers that sleep as it begins look again. */
+inline kick_writers()
+{
+	crossed = true;
+	do
+	:: true ->
+		LOCKED
+		d_step {
+			n = 0;
+			i = 0;
+			do
+			:: i == WRITERS -> break
+			:: else ->
+				w_kicked[i] = w_asleep[i] && (w_kicked[i] || crossed);
+				if
+				:: w_kicked[i] && n < WAKE_MAX ->
+					writer_awake(i);
+					w_woken[i] = true;
+					n++
+				:: else
+				fi;
+				i++
+			od;
+			crossed = false;
+			again = n == WAKE_MAX
+		}
+		UNLOCKED(spin);
+		if
+		:: again -> again = false
+		:: else -> break
+		fi
+	od
+}
+
+inline kick_readers()
+{
+	crossed = true;
+	do
+	:: true ->
+		LOCKED
+		d_step {
+			i = 0;
+			do
+			:: i == rq_len -> break
+			:: else -> r_kicked[rq[i]] = r_kicked[rq[i]] || crossed; i++
+			od;
+			n = 0;
+			i = 0;
+			do
+			:: i == READERS -> break
+			:: else ->
+				if
+				:: r_kicked[i] && n < WAKE_MAX -> wake_reader(i); n++
+				:: else
+				fi;
+				i++
+			od;
+			crossed = false;
+			again = n == WAKE_MAX
+		}
+		UNLOCKED(spin);
+		if
+		:: again -> again = false
+		:: else -> break
+		fi
+	od
 }
 
 #define PAY(n)	tokens = (LIMITED -> tokens - n : BURST)
 
-/* Tokens that are worth starting for. */
-#define WANT(left)	(ATOMIC -> MIN(left, BURST) : MIN(left, (BURST / 2 -> BURST / 2 : 1)))
-
-/* The verdict: go, bytes that may be stored; if 0, why not. */
-inline ask(w)
-{
-	d_step {
-		turn = w_queued[w] && W_FIRST == w;
-		behind = !turn && wq_len && CLASS(wq[0]) <= CLASS(w);
-		room = (level < LIMIT(CLASS(w)) -> LIMIT(CLASS(w)) - level : 0);
-		if
-		:: behind -> room = room - MIN(room, promised); kept = promised_tokens
-		:: else
-		fi;
-		go = 0;
-		if
-		:: behind && (!passerby || SHUT(w)) -> why = TURN
-		:: else ->
-			why = SPACE;
-			if
-			:: room < (ATOMIC -> left : 1)
-			:: else ->
-				go = MIN(left, room);
-				if
-				:: LIMITED && tokens < kept + WANT(left) -> go = 0; why = TOKENS
-				:: LIMITED && !ATOMIC && tokens >= kept + WANT(left) ->
-					go = MIN(go, tokens - kept)
-				:: else
-				fi
-			fi
-		fi;
-#ifdef BREAK_TURN
-		room = size - level;
-		why = SPACE;
-		go = (room < (ATOMIC -> left : 1) -> 0 : MIN(left, room));
-#endif
-		turn = false; behind = false; room = 0; kept = 0
-	}
-}
-
 proctype writer(byte id)
 {
-	byte left, go, at, seen, up, i, room, kept, why, before, first;
-	bool again, turn, behind, progress, crossed, timed, killed;
-	bool passerby = id >= WRITERS - PASSERSBY;
+	byte left, go, at, seen, up;
+	short down;
+	bool crossed, sleeps, killed, turned_away, again;
 
 	do
 	:: killed -> break
@@ -452,233 +850,246 @@ proctype writer(byte id)
 	:: !killed && !quiet ->
 		left = LEN(id);
 		do
-		:: atomic {
+		:: STEP
+			atomic {
 				!wr_lock -> wr_lock = true;
-				ask(id);
-				/* in_order: those who wait are not passed by, except by
-				 * one that does not wait, while the gate is open, and
-				 * what they were promised stays.
-				 */
-				assert(!go || !wq_len || wq[0] == id || passerby ||
-				       CLASS(wq[0]) > CLASS(id));
-				assert(!go || LIMIT(CLASS(id)) - level >=
-				       go + (wq_len && wq[0] != id && CLASS(wq[0]) <= CLASS(id) ->
-					     promised : 0));
-				if
-				:: go && STORES -> level = level + go; wr_lock = false
-				:: else
-				fi
+				d_step { ask(id); in_order(id) }
 			};
 			if
 			:: go ->
+				left = left - go;
 #ifdef BREAK_B
 				crossed = level + go >= trip_up;
 #endif
 				if
-				:: !STORES -> atomic { level = level + go; PAY(go); wr_lock = false }
-				:: else
+				:: RECORDS ->
+					atomic { !spin -> level = level + go; PAY(go); wr_lock = false }
+				:: !RECORDS && LIMITED ->
+					level = level + go;
+					atomic { !spin -> PAY(go); wr_lock = false }
+				:: !RECORDS && !LIMITED ->
+					atomic { level = level + go; wr_lock = false }
 				fi;
+				go = 0
 #ifndef BREAK_B
-				crossed = level >= trip_up;
+				; crossed = level >= trip_up
 #endif
-				left = left - go;
-				progress = true;
-				go = 0;
-				if
-				:: crossed ->
-					crossed = false;
-					LOCKED
-					settle_locked(false)
-					UNLOCKED(spin)
-				:: else
-				fi;
-				if
-				:: !left -> break
-				:: else
-				fi
 			:: else ->
-#ifdef BREAK_TEST_FIRST
 				LOCKED
-				w_promise[id] = (ATOMIC -> left : 1);
-				queue_writer(id);
-				SHUT(id) = SHUT(id) || why == SPACE;
-				set_trips()
-				UNLOCKED(wr_lock);
-#else
-				LOCKED
-				do
-				:: true ->
-					before = why;
+				d_step {
+					ask(id);
+					in_order(id);
+#ifndef BREAK_GATE
 					if
-					:: before == SPACE ->
-						d_step {
-							SHUT(id) = true;
-							at = level;
-							wake_readers(at, false);
-							at = 0
-						};
-						set_trips()
+					:: why == SPACE && level > CLOW(CLASS(id)) -> SHUT(id) = true
 					:: else
 					fi;
-					ask(id);
+#endif
+					turned_away = !go && id >= WRITERS - PASSERSBY;
+					sleeps = !go && !turned_away;
 					if
-					:: !go && why == SPACE && before != SPACE
-					:: else -> break
+					:: sleeps -> queue_writer(id)
+					:: turned_away && POLLS ->
+						p_len[id] = (why == SPACE && ATOMIC -> left : 0);
+						writable(id)
+					:: else
 					fi
-				od;
+				};
+				if
+				:: go -> go = 0
+				:: else ->
 #ifdef BREAK_LOOK_WRITER
-				go = 0;
-				why = before;
+					new_trips();
+					put_trips()
+#else
+					settle_locked(false)
 #endif
-#ifndef BREAK_GATE
-				if
-				:: before == SPACE && (go || why != SPACE) -> settle_locked(false)
-				:: else
+				fi
+#ifdef BREAK_GATE
+				; SHUT(id) = SHUT(id) || w_asleep[id]
+#endif
+				UNLOCKED(wr_lock)
+			fi
+			STEP_END;
+			if
+			:: crossed ->
+				crossed = false;
+				LOCKED
+				settle_locked(false)
+				UNLOCKED(spin)
+			:: else
+			fi;
+			if
+			:: !left -> break
+			:: turned_away -> turned_away = false; break	/* EAGAIN */
+			:: left && sleeps ->
+				sleeps = false;
+end_asleep:			if
+				:: w_woken[id]
+				:: atomic { signals && !w_woken[id] -> signals--; killed = true }
 				fi;
-#endif
 				if
-				:: go ->
-					go = 0;
-					again = true
-				:: !go && !passerby ->
+				:: killed ->
+					LOCKED
 					d_step {
-						w_promise[id] = (ATOMIC -> left : 1);
-						w_want[id] = (LIMITED -> WANT(left) : 0)
-					};
-					queue_writer(id);
-					d_step {
-						first = 0;
-						w_timed[id] = why == TOKENS;
-						due = (why == TOKENS -> MIN(due, WANT(left) - tokens) : due)
+						if
+						:: w_asleep[id] -> writer_awake(id)
+						:: else
+						fi
 					}
+					UNLOCKED(spin);
+					break
 				:: else
 				fi
-				UNLOCKED(wr_lock);
-#endif
-				d_step { why = 0; before = 0 };
-				if
-				:: w_queued[id] && !again ->
-end_asleep:				if
-					:: w_woken[id]
-					:: atomic { signals && !w_woken[id] -> signals--; killed = true };
-						break
-					fi
-				:: passerby && !again -> break	/* EAGAIN */
-				:: else
-				fi;
-				again = false
+			:: left && !sleeps && !turned_away && !ATOMIC -> leave_writer(id)
+			:: left && !sleeps && !turned_away && ATOMIC
 			fi
 		od;
-		progress = false;
 		leave_writer(id);
+		if
+		:: POLLS && left && !killed ->
+			do
+			:: true ->
+				LOCKED
+				d_step {
+					p_polls[id] = true;
+					p_notified[id] = false;
+					writable(id);
+					crossed = f
+				};
+				if
+				:: !crossed -> settle_locked(false)
+				:: else -> new_trips(); put_trips()
+				fi;
+				d_step {
+					writable(id);
+					crossed = f;
+					p_polls[id] = !f
+				}
+				UNLOCKED(spin);
+				if
+				:: crossed -> break
+				:: else
+				fi;
+end_polls:			p_notified[id]
+			od;
+			atomic { p_notified[id] = false; crossed = false; p_len[id] = 0 }
+		:: else
+		fi;
 		left = 0
 	od;
 #ifdef CLOSE
 	LOCKED
-	d_step {
-		wr_open--;
-		i = 0;
-		do
-#ifndef BREAK_CLOSE
-		:: !wr_open && i < rq_len -> r_woken[rq[i]] = true; i++
-#endif
-		:: else -> break
-		od;
-		i = 0
-	};
+	wr_open--;
 	settle_locked(false)
-	UNLOCKED(spin)
+	UNLOCKED(spin);
+#ifndef BREAK_CLOSE
+	if
+	:: !wr_open -> kick_readers()
+	:: else
+	fi
+#endif
 #endif
 }
 
 proctype reader(byte id)
 {
-	byte n, want, at, seen, up, i;
-	bool first, crossed, timed, done;
+	byte got, left, at, seen, up;
+	short down;
+	bool first, crossed, sleeps, done;
 
 	do
 	:: done || quiet -> break
-	:: !done ->
-		want = COUNT;
+	:: !done && !quiet ->
+		left = COUNT;
 		first = true;
 		do
-		:: atomic {
-				!rd_lock -> rd_lock = true;
-				n = level;
-				if
-				:: n && TAKES -> level--; rd_lock = false
-				:: else
-				fi
-			};
+		:: STEP
+			atomic { !rd_lock -> rd_lock = true; got = MIN(level, left) };
 			if
-			:: n ->
-				n = MIN(n, want);
-				want = want - n;
+			:: got ->
+				left = left - got;
 				first = false;
 #ifdef BREAK_B
-				crossed = trip_down != NEVER && level - n <= trip_down;
+				crossed = level - got <= trip_down;
 #endif
 				if
-				:: !TAKES -> atomic { level = level - n; rd_lock = false }
-				:: else
+				:: RECORDS ->
+					atomic { !spin -> level = level - got; rd_lock = false }
+				:: !RECORDS ->
+					atomic { level = level - got; rd_lock = false }
 				fi;
 #ifndef BREAK_B
-				crossed = trip_down != NEVER && level <= trip_down;
+				crossed = level <= trip_down;
 #endif
-				n = 0;
-				if
-				:: crossed ->
-					crossed = false;
-					LOCKED
-					settle_locked(false)
-					UNLOCKED(spin)
-				:: else
-				fi;
-				if
-				:: !want || level == 0 -> break
-				:: else
-				fi
-			:: !n && !first -> rd_lock = false; break
-			:: else ->
+				got = 0;
+				left = (level -> left : 0)
+			:: !got && !first -> left = 0; rd_lock = false
+			:: !got && first ->
 				LOCKED
 				if
-				:: !wr_open -> done = (level == 0)
+				:: !wr_open -> done = level == 0
 				:: else ->
 					d_step {
 						armed = false;
-						if
-						:: !r_queued[id] -> rq[rq_len] = id; rq_len++
-						:: else
-						fi;
+						rd_woken = (r_woken[id] -> rd_woken - 1 : rd_woken);
 						r_queued[id] = true;
-						r_woken[id] = false
+						r_woken[id] = false;
+						sleeps = true;
+						/* behind those content with as little */
+						k = rq_len;
+						do
+						:: k && THRESHOLD(rq[k - 1]) > THRESHOLD(id) ->
+							rq[k] = rq[k - 1];
+							k--
+						:: else -> break
+						od;
+						rq[k] = id;
+						rq_len++
 					};
-#ifdef BREAK_A
-					at = level;
-					set_trips();
+#ifdef BREAK_LOOK_READER
+					new_trips();
+					put_trips()
 #else
-					set_trips();
-					at = level;
+					settle_locked(false)
 #endif
-#ifndef BREAK_LOOK_READER
-					r_woken[id] = r_woken[id] || at;
-#endif
-					at = 0
 				fi
-				UNLOCKED(rd_lock);
+				UNLOCKED(rd_lock)
+			fi
+			STEP_END;
+			if
+			:: crossed ->
+				crossed = false;
+				LOCKED
+				settle_locked(false)
+				UNLOCKED(spin)
+			:: else
+			fi;
+			if
+			:: !left || done -> break
+			:: sleeps ->
+				sleeps = false;
+end_asleep:			if
+				:: r_woken[id]
+				:: atomic { signals && !r_woken[id] -> signals--; done = true }
+				fi;
 				if
-				:: done -> break
-				:: r_queued[id] && wr_open ->
-end_asleep:				if
-					:: r_woken[id]
-					:: atomic { signals && !r_woken[id] -> signals--; done = true };
-						break
-					fi
+				:: done ->
+					LOCKED
+					d_step {
+						if
+						:: !r_woken[id] -> r_kicked[id] = false; UNLINK(rq, rq_len, id)
+						:: else
+						fi
+					}
+					UNLOCKED(spin);
+					break
 				:: else
 				fi
+			:: left && !done && !sleeps
 			fi
 		od;
-		atomic { want = 0; first = false };
+		atomic { left = 0; first = false };
 		leave_reader(id)
 	od
 }
@@ -686,8 +1097,8 @@ end_asleep:				if
 /* The readers' timer: it may go off at any time, and does in the end. */
 proctype timer()
 {
-	byte at, seen, up, i;
-	bool timed;
+	byte at, seen, up;
+	short down;
 
 end:	do
 	:: atomic { armed -> armed = false };
@@ -700,14 +1111,15 @@ end:	do
 /* The writers' timer, and what it waits for. */
 proctype tokens_due()
 {
+	byte at, seen, up;
+	short down;
+
 end:	do
-	:: atomic {
-			!due && LIMITED -> due = NEVER;
-			if
-			:: wq_len -> w_woken[wq[0]] = true
-			:: else
-			fi
-		}
+	:: atomic { !due -> due = NEVER };
+		LOCKED
+		settle_locked(false);
+		d_step { notify_writers() }
+		UNLOCKED(spin)
 	od
 }
 
@@ -715,7 +1127,7 @@ proctype time()
 {
 end:	do
 	:: atomic {
-			LIMITED && !quiet && (tokens < BURST || (due && due != NEVER)) ->
+			!quiet && (tokens < BURST || (due && due != NEVER)) ->
 			tokens = MIN(tokens + 1, BURST);
 			due = (due && due != NEVER -> due - 1 : due)
 		}
@@ -724,87 +1136,128 @@ end:	do
 
 proctype config()
 {
-	byte at, seen, up, i, n = RESIZES;
-	bool timed;
+	byte at, seen, up, changes = RESIZES;
+	short down;
+	bool crossed, again;
 
 	do
-	:: !n -> break
+	:: !changes -> break
 	:: else ->
-		n--;
+		changes--;
+		STEP
 		atomic { !wr_lock -> wr_lock = true };
 		atomic { !rd_lock -> rd_lock = true };
+		again = level <= (size == SIZE -> OTHER_SIZE : SIZE);
 		if
-		:: level > (size == SIZE -> OTHER_SIZE : SIZE)
-		:: else ->
+		:: again ->
 			LOCKED
 			d_step {
 				size = (size == SIZE -> OTHER_SIZE : SIZE);
 				high = MIN(HIGH, size);
-				low = MIN(LOW, high - 1)
+				low = MIN(LOW, high - 1);
+				c = 0;
+				do
+				:: c == CLASSES -> break
+				:: else -> shut[c] = false; c++
+				od;
+				poll_level = POLL_NONE;
+				due = NEVER
 			};
-			settle_locked(false);
-			d_step {
-				i = 0;
-				do
-				:: i < wq_len -> w_woken[wq[i]] = true; i++
-				:: else -> break
-				od;
-				i = 0;
-				do
-				:: i < rq_len -> r_woken[rq[i]] = true; i++
-				:: else -> break
-				od;
-				i = 0
-			}
+			settle_locked(false)
 			UNLOCKED(spin)
+		:: else
 		fi;
-		rd_lock = false;
-		wr_lock = false
+		atomic { rd_lock = false; wr_lock = false }
+		STEP_END;
+		if
+		:: again ->
+			LOCKED
+			d_step { notify_writers() }
+			UNLOCKED(spin);
+			again = false;
+			kick_writers();
+			kick_readers()
+		:: else
+		fi
 	od
 }
 
 /*
- * Once nothing moves any more: who sleeps, does so for a reason; and poll, which
- * looks at the gate alone, tells the truth.
+ * Once nothing moves any more: whoever sleeps, does so for a reason, and none sleeps
+ * for tokens without a timer, unless others go first; and the gates are where the
+ * level says.
  */
 inline nobody_lost()
 {
-	assert(pressured -> level > low : level < high);
-	do
-	:: i == CLASSES -> break
-	:: else ->
-		assert(shut[i] || level < CHIGH(i));
-		assert(!shut[i] || level > CLOW(i) ||
-		       (ATOMIC && LIMIT(i) - level < LEN(WRITERS - 1)));
-		i++
-	od;
-	i = 0;
-	assert(!wq_len || SHUT(wq[0]) || (LIMITED && tokens < w_want[wq[0]]));
-	do
-	:: i == rq_len -> break
-	:: else ->
-		assert(wr_open &&
-		       (!level || (!ANY_SHUT && level < THRESHOLD(rq[i]) && !DELAY(rq[i]))));
-		i++
-	od;
-	i = 0
+	d_step {
+		assert(pressured -> level > low : level < high);
+		c = 0;
+		do
+		:: c == CLASSES -> break
+		:: else ->
+			assert(shut[c] || level < CHIGH(c));
+			assert(!shut[c] || level > CLOW(c));
+			first_asleep(c);
+			if
+			:: f != NOBODY && !shut[c] ->
+				fits(level);
+				n = others + MAX(w_tokens[f], SOME);
+				assert(why == w_lack[f] || w_lack[f] == TOKENS);
+				assert(w_lack[f] != TOKENS || due != NEVER || (why != GO && n > BURST))
+			:: else
+			fi;
+			room = 0;
+			want = 0;
+			i = 0;
+			do
+			:: i == WRITERS -> break
+			:: else ->
+				assert(w_asleep[i] == w_queued[i]);
+				room = room + (CLASS(i) <= c -> w_reserved_room[i] : 0);
+				want = want + (CLASS(i) <= c -> w_reserved_tokens[i] : 0);
+				i++
+			od;
+			assert(reserved_room[c] == room && reserved_tokens[c] == want);
+			assert(wq_len || !(room + want));
+			c++
+		od;
+		assert(!rd_woken);
+		stalled();
+		i = 0;
+		do
+		:: i == rq_len -> break
+		:: else ->
+			assert(wr_open && (!level || (!any && level < THRESHOLD(rq[i]) && !DELAY(rq[i]))));
+			i++
+		od;
+		i = WRITERS - PASSERSBY;
+		do
+		:: i == WRITERS -> break
+		:: else ->
+			if
+			:: p_polls[i] -> writable(i); assert(!f)
+			:: else
+			fi;
+			i++
+		od
+	}
 }
 
 init
 {
-	byte i;
+	byte p;
 
 	atomic {
 		do
-		:: i < WRITERS -> run writer(i); i++
+		:: p < WRITERS -> run writer(p); p++
 		:: else -> break
 		od;
-		i = 0;
+		p = 0;
 		do
-		:: i < READERS -> run reader(i); i++
+		:: p < READERS -> run reader(p); p++
 		:: else -> break
 		od;
-		i = 0;
+		p = 0;
 		run timer();
 		if
 		:: RESIZES -> run config()
