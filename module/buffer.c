@@ -4,17 +4,20 @@
  * beside being charged to the memory cgroup of whoever asks for them.
  */
 
-#include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/vmalloc.h>
 
 #include "buffer.h"
 
-static atomic64_t bpipe_buffer_bytes;
+/* Protects the sum. */
+static DEFINE_SPINLOCK(bpipe_buffer_lock);
+static u64 bpipe_buffer_bytes;
+
 static u64 bpipe_buffer_cap;
 
 /**
@@ -22,7 +25,12 @@ static u64 bpipe_buffer_cap;
  */
 u64 bpipe_buffer_used(void)
 {
-	return atomic64_read(&bpipe_buffer_bytes);
+	u64 bytes;
+
+	spin_lock(&bpipe_buffer_lock);
+	bytes = bpipe_buffer_bytes;
+	spin_unlock(&bpipe_buffer_lock);
+	return bytes;
 }
 
 /**
@@ -42,6 +50,27 @@ void bpipe_buffer_set_max(u64 bytes)
 	WRITE_ONCE(bpipe_buffer_cap, bytes);
 }
 
+/* Count a buffer if it fits: one that is refused never causes another to be refused. */
+static bool bpipe_buffer_charge(u64 bytes)
+{
+	u64 max = bpipe_buffer_max();
+	bool fits;
+
+	spin_lock(&bpipe_buffer_lock);
+	fits = bpipe_buffer_bytes + bytes <= max;
+	if (fits)
+		bpipe_buffer_bytes += bytes;
+	spin_unlock(&bpipe_buffer_lock);
+	return fits;
+}
+
+static void bpipe_buffer_uncharge(u64 bytes)
+{
+	spin_lock(&bpipe_buffer_lock);
+	bpipe_buffer_bytes -= bytes;
+	spin_unlock(&bpipe_buffer_lock);
+}
+
 /**
  * bpipe_buffer_free() - give a buffer back
  * @data: the buffer
@@ -52,7 +81,7 @@ void bpipe_buffer_set_max(u64 bytes)
 void bpipe_buffer_free(void *data, size_t size)
 {
 	vfree(data);
-	atomic64_sub(PAGE_ALIGN(size), &bpipe_buffer_bytes);
+	bpipe_buffer_uncharge(PAGE_ALIGN(size));
 }
 
 /*
@@ -98,13 +127,11 @@ void *bpipe_buffer_alloc(size_t size)
 	size_t bytes = PAGE_ALIGN(size);
 	void *data;
 
-	if (atomic64_add_return(bytes, &bpipe_buffer_bytes) > bpipe_buffer_max()) {
-		atomic64_sub(bytes, &bpipe_buffer_bytes);
+	if (!bpipe_buffer_charge(bytes))
 		return ERR_PTR(-ENOSPC);
-	}
 	data = bpipe_buffer_map(bytes >> PAGE_SHIFT);
 	if (!data) {
-		atomic64_sub(bytes, &bpipe_buffer_bytes);
+		bpipe_buffer_uncharge(bytes);
 		return ERR_PTR(-ENOMEM);
 	}
 	return data;

@@ -150,4 +150,39 @@ TEST_F(channel, cap_counts_all_buffers_to_the_byte)
 	ASSERT_TRUE(tell(CLASS "memory_max", max));
 }
 
+/* Resize another channel in vain, until @stop is set. */
+static void *refused_charges(void *arg)
+{
+	const int *stop = arg;
+	int ctl = open("/dev/bpipe-other", O_RDWR), refused = 0;
+
+	while (!__atomic_load_n(stop, __ATOMIC_RELAXED))
+		refused += set_size(ctl, 8 * MIB) == -ENOSPC;
+	close(ctl);
+	return (void *)(long)refused;
+}
+
+TEST_F_TIMEOUT(channel, refused_charge_takes_no_room_from_others, 120)
+{
+	const struct bpipe_config small = { .mask = BPIPE_CFG_SIZE, .size = SIZE };
+	long long max = number(CLASS "memory_max", NULL);
+	int control = open(CONTROL, O_RDWR), stop = 0, failed = 0;
+	pthread_t thread;
+	void *refused;
+
+	ASSERT_EQ(0, add_channel(control, "other", &small));
+	/* Room for each, once the other has given back what it had: but not for 8 MiB more. */
+	ASSERT_TRUE(tell(CLASS "memory_max", 8 * MIB + SIZE));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, refused_charges, &stop));
+	for (int i = 0; i < 100000; i++)
+		failed += !!set_size(self->ctl, i % 2 ? SIZE : SIZE / 2);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, &refused);
+	EXPECT_EQ(0, failed);
+	EXPECT_LT(0, (long)refused);
+	ASSERT_TRUE(tell(CLASS "memory_max", max));
+	EXPECT_EQ(0, remove_channel(control, "other"));
+	close(control);
+}
+
 TEST_HARNESS_MAIN
