@@ -8,7 +8,6 @@
  * the channel's lock. The bytes are copied under one side's lock only.
  */
 
-#include <linux/err.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -34,33 +33,16 @@ struct bpipe_band *bpipe_band_create(void)
 }
 
 /**
- * bpipe_band_provide() - get storage for a band that has none
- * @band: the band, which nobody uses yet
- * @size: bytes
- *
- * Context: may sleep.
- * Return: 0, -ENOMEM or -ENOSPC.
- */
-int bpipe_band_provide(struct bpipe_band *band, size_t size)
-{
-	void *data = bpipe_buffer_alloc(size);
-
-	if (IS_ERR(data))
-		return PTR_ERR(data);
-	bpipe_ring_init(&band->ring, data, size);
-	return 0;
-}
-
-/**
  * bpipe_band_free() - give a band and its storage back
  * @band: the band, or NULL
+ * @memory: the account that its storage is charged to
  *
  * Context: may sleep.
  */
-void bpipe_band_free(struct bpipe_band *band)
+void bpipe_band_free(struct bpipe_band *band, struct bpipe_memory *memory)
 {
 	if (band && band->ring.data)
-		bpipe_buffer_free(band->ring.data, band->ring.size);
+		bpipe_buffer_free(memory, band->ring.data, band->ring.size);
 	kfree(band);
 }
 

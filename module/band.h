@@ -10,6 +10,7 @@
 #include "uapi/linux/bpipe.h"
 
 struct bpipe_channel;
+struct bpipe_memory;
 struct iov_iter;
 
 /**
@@ -41,8 +42,7 @@ struct bpipe_band {
 };
 
 struct bpipe_band *bpipe_band_create(void);
-int bpipe_band_provide(struct bpipe_band *band, size_t size);
-void bpipe_band_free(struct bpipe_band *band);
+void bpipe_band_free(struct bpipe_band *band, struct bpipe_memory *memory);
 
 size_t bpipe_band_fill_wr(struct bpipe_band *band, struct iov_iter *from, size_t len);
 void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame);

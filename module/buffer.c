@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory for what the channels hold. All buffers together stay below a cap,
- * beside being charged to the memory cgroup of whoever asks for them.
+ * Memory for what the channels hold. The buffers of all channels together stay below
+ * a cap. In addition, a buffer is charged to the memory cgroup of the task that allocates
+ * it.
  */
 
-#include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -14,27 +14,32 @@
 
 #include "buffer.h"
 
-/* Protects the sum. */
+/* Protects the sums. */
 static DEFINE_SPINLOCK(bpipe_buffer_lock);
 static u64 bpipe_buffer_bytes;
 
 static u64 bpipe_buffer_cap;
 
 /**
- * bpipe_buffer_used() - bytes of all buffers together
+ * bpipe_buffer_used() - sum of all buffers
+ *
+ * Context: any but hard interrupt.
+ * Return: bytes.
  */
 u64 bpipe_buffer_used(void)
 {
 	u64 bytes;
 
-	spin_lock(&bpipe_buffer_lock);
+	spin_lock_bh(&bpipe_buffer_lock);
 	bytes = bpipe_buffer_bytes;
-	spin_unlock(&bpipe_buffer_lock);
+	spin_unlock_bh(&bpipe_buffer_lock);
 	return bytes;
 }
 
 /**
- * bpipe_buffer_max() - the most that they may be
+ * bpipe_buffer_max() - the cap on all buffers together
+ *
+ * Return: bytes.
  */
 u64 bpipe_buffer_max(void)
 {
@@ -42,46 +47,66 @@ u64 bpipe_buffer_max(void)
 }
 
 /**
- * bpipe_buffer_set_max() - change it, for buffers to come
- * @bytes: the most
+ * bpipe_buffer_set_max() - change the cap, for buffers to come
+ * @bytes: the cap
  */
 void bpipe_buffer_set_max(u64 bytes)
 {
 	WRITE_ONCE(bpipe_buffer_cap, bytes);
 }
 
-/* Count a buffer if it fits: one that is refused never causes another to be refused. */
-static bool bpipe_buffer_charge(u64 bytes)
+/**
+ * bpipe_buffer_charge() - count buffers that are about to be allocated
+ * @memory: the account of their channel
+ * @bytes: their sum, whole pages
+ *
+ * All of them or none. A charge that is refused never causes another to be refused.
+ *
+ * Context: any but hard interrupt.
+ * Return: 0; or -ENOSPC if the cap would be exceeded.
+ */
+int bpipe_buffer_charge(struct bpipe_memory *memory, u64 bytes)
 {
 	u64 max = bpipe_buffer_max();
 	bool fits;
 
-	spin_lock(&bpipe_buffer_lock);
+	spin_lock_bh(&bpipe_buffer_lock);
 	fits = bpipe_buffer_bytes + bytes <= max;
-	if (fits)
+	if (fits) {
+		memory->bytes += bytes;
 		bpipe_buffer_bytes += bytes;
-	spin_unlock(&bpipe_buffer_lock);
-	return fits;
-}
-
-static void bpipe_buffer_uncharge(u64 bytes)
-{
-	spin_lock(&bpipe_buffer_lock);
-	bpipe_buffer_bytes -= bytes;
-	spin_unlock(&bpipe_buffer_lock);
+	}
+	spin_unlock_bh(&bpipe_buffer_lock);
+	return fits ? 0 : -ENOSPC;
 }
 
 /**
- * bpipe_buffer_free() - give a buffer back
+ * bpipe_buffer_uncharge() - undo a charge
+ * @memory: the account of the channel
+ * @bytes: the sum, or a part of it
+ *
+ * Context: any but hard interrupt.
+ */
+void bpipe_buffer_uncharge(struct bpipe_memory *memory, u64 bytes)
+{
+	spin_lock_bh(&bpipe_buffer_lock);
+	memory->bytes -= bytes;
+	bpipe_buffer_bytes -= bytes;
+	spin_unlock_bh(&bpipe_buffer_lock);
+}
+
+/**
+ * bpipe_buffer_free() - free a buffer
+ * @memory: the account that it is charged to
  * @data: the buffer
- * @size: what was asked for
+ * @size: bytes, as allocated
  *
  * Context: may sleep.
  */
-void bpipe_buffer_free(void *data, size_t size)
+void bpipe_buffer_free(struct bpipe_memory *memory, void *data, size_t size)
 {
 	vfree(data);
-	bpipe_buffer_uncharge(PAGE_ALIGN(size));
+	bpipe_buffer_uncharge(memory, PAGE_ALIGN(size));
 }
 
 /*
@@ -116,23 +141,16 @@ static void *bpipe_buffer_map(size_t n)
 }
 
 /**
- * bpipe_buffer_alloc() - get a buffer
+ * bpipe_buffer_alloc() - allocate a buffer that is charged already
  * @size: bytes
  *
+ * May take long, as the memory cgroup of the caller may be throttled: call it without
+ * a lock.
+ *
  * Context: may sleep.
- * Return: the buffer; or ERR_PTR: -ENOSPC (the cap is reached), -ENOMEM.
+ * Return: the buffer; NULL if there is no memory, or the caller is being killed.
  */
 void *bpipe_buffer_alloc(size_t size)
 {
-	size_t bytes = PAGE_ALIGN(size);
-	void *data;
-
-	if (!bpipe_buffer_charge(bytes))
-		return ERR_PTR(-ENOSPC);
-	data = bpipe_buffer_map(bytes >> PAGE_SHIFT);
-	if (!data) {
-		bpipe_buffer_uncharge(bytes);
-		return ERR_PTR(-ENOMEM);
-	}
-	return data;
+	return bpipe_buffer_map(PAGE_ALIGN(size) >> PAGE_SHIFT);
 }

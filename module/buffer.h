@@ -4,11 +4,23 @@
 
 #include <linux/types.h>
 
+/**
+ * struct bpipe_memory - what the buffers of one channel take
+ * @bytes: bytes charged for them, whole pages: also for buffers that are being
+ *	allocated or replaced; protected by a lock of buffer.c
+ */
+struct bpipe_memory {
+	u64 bytes;
+};
+
 u64 bpipe_buffer_used(void);
 u64 bpipe_buffer_max(void);
 void bpipe_buffer_set_max(u64 bytes);
 
+int bpipe_buffer_charge(struct bpipe_memory *memory, u64 bytes);
+void bpipe_buffer_uncharge(struct bpipe_memory *memory, u64 bytes);
+
 void *bpipe_buffer_alloc(size_t size);
-void bpipe_buffer_free(void *data, size_t size);
+void bpipe_buffer_free(struct bpipe_memory *memory, void *data, size_t size);
 
 #endif /* BPIPE_BUFFER_H */

@@ -11,7 +11,8 @@
  *	5. channel.lock		gate, sleepers, counts (spin, softirq)
  *	6. wait queues' own
  * A function whose name ends in _config, _wr, _rd or _locked is called with config,
- * wr.lock, rd.lock or lock held. No user page is faulted in under any of them.
+ * wr.lock, rd.lock or lock held. No user page is faulted in under any of them, and no
+ * buffer is allocated: that takes as long as the caller's memory cgroup is throttled.
  */
 
 #include <linux/ktime.h>
@@ -27,6 +28,7 @@
 #include "node.h"
 #include "shed.h"
 #include "status.h"
+#include "storage.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -207,35 +209,21 @@ int bpipe_channel_fasync(struct bpipe_file *bf, int fd, struct file *file, int o
 }
 
 /**
- * bpipe_channel_provide_config() - see to it that a class can be used
+ * bpipe_channel_lock_config() - lock the configuration of a channel that is in use
  * @ch: the channel
- * @class: the class
- * @storage: also for what it holds, not for its counts alone
  *
- * Memory is taken here, so that no write fails for want of it.
- *
- * Context: called with the channel's config lock held; may sleep.
- * Return: 0, -ENOMEM or -ENOSPC.
+ * Context: may sleep.
+ * Return: 0 with the configuration lock held; or without, -EINTR, or -ENXIO if the channel
+ * is to go.
  */
-int bpipe_channel_provide_config(struct bpipe_channel *ch, u32 class, bool storage)
+int bpipe_channel_lock_config(struct bpipe_channel *ch)
 {
-	struct bpipe_band *band = ch->band[class] ?: bpipe_band_create();
-	int ret = 0;
+	int ret = mutex_lock_killable(&ch->config);
 
-	if (!band)
-		return -ENOMEM;
-	if (storage && !band->ring.data)
-		ret = bpipe_band_provide(band, ch->flow.size);
-	if (band == ch->band[class])
+	if (ret || !ch->retired)
 		return ret;
-	if (ret) {
-		bpipe_band_free(band);
-		return ret;
-	}
-	bpipe_channel_lock(ch);
-	ch->band[class] = band;
-	bpipe_channel_unlock(ch);
-	return 0;
+	mutex_unlock(&ch->config);
+	return -ENXIO;
 }
 
 /**
@@ -244,27 +232,23 @@ int bpipe_channel_provide_config(struct bpipe_channel *ch, u32 class, bool stora
  * @mode: FMODE_READ, FMODE_WRITE, both, or none
  *
  * Context: may sleep for memory: the first writer finds the channel's buffer.
- * Return: the open file, or ERR_PTR: -ENOMEM, -ENOSPC, -ENXIO.
+ * Return: the open file, or ERR_PTR: -EINTR, -ENOMEM, -ENOSPC, -ENXIO.
  */
 struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 {
 	struct bpipe_file *bf = kzalloc(sizeof(*bf), GFP_KERNEL_ACCOUNT);
-	int ret = 0;
+	int ret;
 
 	if (!bf)
 		return ERR_PTR(-ENOMEM);
-	mutex_lock(&ch->config);
-	if (ch->retired)
-		ret = -ENXIO;
-	else if (mode & FMODE_WRITE)
-		ret = bpipe_channel_provide_config(ch, 0, true);
+	bf->ch = ch;
+	ret = mode & FMODE_WRITE ? bpipe_storage_claim(bf, 0, false) :
+				   bpipe_channel_lock_config(ch);
 	if (ret) {
-		mutex_unlock(&ch->config);
 		kfree(bf);
 		return ERR_PTR(ret);
 	}
 	get_device(&ch->dev);
-	bf->ch = ch;
 	bf->id = atomic64_inc_return(&bpipe_files);
 	bf->mode = mode & (FMODE_READ | FMODE_WRITE);
 	bf->threshold = 1;
@@ -285,7 +269,6 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 		bpipe_overload_account_locked(ch, ktime_get_ns());
 		WRITE_ONCE(ch->wr.open, ch->wr.open + 1);
 		ch->writer_opens++;
-		bpipe_config_claim_locked(bf, 0);
 	}
 	if (bpipe_is_reader(bf)) {
 		WRITE_ONCE(ch->rd.open, ch->rd.open + 1);
@@ -395,7 +378,7 @@ static void bpipe_channel_free(struct device *dev)
 	bpipe_shed_uninit(ch);
 	bpipe_status_free(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++)
-		bpipe_band_free(ch->band[class]);
+		bpipe_band_free(ch->band[class], &ch->memory);
 	kfree(ch);
 	if (atomic_dec_and_test(&bpipe_channels))
 		wake_up_var(&bpipe_channels);
@@ -426,6 +409,7 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 	mutex_init(&ch->wr.lock);
 	mutex_init(&ch->rd.lock);
 	spin_lock_init(&ch->lock);
+	init_waitqueue_head(&ch->allocators);
 	ch->state_since = ktime_get_ns();
 	bpipe_config_init(ch, size);
 	bpipe_wait_init(ch);
@@ -466,17 +450,49 @@ put:
 }
 
 /**
+ * bpipe_channel_get() - let nothing remove a channel, as if it were open
+ * @ch: the channel
+ *
+ * Context: does not sleep.
+ * Return: 0, or -ENODEV if it is being removed.
+ */
+int bpipe_channel_get(struct bpipe_channel *ch)
+{
+	int ret;
+
+	bpipe_channel_lock(ch);
+	ret = ch->retired ? -ENODEV : 0;
+	ch->opens += !ret;
+	bpipe_channel_unlock(ch);
+	return ret;
+}
+
+/**
+ * bpipe_channel_put() - undo bpipe_channel_get()
+ * @ch: the channel
+ *
+ * Context: does not sleep.
+ */
+void bpipe_channel_put(struct bpipe_channel *ch)
+{
+	bpipe_channel_lock(ch);
+	ch->opens--;
+	bpipe_channel_unlock(ch);
+}
+
+/**
  * bpipe_channel_retire() - let nobody open a channel any more, if nobody has it open
  * @ch: the channel
  *
  * Context: may sleep.
- * Return: 0 or -EBUSY.
+ * Return: 0, -EBUSY or -EINTR.
  */
 int bpipe_channel_retire(struct bpipe_channel *ch)
 {
-	int ret;
+	int ret = mutex_lock_killable(&ch->config);
 
-	mutex_lock(&ch->config);
+	if (ret)
+		return ret;
 	bpipe_channel_lock(ch);
 	ret = ch->opens ? -EBUSY : 0;
 	ch->retired = !ret;

@@ -13,6 +13,7 @@
 #include <linux/workqueue.h>
 
 #include "band.h"
+#include "buffer.h"
 #include "flow.h"
 #include "level.h"
 #include "overload.h"
@@ -174,10 +175,16 @@ struct bpipe_settings {
  * @expiry_at: when it will; U64_MAX for never
  * @status: the status page; NULL while nobody has wanted to see it. Guarded by the
  *	channel's lock.
- * @opens: open files
+ * @opens: open files, and writes to attributes in sysfs
  * @retired: it is to go, and cannot be opened any more
  * @node: in the list of channels, guarded by the lock of that
- * @config: serialises changes of the configuration, and of which bands there are
+ * @config: serialises changes of the configuration, and claims on classes. No buffer is
+ *	allocated under it.
+ * @memory: what the buffers take
+ * @allocating: calls that are allocating buffers, guarded by @lock
+ * @allocated: such calls that have ended; wraps around. Changes under @lock and is read
+ *	without it.
+ * @allocators: wait queue of calls that were refused memory while others were @allocating
  * @dev: the device, which owns the channel's lifetime
  * @cdev: its character device
  */
@@ -224,6 +231,10 @@ struct bpipe_channel {
 	bool retired;
 	struct list_head node;
 	struct mutex config;
+	struct bpipe_memory memory;
+	unsigned int allocating;
+	unsigned int allocated;
+	wait_queue_head_t allocators;
 	struct device dev;
 	struct cdev cdev;
 };
@@ -377,11 +388,13 @@ static inline int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int 
 
 struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size,
 					   const struct bpipe_config *config);
+int bpipe_channel_get(struct bpipe_channel *ch);
+void bpipe_channel_put(struct bpipe_channel *ch);
 int bpipe_channel_retire(struct bpipe_channel *ch);
 void bpipe_channel_destroy(struct bpipe_channel *ch);
 void bpipe_channel_drain(void);
 
-int bpipe_channel_provide_config(struct bpipe_channel *ch, u32 class, bool storage);
+int bpipe_channel_lock_config(struct bpipe_channel *ch);
 struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode);
 void bpipe_channel_release(struct bpipe_file *bf);
 

@@ -4,7 +4,6 @@
  */
 
 #include <linux/ctype.h>
-#include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
@@ -16,6 +15,7 @@
 #include "channel.h"
 #include "config.h"
 #include "shed.h"
+#include "storage.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -229,80 +229,34 @@ static int bpipe_plan_check(const struct bpipe_plan *plan)
 	return 0;
 }
 
-static void bpipe_storage_free(void **data, size_t size)
-{
-	u32 class;
-
-	for (class = 0; class < BPIPE_CLASSES; class++)
-		if (data[class])
-			bpipe_buffer_free(data[class], size);
-}
-
 /*
- * Does something of a class have to be stored, or may have to? What class 0 has, it
- * keeps: a size that cannot be had is to be refused at once.
+ * Plan a configuration, allocate the buffers that it takes, and lock it. Buffers are
+ * allocated without the lock, so plan again afterwards.
  */
-static bool bpipe_storage_needed(struct bpipe_channel *ch, const struct bpipe_plan *plan,
-				 u32 class)
+static int bpipe_plan_config(struct bpipe_channel *ch, const struct bpipe_config *set,
+			     struct bpipe_plan *plan, struct bpipe_storage *spare)
 {
-	const struct bpipe_band *band = ch->band[class];
-	bool needed = class == 0 && band->ring.data;
+	u32 lacks;
+	int ret;
 
-	bpipe_channel_lock(ch);
-	if (plan->set.mode == BPIPE_MODE_RECORD)
-		needed |= band && (band->writers || band->held);
-	bpipe_channel_unlock(ch);
-	return needed;
-}
-
-/*
- * New storage for the bands that need it, where they have none or the size changes.
- * No others come to need it meanwhile: for that, writers take the config lock.
- */
-static int bpipe_storage_alloc(struct bpipe_channel *ch, const struct bpipe_plan *plan,
-			       void **data)
-{
-	bool resize = plan->flow.size != ch->flow.size;
-	u32 class;
-
-	if (resize && PAGE_ALIGN(plan->flow.size) > bpipe_buffer_max())
-		return -ENOSPC;
-	for (class = 0; class < BPIPE_CLASSES; class++) {
-		const struct bpipe_band *band = ch->band[class];
-
-		if (!bpipe_storage_needed(ch, plan, class) || (band->ring.data && !resize))
-			continue;
-		data[class] = bpipe_buffer_alloc(plan->flow.size);
-		if (IS_ERR(data[class])) {
-			int ret = PTR_ERR(data[class]);
-
-			data[class] = NULL;
-			bpipe_storage_free(data, plan->flow.size);
+	do {
+		ret = mutex_lock_killable(&ch->config);
+		if (ret)
 			return ret;
-		}
-	}
-	return 0;
-}
-
-/*
- * What is queued moves to the new storage, and @data becomes the old one. A band that
- * has no use for its storage loses it when the size changes.
- */
-static void bpipe_storage_move(struct bpipe_channel *ch, size_t size, void **data)
-{
-	u32 class;
-
-	for (class = 0; class < BPIPE_CLASSES; class++) {
-		struct bpipe_band *band = ch->band[class];
-		size_t queued;
-
-		if (!band || (!data[class] && (!band->ring.data || size == ch->flow.size)))
-			continue;
-		queued = band->held;
-		if (class == 0 && !bpipe_is_record(ch))
-			queued = bpipe_level_now(&ch->level);
-		data[class] = bpipe_ring_move(&band->ring, queued, data[class], size);
-	}
+		bpipe_plan(ch, set, plan);
+		ret = bpipe_plan_check(plan);
+		if (!ret && plan->flow.size != ch->flow.size &&
+		    PAGE_ALIGN(plan->flow.size) > bpipe_buffer_max())
+			ret = -ENOSPC;
+		lacks = ret ? 0 : bpipe_storage_lacks_config(ch, plan->set.mode,
+							     plan->flow.size, spare);
+		if (!ret && !lacks)
+			return 0;
+		mutex_unlock(&ch->config);
+		if (!ret)
+			ret = bpipe_storage_alloc(ch, spare, lacks, plan->flow.size);
+	} while (!ret);
+	return ret;
 }
 
 /* Is there something in the way of it now? Called with both sides' locks held. */
@@ -407,26 +361,20 @@ void bpipe_config_init(struct bpipe_channel *ch, u64 size)
  * @set: which fields to set, and to what
  *
  * Context: may sleep.
- * Return: 0, or -EINVAL, -EOPNOTSUPP, -EBUSY, -ENOMEM or -ENOSPC, and then
+ * Return: 0, or -EINVAL, -EOPNOTSUPP, -EBUSY, -EINTR, -ENOMEM or -ENOSPC, and then
  * nothing has changed.
  */
 int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 {
-	void *data[BPIPE_CLASSES] = { };
+	struct bpipe_storage spare = { }, old = { };
 	struct bpipe_plan plan;
-	size_t old_size;
 	int ret;
 
 	ret = bpipe_config_check(set);
 	if (ret)
 		return ret;
 
-	mutex_lock(&ch->config);
-	bpipe_plan(ch, set, &plan);
-	old_size = ch->flow.size;
-	ret = bpipe_plan_check(&plan);
-	if (!ret)
-		ret = bpipe_storage_alloc(ch, &plan, data);
+	ret = bpipe_plan_config(ch, set, &plan, &spare);
 	if (ret)
 		goto out;
 
@@ -437,8 +385,10 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	bpipe_channel_unlock(ch);
 	if (!ret) {
 		/* A long copy, and nobody else looks at the storage without these. */
-		bpipe_storage_move(ch, plan.flow.size, data);
+		bpipe_storage_move_rd(ch, &spare, &old);
 		bpipe_channel_lock(ch);
+		bpipe_storage_swap_locked(ch, plan.set.mode, plan.flow.size != ch->flow.size,
+					  &spare, &old);
 		bpipe_apply_locked(ch, &plan);
 		bpipe_channel_unlock(ch);
 		trace_bpipe_config(ch, &ch->flow);
@@ -449,9 +399,10 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 		bpipe_wait_kick(ch, &ch->wr);
 		bpipe_wait_kick(ch, &ch->rd);
 	}
-	bpipe_storage_free(data, ret ? plan.flow.size : old_size);
-out:
 	mutex_unlock(&ch->config);
+out:
+	bpipe_storage_free(ch, &old);
+	bpipe_storage_free(ch, &spare);
 	return ret;
 }
 
@@ -513,13 +464,13 @@ static bool bpipe_file_for_records(const struct bpipe_file *bf)
  * @class: the class, of which there is a band
  *
  * Until it is closed, what it needs of that class stays: a write that has begun may
- * still be under way when the next ones are of another.
+ * still be under way when the next ones are of another. The caller sets the class of the
+ * next ones.
  *
  * Context: called with the channel's lock held.
  */
 void bpipe_config_claim_locked(struct bpipe_file *bf, u32 class)
 {
-	bf->class = class;
 	if (bf->classes & BIT(class))
 		return;
 	bf->classes |= BIT(class);
@@ -641,7 +592,7 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 	ch->record_files -= bpipe_file_for_records(bf);
 	ch->wr.uneven -= !!bf->rate.rate;
 	if (set->mask & BPIPE_WRITER_CLASS)
-		bpipe_config_claim_locked(bf, set->class);
+		bf->class = set->class;
 	if (set->mask & BPIPE_WRITER_POLICY)
 		bf->policy = set->policy;
 	if (set->mask & BPIPE_WRITER_TIMEOUT)
@@ -666,12 +617,12 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
  * @set: which fields to set, and to what
  *
  * Context: may sleep.
- * Return: 0, -EBADF, -EINVAL, -ENOMEM, -ENOSPC or -EOPNOTSUPP.
+ * Return: 0, -EBADF, -EINTR, -EINVAL, -ENOMEM, -ENOSPC or -EOPNOTSUPP.
  */
 int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *set)
 {
 	struct bpipe_channel *ch = bf->ch;
-	int ret = 0;
+	int ret;
 
 	if (!bpipe_is_writer(bf))
 		return -EBADF;
@@ -684,22 +635,20 @@ int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *se
 	    (set->mask & BPIPE_WRITER_BURST && set->burst > BPIPE_BURST_MAX))
 		return -EINVAL;
 
-	mutex_lock(&ch->config);
-	if (set->mask & BPIPE_WRITER_POLICY && set->policy == BPIPE_POLICY_DROP_OLDEST &&
-	    !bpipe_is_record(ch))
-		ret = -EOPNOTSUPP;
-	else if (set->mask & BPIPE_WRITER_CLASS)
-		ret = bpipe_channel_provide_config(ch, set->class, bpipe_is_record(ch));
-	if (!ret) {
-		mutex_lock(&ch->wr.lock);
-		bpipe_channel_lock(ch);
-		bpipe_writer_apply_locked(bf, set);
-		bpipe_channel_unlock(ch);
-		mutex_unlock(&ch->wr.lock);
-		bpipe_wait_kick_file(bf);
-	}
+	/* Every writer has class 0. */
+	ret = bpipe_storage_claim(bf, set->mask & BPIPE_WRITER_CLASS ? set->class : 0,
+				  set->mask & BPIPE_WRITER_POLICY &&
+				  set->policy == BPIPE_POLICY_DROP_OLDEST);
+	if (ret)
+		return ret;
+	mutex_lock(&ch->wr.lock);
+	bpipe_channel_lock(ch);
+	bpipe_writer_apply_locked(bf, set);
+	bpipe_channel_unlock(ch);
+	mutex_unlock(&ch->wr.lock);
+	bpipe_wait_kick_file(bf);
 	mutex_unlock(&ch->config);
-	return ret;
+	return 0;
 }
 
 /**

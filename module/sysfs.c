@@ -95,6 +95,7 @@ static ssize_t bpipe_config_store(struct device *dev, struct device_attribute *a
 				  const char *buf, size_t count)
 {
 	const struct bpipe_attribute *at = to_attribute(attr);
+	struct bpipe_channel *ch = to_channel(dev);
 	struct bpipe_config set = { .mask = at->bit };
 	void *field = (void *)&set + at->offset;
 	u64 value;
@@ -109,7 +110,15 @@ static ssize_t bpipe_config_store(struct device *dev, struct device_attribute *a
 		*(u32 *)field = min_t(u64, value, U32_MAX);
 	else
 		*(u64 *)field = value;
-	ret = bpipe_node_configure(to_channel(dev), &set);
+	/*
+	 * Removal waits until this write has ended, and the next ADD for removal. The write
+	 * may wait for memory, so let removal fail instead.
+	 */
+	ret = bpipe_channel_get(ch);
+	if (ret)
+		return ret;
+	ret = bpipe_node_configure(ch, &set);
+	bpipe_channel_put(ch);
 	return ret ?: count;
 }
 

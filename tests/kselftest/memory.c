@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory: buffers are charged to the memory cgroup of who asks for them, and
- * a module-wide cap holds.
+ * Memory: buffers are charged to the memory cgroup of the task that allocates them, a
+ * module-wide cap holds. No task waits behind the allocation of another.
  */
 #define _GNU_SOURCE
 #include <sys/stat.h>
@@ -182,6 +182,207 @@ TEST_F_TIMEOUT(channel, refused_charge_takes_no_room_from_others, 120)
 	EXPECT_LT(0, (long)refused);
 	ASSERT_TRUE(tell(CLASS "memory_max", max));
 	EXPECT_EQ(0, remove_channel(control, "other"));
+	close(control);
+}
+
+/* A buffer that takes a minute, if the memory cgroup is throttled. */
+#define SLOW	(16 * MIB)
+
+/* What a task does that takes a buffer; 0 or -errno. */
+struct victim {
+	const char *what;
+	bool writes_first;	/* the channel has a writer and its buffer already */
+	int (*take)(int fd);
+};
+
+static int take_by_open(int fd)
+{
+	(void)fd;
+	return open("/dev/bpipe-slow", O_WRONLY) < 0 ? -errno : 0;
+}
+
+static int take_by_class(int fd)
+{
+	return set_writer(fd, (struct bpipe_writer) { .mask = BPIPE_WRITER_CLASS, .class = 7 });
+}
+
+static int take_by_size(int fd)
+{
+	return set_size(fd, 3 * SLOW / 2);
+}
+
+static int take_by_mode(int fd)
+{
+	const struct bpipe_config stream = { .mask = BPIPE_CFG_MODE };
+
+	set_config(fd, stream);
+	take_by_class(fd);
+	return set_records(fd, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK);
+}
+
+static int take_by_sysfs(int fd)
+{
+	close(fd);
+	return tell(CLASS "bpipe-slow/size", 3 * SLOW / 2) ? 0 : -EIO;
+}
+
+static const struct victim victims[] = {
+	{ "open", false, take_by_open },
+	{ "SET_WRITER class", true, take_by_class },
+	{ "SET_CONFIG size", true, take_by_size },
+	{ "SET_CONFIG mode", true, take_by_mode },
+	{ "sysfs size", true, take_by_sysfs },
+};
+
+/* A process that is throttled while it takes a buffer: in a cgroup over memory.high. */
+static pid_t throttle(const struct victim *victim)
+{
+	pid_t pid = spawn();
+	int fd;
+
+	if (pid)
+		return pid;
+	fd = victim->writes_first ? open("/dev/bpipe-slow", O_RDWR) : -1;
+	if (!tell(CGROUP "/cgroup.procs", getpid()) || !tell(CGROUP "/memory.high", 0))
+		_exit(125);
+	_exit(-victim->take(fd));
+}
+
+/*
+ * What others do meanwhile with this channel, which can be removed or not, and with all;
+ * 0, or where it failed.
+ */
+static int others_go_on(int removal)
+{
+	const struct bpipe_config rate = { .mask = BPIPE_CFG_RATE, .rate = 1 << 20 };
+	int control = open(CONTROL, O_RDWR), fd;
+
+	fd = open("/dev/bpipe-slow", O_ACCMODE);
+	if (fd < 0 || get_stats(fd).level)
+		return 1;
+	if (set_config(fd, rate))
+		return 2;
+	close(fd);
+	fd = open("/dev/bpipe-slow", O_RDWR);
+	if (fd < 0 || write(fd, "text", 4) != 4 || strcmp(next_text(fd), "text"))
+		return 3;
+	close(fd);
+	if (remove_channel(control, "slow") != removal)
+		return 4;
+	if (add_channel(control, "quick", NULL) || remove_channel(control, "quick"))
+		return 5;
+	return 0;
+}
+
+/* How a child ends within ten seconds; killed, with the one that it may wait for, if not. */
+static int reap_in_time(pid_t pid, pid_t awaited)
+{
+	int status = 0;
+
+	if (EVENTUALLY(waitpid(pid, &status, WNOHANG) == pid))
+		return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+	kill(awaited, SIGKILL);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return -ETIMEDOUT;
+}
+
+static bool slow_add(int control)
+{
+	const struct bpipe_config config = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_MODE, .size = SLOW, .mode = BPIPE_MODE_RECORD,
+	};
+
+	return !add_channel(control, "slow", &config);
+}
+
+TEST_F_TIMEOUT(channel, no_task_waits_for_a_throttled_allocation, 240)
+{
+	long long max = number(CLASS "memory_max", NULL), before;
+	int control = open(CONTROL, O_RDWR);
+	pid_t slow, other;
+
+	if (!cgroup_make(64 * MIB))
+		SKIP(return, "no memory cgroups at /sys/fs/cgroup");
+	ASSERT_TRUE(tell(CLASS "memory_max", 8 * SLOW));
+	for (size_t i = 0; i < sizeof(victims) / sizeof(victims[0]); i++) {
+		ASSERT_TRUE(slow_add(control));
+		before = number(CLASS "memory", NULL);
+		slow = throttle(&victims[i]);
+		/* It is charged first, and the pages come slowly. */
+		EXPECT_TRUE(EVENTUALLY(number(CLASS "memory", NULL) >=
+				       before + SLOW * (1 + victims[i].writes_first))) {
+			TH_LOG("%s", victims[i].what);
+		}
+		other = spawn();
+		if (!other)
+			_exit(others_go_on(victims[i].writes_first ? -EBUSY : 0));
+		EXPECT_EQ(0, reap_in_time(other, slow)) {
+			TH_LOG("%s", victims[i].what);
+		}
+		EXPECT_EQ(0, waitpid(slow, NULL, WNOHANG)) {
+			TH_LOG("%s: not throttled", victims[i].what);
+		}
+		kill(slow, SIGKILL);
+		EXPECT_EQ(-SIGKILL, reap_in_time(slow, slow));
+		if (victims[i].writes_first)
+			EXPECT_EQ(0, remove_channel(control, "slow"));
+		EXPECT_TRUE(EVENTUALLY(number(CLASS "memory", NULL) == before));
+		EXPECT_TRUE(EVENTUALLY(!rmdir(CGROUP)));
+		ASSERT_TRUE(cgroup_make(64 * MIB));
+	}
+	ASSERT_TRUE(tell(CLASS "memory_max", max));
+	EXPECT_EQ(0, rmdir(CGROUP));
+	close(control);
+}
+
+/* Whether a process sleeps in the kernel such that only SIGKILL wakes it. */
+static bool sleeps(pid_t pid)
+{
+	char file[64], state = 0;
+	FILE *stat;
+
+	snprintf(file, sizeof(file), "/proc/%d/stat", pid);
+	stat = fopen(file, "r");
+	if (stat && fscanf(stat, "%*d %*s %c", &state) != 1)
+		state = 0;
+	if (stat)
+		fclose(stat);
+	return state == 'D';
+}
+
+/* Each first writer allocates a buffer, and the cap has room for one of them. */
+TEST_F_TIMEOUT(channel, first_writers_do_not_fail_because_of_each_other, 120)
+{
+	long long max = number(CLASS "memory_max", NULL);
+	int control = open(CONTROL, O_RDWR);
+	pid_t slow, killed, other;
+
+	if (!cgroup_make(64 * MIB))
+		SKIP(return, "no memory cgroups at /sys/fs/cgroup");
+	ASSERT_TRUE(slow_add(control));
+	ASSERT_TRUE(tell(CLASS "memory_max", SIZE + 3 * SLOW / 2));
+	slow = throttle(&victims[0]);
+	EXPECT_TRUE(EVENTUALLY(number(CLASS "memory", NULL) == SIZE + SLOW));
+	killed = spawn();
+	if (!killed)
+		_exit(-take_by_open(-1));
+	EXPECT_TRUE(EVENTUALLY(sleeps(killed)));
+	other = spawn();
+	if (!other)
+		_exit(-take_by_open(-1));
+	EXPECT_TRUE(EVENTUALLY(sleeps(other)));
+	/* The wait can be ended, and ends when the room is there. */
+	kill(killed, SIGKILL);
+	EXPECT_EQ(-SIGKILL, reap_in_time(killed, slow));
+	EXPECT_EQ(0, waitpid(other, NULL, WNOHANG));
+	kill(slow, SIGKILL);
+	EXPECT_EQ(-SIGKILL, reap_in_time(slow, slow));
+	EXPECT_EQ(0, reap_in_time(other, other));
+	EXPECT_EQ(SIZE + SLOW, number(CLASS "memory", NULL));
+	ASSERT_TRUE(tell(CLASS "memory_max", max));
+	EXPECT_EQ(0, remove_channel(control, "slow"));
+	EXPECT_TRUE(EVENTUALLY(!rmdir(CGROUP)));
 	close(control);
 }
 

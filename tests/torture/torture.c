@@ -911,7 +911,7 @@ static void put_text(const char *path, const char *text)
 	close(fd);
 }
 
-/* In a memory cgroup with little room: large buffers cannot be had. */
+/* In a memory cgroup with little room, throttled at times: large buffers cannot be had. */
 static void be_confined(void)
 {
 	put_text(CGROUP "/cgroup.procs", "0");
@@ -1196,6 +1196,8 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 
 		nap_us(rnd(20000));
 		reap(true);
+		if (!rnd(16))
+			put_text(CGROUP "/memory.high", rnd(2) ? "1M" : "max");
 		if (!rnd(8) && pids[victim]) {
 			kill(pids[victim], SIGKILL);
 			killed++;
@@ -1207,6 +1209,7 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 	}
 
 	shared->stop = true;
+	put_text(CGROUP "/memory.high", "max");
 	wait_until_gone(CONFIGURER, FOUNDER);
 	/* From here on, readers have seen a writer, and wait for no other. */
 	writer = any_open(O_WRONLY);

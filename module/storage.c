@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Storage of the classes: allocated before its first use.
+ *
+ * Class 0 gets its buffer with the first writer. In mode record, each other class gets one
+ * with its own first writer.
+ *
+ * The memory cgroup of a caller may be throttled, so an allocation can take minutes. No
+ * lock is held meanwhile: look under the locks what is lacking, drop them, allocate, and
+ * look again. The configuration lock keeps the size, the mode and the claims on classes
+ * as they are from the last look until the buffers are installed.
+ */
+
+#include <linux/bitops.h>
+#include <linux/mm.h>
+#include <linux/wait.h>
+
+#include "buffer.h"
+#include "channel.h"
+#include "config.h"
+#include "storage.h"
+
+/* Return true if a class has a use for its buffer, or is to keep it all the same. */
+static bool bpipe_storage_needed_locked(const struct bpipe_channel *ch, u32 mode, u32 class)
+{
+	const struct bpipe_band *band = ch->band[class];
+
+	if (!band)
+		return false;
+	if (class == 0 && band->ring.data)
+		return true;
+	return mode == BPIPE_MODE_RECORD && (band->writers || band->held);
+}
+
+/**
+ * bpipe_storage_lacks_config() - find the classes that need a buffer
+ * @ch: the channel
+ * @mode: the mode that the channel is to have
+ * @size: the size that it is to have, bytes
+ * @spare: the buffers at hand
+ *
+ * Context: called with the configuration lock held.
+ * Return: a bit for each class for which a buffer of this size has to be allocated.
+ */
+u32 bpipe_storage_lacks_config(struct bpipe_channel *ch, u32 mode, size_t size,
+			       const struct bpipe_storage *spare)
+{
+	u32 class, lacks = 0;
+
+	bpipe_channel_lock(ch);
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		if (!bpipe_storage_needed_locked(ch, mode, class))
+			continue;
+		if (ch->band[class]->ring.data && ch->flow.size == size)
+			continue;
+		if (!spare->data[class] || spare->size != size)
+			lacks |= BIT(class);
+	}
+	bpipe_channel_unlock(ch);
+	return lacks;
+}
+
+static void bpipe_storage_free_buffers(struct bpipe_channel *ch, struct bpipe_storage *storage)
+{
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		if (storage->data[class])
+			bpipe_buffer_free(&ch->memory, storage->data[class], storage->size);
+		storage->data[class] = NULL;
+	}
+}
+
+/**
+ * bpipe_storage_free() - free buffers that no class has
+ * @ch: the channel
+ * @storage: the buffers; empty afterwards
+ *
+ * Context: may sleep.
+ */
+void bpipe_storage_free(struct bpipe_channel *ch, struct bpipe_storage *storage)
+{
+	bpipe_storage_free_buffers(ch, storage);
+	if (!storage->pending)
+		return;
+	storage->pending = false;
+	bpipe_channel_lock(ch);
+	ch->allocating--;
+	WRITE_ONCE(ch->allocated, ch->allocated + 1);
+	bpipe_channel_unlock(ch);
+	wake_up_all(&ch->allocators);
+}
+
+/**
+ * bpipe_storage_alloc() - allocate buffers for classes
+ * @ch: the channel
+ * @spare: where to put them; buffers of another size in it are freed
+ * @classes: a bit for each class
+ * @size: bytes of each
+ *
+ * Context: may sleep, for minutes if the memory cgroup is throttled; called without locks.
+ * Return: 0, -ENOMEM or -ENOSPC. The caller frees @spare in any case.
+ */
+int bpipe_storage_alloc(struct bpipe_channel *ch, struct bpipe_storage *spare, u32 classes,
+			size_t size)
+{
+	u64 bytes = PAGE_ALIGN(size);
+	u32 class;
+
+	bpipe_channel_lock(ch);
+	ch->allocating += !spare->pending;
+	spare->seen = ch->allocated;
+	bpipe_channel_unlock(ch);
+	spare->pending = true;
+	if (spare->size != size)
+		bpipe_storage_free_buffers(ch, spare);
+	spare->size = size;
+	if (bpipe_buffer_charge(&ch->memory, hweight32(classes) * bytes))
+		return -ENOSPC;
+	for (; classes; classes &= ~BIT(class)) {
+		class = __ffs(classes);
+		spare->data[class] = bpipe_buffer_alloc(size);
+		if (!spare->data[class]) {
+			bpipe_buffer_uncharge(&ch->memory, hweight32(classes) * bytes);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/*
+ * The charge was refused. Two first writers allocate a buffer each, although only one of
+ * these will be used, and there may be no room for both. So if another task allocates for
+ * the channel, wait until such a task is done, and look again.
+ *
+ * Return: -EAGAIN to look again; -EINTR; -ENOSPC if there is no other task.
+ */
+static int bpipe_storage_await(struct bpipe_channel *ch, struct bpipe_storage *spare)
+{
+	bool others;
+
+	bpipe_channel_lock(ch);
+	others = ch->allocating > 1 || ch->allocated != spare->seen;
+	if (others) {
+		ch->allocating--;
+		spare->pending = false;
+	}
+	bpipe_channel_unlock(ch);
+	if (!others)
+		return -ENOSPC;
+	if (wait_event_killable(ch->allocators, READ_ONCE(ch->allocated) != spare->seen))
+		return -EINTR;
+	return -EAGAIN;
+}
+
+/*
+ * Let the file write in the class if the class has its band and its buffer, or takes them
+ * from @band and @spare. Else put into @size the bytes of the buffer that is lacking, or 0.
+ */
+static bool bpipe_storage_try_claim(struct bpipe_file *bf, u32 class, struct bpipe_band **band,
+				    struct bpipe_storage *spare, size_t *size)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_band *own;
+	bool done = false;
+
+	bpipe_channel_lock(ch);
+	if (!ch->band[class])
+		swap(ch->band[class], *band);
+	own = ch->band[class];
+	*size = (class == 0 || bpipe_is_record(ch)) && !(own && own->ring.data) ?
+		ch->flow.size : 0;
+	if (own && *size && spare->data[class] && spare->size == *size) {
+		bpipe_ring_init(&own->ring, spare->data[class], *size);
+		spare->data[class] = NULL;
+		*size = 0;
+	}
+	if (own && !*size) {
+		bpipe_config_claim_locked(bf, class);
+		done = true;
+	}
+	bpipe_channel_unlock(ch);
+	return done;
+}
+
+/**
+ * bpipe_storage_claim() - let an open file write in a class, and lock the configuration
+ * @bf: the open file
+ * @class: the class
+ * @for_records: refuse if the channel is a stream
+ *
+ * The memory for all writes to come is allocated here, so that no write lacks it.
+ *
+ * Context: may sleep, for minutes if the memory cgroup is throttled; called without locks.
+ * Return: 0 with the configuration lock held; or without, -EINTR, -ENOMEM, -ENOSPC,
+ * -ENXIO, -EOPNOTSUPP.
+ */
+int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_storage spare = { };
+	struct bpipe_band *band = NULL;
+	size_t size = 0;
+	bool fresh;
+	int ret;
+
+	for (;;) {
+		ret = bpipe_channel_lock_config(ch);
+		if (ret)
+			break;
+		if (for_records && !bpipe_is_record(ch))
+			ret = -EOPNOTSUPP;
+		else if (bpipe_storage_try_claim(bf, class, &band, &spare, &size))
+			break;
+		fresh = !ch->band[class];
+		mutex_unlock(&ch->config);
+		if (!ret && fresh && !band) {
+			band = bpipe_band_create();
+			ret = band ? 0 : -ENOMEM;
+		}
+		if (!ret && size)
+			ret = bpipe_storage_alloc(ch, &spare, BIT(class), size);
+		if (ret == -ENOSPC)
+			ret = bpipe_storage_await(ch, &spare);
+		if (ret && ret != -EAGAIN)
+			break;
+	}
+	bpipe_band_free(band, &ch->memory);
+	bpipe_storage_free(ch, &spare);
+	return ret;
+}
+
+/* What a class holds. With both sides' locks held, it does not change. */
+static size_t bpipe_storage_queued_rd(const struct bpipe_channel *ch, u32 class)
+{
+	if (class == 0 && !bpipe_is_record(ch))
+		return bpipe_level_now(&ch->level);
+	return ch->band[class]->held;
+}
+
+/**
+ * bpipe_storage_move_rd() - copy what is queued to buffers of another size
+ * @ch: the channel
+ * @spare: the buffers
+ * @old: gets those that were in use
+ *
+ * What is queued keeps the buffer of its class in use, so this needs no spinlock.
+ *
+ * Context: called with the configuration lock and both sides' locks held.
+ */
+void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare,
+			   struct bpipe_storage *old)
+{
+	size_t queued;
+	u32 class;
+
+	old->size = ch->flow.size;
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		queued = ch->band[class] ? bpipe_storage_queued_rd(ch, class) : 0;
+		if (!queued || !spare->data[class])
+			continue;
+		old->data[class] = bpipe_ring_move(&ch->band[class]->ring, queued,
+						   spare->data[class], spare->size);
+		spare->data[class] = NULL;
+	}
+}
+
+/**
+ * bpipe_storage_swap_locked() - give and take the buffers of classes that hold nothing
+ * @ch: the channel, still with its old configuration
+ * @mode: the new mode
+ * @resize: the size changes
+ * @spare: new buffers, after bpipe_storage_move_rd()
+ * @old: gets those that are not needed any more
+ *
+ * A class for which a buffer was allocated may have lost its last writer meanwhile.
+ *
+ * Context: called with the configuration lock, both sides' locks and the channel's lock
+ * held.
+ */
+void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, bool resize,
+			       struct bpipe_storage *spare, struct bpipe_storage *old)
+{
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		struct bpipe_band *band = ch->band[class];
+
+		if (!band)
+			continue;
+		if (resize && !bpipe_storage_needed_locked(ch, mode, class)) {
+			old->data[class] = band->ring.data;
+			band->ring.data = NULL;
+		} else if (spare->data[class]) {
+			old->data[class] = bpipe_ring_move(&band->ring, 0, spare->data[class],
+							   spare->size);
+			spare->data[class] = NULL;
+		}
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef BPIPE_STORAGE_H
+#define BPIPE_STORAGE_H
+
+#include <linux/types.h>
+
+#include "uapi/linux/bpipe.h"
+
+struct bpipe_channel;
+struct bpipe_file;
+
+/**
+ * struct bpipe_storage - buffers that no class has: not yet, or not any more
+ * @data: a buffer for each class, or NULL
+ * @size: bytes of each
+ * @pending: counts in the channel's @allocating
+ * @seen: the channel's @allocated when the latest allocation began
+ *
+ * A local variable of one task, so that no lock protects it.
+ */
+struct bpipe_storage {
+	void *data[BPIPE_CLASSES];
+	size_t size;
+	bool pending;
+	unsigned int seen;
+};
+
+int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records);
+u32 bpipe_storage_lacks_config(struct bpipe_channel *ch, u32 mode, size_t size,
+			       const struct bpipe_storage *spare);
+int bpipe_storage_alloc(struct bpipe_channel *ch, struct bpipe_storage *spare, u32 classes,
+			size_t size);
+void bpipe_storage_free(struct bpipe_channel *ch, struct bpipe_storage *storage);
+
+void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare,
+			   struct bpipe_storage *old);
+void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, bool resize,
+			       struct bpipe_storage *spare, struct bpipe_storage *old);
+
+#endif /* BPIPE_STORAGE_H */
