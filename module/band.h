@@ -20,6 +20,8 @@ struct iov_iter;
  * @writers: open files that are or were of that class; grows under the channel's
  *	config lock, and is guarded by the channel's lock, as is @held
  * @held: bytes in it, with overhead; 0 in a stream
+ * @storage: bytes that the buffer of @ring takes, whole pages; 0 without one. Guarded by
+ *	the channel's lock.
  * @written: bytes and records that came from writers, guarded by the writers' lock
  * @dropped: what of it was dropped, by enum bpipe_drop: guarded by the writers'
  *	lock if it never came in, else by the readers'
@@ -33,6 +35,7 @@ struct bpipe_band {
 	struct bpipe_ring ring;
 	unsigned int writers;
 	u64 held;
+	size_t storage;
 	struct bpipe_count written;
 	struct bpipe_count dropped[BPIPE_DROP_REASONS];
 	u64 lost_before;

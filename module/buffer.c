@@ -37,6 +37,23 @@ u64 bpipe_buffer_used(void)
 }
 
 /**
+ * bpipe_buffer_used_by() - sum of one channel's buffers
+ * @memory: the channel's account
+ *
+ * Context: any but hard interrupt.
+ * Return: bytes.
+ */
+u64 bpipe_buffer_used_by(const struct bpipe_memory *memory)
+{
+	u64 bytes;
+
+	spin_lock_bh(&bpipe_buffer_lock);
+	bytes = memory->bytes;
+	spin_unlock_bh(&bpipe_buffer_lock);
+	return bytes;
+}
+
+/**
  * bpipe_buffer_max() - the cap on all buffers together
  *
  * Return: bytes.

@@ -14,6 +14,7 @@ struct bpipe_memory {
 };
 
 u64 bpipe_buffer_used(void);
+u64 bpipe_buffer_used_by(const struct bpipe_memory *memory);
 u64 bpipe_buffer_max(void);
 void bpipe_buffer_set_max(u64 bytes);
 

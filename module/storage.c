@@ -172,6 +172,7 @@ static bool bpipe_storage_try_claim(struct bpipe_file *bf, u32 class, struct bpi
 		ch->flow.size : 0;
 	if (own && *size && spare->data[class] && spare->size == *size) {
 		bpipe_ring_init(&own->ring, spare->data[class], *size);
+		own->storage = PAGE_ALIGN(*size);
 		spare->data[class] = NULL;
 		*size = 0;
 	}
@@ -296,5 +297,24 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, bool resize,
 							   spare->size);
 			spare->data[class] = NULL;
 		}
+		band->storage = band->ring.data ? PAGE_ALIGN(band->ring.size) : 0;
 	}
+}
+
+/**
+ * bpipe_storage_bytes() - list what takes the memory of a channel
+ * @ch: the channel
+ * @bytes: filled in
+ *
+ * Context: does not sleep.
+ */
+void bpipe_storage_bytes(struct bpipe_channel *ch, struct bpipe_storage_bytes *bytes)
+{
+	u32 class;
+
+	spin_lock_bh(&ch->lock);
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		bytes->class[class] = ch->band[class] ? ch->band[class]->storage : 0;
+	bytes->all = bpipe_buffer_used_by(&ch->memory);
+	spin_unlock_bh(&ch->lock);
 }

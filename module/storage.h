@@ -25,6 +25,16 @@ struct bpipe_storage {
 	unsigned int seen;
 };
 
+/**
+ * struct bpipe_storage_bytes - what takes a channel's memory
+ * @all: bytes of all its buffers, also of those that are being allocated
+ * @class: of each class, bytes of the buffer in use
+ */
+struct bpipe_storage_bytes {
+	u64 all;
+	u64 class[BPIPE_CLASSES];
+};
+
 int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records);
 u32 bpipe_storage_lacks_config(struct bpipe_channel *ch, u32 mode, size_t size,
 			       const struct bpipe_storage *spare);
@@ -36,5 +46,7 @@ void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare
 			   struct bpipe_storage *old);
 void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, bool resize,
 			       struct bpipe_storage *spare, struct bpipe_storage *old);
+
+void bpipe_storage_bytes(struct bpipe_channel *ch, struct bpipe_storage_bytes *bytes);
 
 #endif /* BPIPE_STORAGE_H */

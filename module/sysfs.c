@@ -17,6 +17,7 @@
 #include "config.h"
 #include "compat.h"
 #include "node.h"
+#include "storage.h"
 
 static struct bpipe_channel *to_channel(struct device *dev)
 {
@@ -24,7 +25,8 @@ static struct bpipe_channel *to_channel(struct device *dev)
 }
 
 /**
- * struct bpipe_attribute - a field of struct bpipe_config or struct bpipe_stats
+ * struct bpipe_attribute - a field of struct bpipe_config, struct bpipe_stats or
+ *	struct bpipe_storage_bytes
  * @attr: the attribute, under the field's name
  * @offset: where the field is in its structure
  * @width: its size in bytes
@@ -135,6 +137,14 @@ static ssize_t bpipe_stats_show(struct device *dev, struct device_attribute *att
 	return ret;
 }
 
+static ssize_t bpipe_memory_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct bpipe_storage_bytes bytes;
+
+	bpipe_storage_bytes(to_channel(dev), &bytes);
+	return bpipe_emit(to_attribute(attr), &bytes, buf);
+}
+
 /* By enum bpipe_mode, and so on. */
 static const char *const bpipe_mode_words[] = { "stream", "record", NULL };
 static const char *const bpipe_order_words[] = { "fifo", "priority", NULL };
@@ -169,6 +179,12 @@ static const char *const bpipe_state_words[] = { "normal", "pressured", "overloa
 /* A counter: reads struct bpipe_stats' field of that name. */
 #define BPIPE_STATS(_field, ...)						\
 	BPIPE_ATTR(#_field, 0444, bpipe_stats_show, NULL, bpipe_stats, _field, __VA_ARGS__)
+
+/* What takes memory: reads struct bpipe_storage_bytes' field. */
+#define BPIPE_MEMORY_AS(_name, _field)						\
+	BPIPE_ATTR(_name, 0444, bpipe_memory_show, NULL, bpipe_storage_bytes, _field)
+#define BPIPE_MEMORY(_class)							\
+	BPIPE_MEMORY_AS("memory." #_class, class[_class])
 
 static const struct bpipe_attribute bpipe_attributes[] = {
 	BPIPE_CONFIG(size, BPIPE_CFG_SIZE),
@@ -240,6 +256,10 @@ static const struct bpipe_attribute bpipe_attributes[] = {
 	BPIPE_STATS(read_wait_ns),
 	BPIPE_STATS(readers_waiting),
 	BPIPE_STATS(writers_waiting),
+
+	BPIPE_MEMORY_AS("memory", all),
+	BPIPE_MEMORY(0), BPIPE_MEMORY(1), BPIPE_MEMORY(2), BPIPE_MEMORY(3),
+	BPIPE_MEMORY(4), BPIPE_MEMORY(5), BPIPE_MEMORY(6), BPIPE_MEMORY(7),
 };
 
 static int bpipe_emit_pressure(char *buf, int at, const char *what, const u32 *shares, u64 ns)

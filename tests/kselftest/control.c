@@ -563,7 +563,8 @@ TEST_F(channel, sysfs_has_every_field_under_its_name)
 		"throttled", "throttled_ns", "state_since_ns", "write_wait_ns", "read_wait_ns",
 		"readers", "writers", "readers_waiting", "writers_waiting", "written_records",
 		"read_records", "queued_records", "dropped_bytes", "dropped_records", "timeouts",
-		"read_throttled", "read_throttled_ns",
+		"read_throttled", "read_throttled_ns", "memory", "memory.0", "memory.1",
+		"memory.2", "memory.3", "memory.4", "memory.5", "memory.6", "memory.7",
 	};
 	static const char words[] = " mode order policy credit state ";
 	char path[128], word[32];

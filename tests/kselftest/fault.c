@@ -746,6 +746,11 @@ static void ready_show_level(void)
 	ready_show(SYSFS "level");
 }
 
+static void ready_show_memory(void)
+{
+	ready_show(SYSFS "memory");
+}
+
 static void ready_show_pressure(void)
 {
 	ready_show(SYSFS "pressure");
@@ -1005,6 +1010,7 @@ CALL(store_size, .ready = ready_store_size, .call = do_store_size, .done = done_
 CALL(store_epipe, .ready = ready_store_epipe, .call = do_store_epipe)
 CALL(store_memory_max, .ready = ready_store_memory_max, .call = do_store_memory_max)
 CALL(show_level, .ready = ready_show_level, .call = do_show)
+CALL(show_memory, .ready = ready_show_memory, .call = do_show)
 CALL(show_pressure, .ready = ready_show_pressure, .call = do_show)
 CALL(show_fdinfo, .ready = ready_show_fdinfo, .call = do_show)
 

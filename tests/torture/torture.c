@@ -818,7 +818,8 @@ static void be_sysfs_user(void)
 	static const char *const names[] = {
 		"size", "high", "low", "rate", "burst", "hold", "epipe", "level", "state",
 		"window", "blocked_ns", "write_wait_ns", "read_wait_ns", "readers_waiting",
-		"peak_level", "mode", "written_bytes", "pressure", "alarm_since_ns",
+		"peak_level", "mode", "written_bytes", "pressure", "alarm_since_ns", "memory",
+		"memory.7",
 	};
 	char path[64], text[64];
 	int fd;

@@ -207,10 +207,13 @@ int channel_open(struct channel *ch, const char *which)
 
 int channel_read(struct channel *ch)
 {
+	char file[sizeof(ch->config.name) + sizeof("/memory")];
 	int class, reason;
 
 	if (bpipe_get_config(ch->fd, &ch->config) || bpipe_get_stats(ch->fd, &ch->stats))
 		return channel_failed(ch, "cannot be read");
+	snprintf(file, sizeof(file), "%s/memory", ch->config.name);
+	ch->memory.all = class_number(file);
 	memset(&ch->dropped, 0, sizeof(ch->dropped));
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		const struct bpipe_class_stats *stats = &ch->stats.classes[class];

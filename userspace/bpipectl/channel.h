@@ -18,6 +18,10 @@ struct channel {
 		uint64_t bytes[BPIPE_DROP_REASONS];
 		uint64_t records[BPIPE_DROP_REASONS];
 	} dropped;
+	/* Bytes of its buffers; 0 without sysfs. */
+	struct {
+		uint64_t all;
+	} memory;
 };
 
 struct channels {
@@ -63,7 +67,10 @@ int channel_own(const struct channel *ch, const struct bpipe_config *set);
 int channels_open(struct channels *all, char **names);
 void channels_close(struct channels *all);
 
-/* A number that the class has for all channels together, "memory" or "memory_max". */
+/*
+ * A number that the class has for all channels together, "memory" or "memory_max", or for
+ * one, as "bpipe/memory"; 0 if there is none.
+ */
 uint64_t class_number(const char *file);
 
 /* Return true if there is a channel with a node of that name or path, without opening it. */

@@ -161,6 +161,7 @@ const struct field fields[] = {
 	STATS(write_wait_ns, TIME),
 	STATS(state_since_ns, STAMP),
 	STATS(time_ns, STAMP),
+	FIELD_AS("memory", memory, all, BYTES),
 	{ 0 }
 };
 

@@ -55,6 +55,7 @@ static const char portrait[] =
 		" {stalled_ns} in all][longest_stall_ns|, the longest {longest_stall_ns}]"
 		"[stalled_ns|\n]"
 	"[alarm_since_ns|  alarm    overloaded {overload_events:time}, first {alarm_since_ns~} ago\n]"
+	"[memory|  memory   {memory} for its buffers\n]"
 	"  window   {window} can be written now\n";
 
 static bool coloured(void)
