@@ -17,6 +17,7 @@
 #include "buffer.h"
 #include "channel.h"
 #include "shed.h"
+#include "storage.h"
 #include "trace.h"
 
 static_assert(sizeof(struct bpipe_frame) == BPIPE_RECORD_OVERHEAD);
@@ -189,6 +190,8 @@ static void bpipe_remove_rd(struct bpipe_channel *ch, struct bpipe_band *band, u
 	band->held -= n;
 	ch->records--;
 	bpipe_level_sub(&ch->level, n);
+	if (unlikely(!band->held && !band->writers))
+		bpipe_storage_idle_locked(ch, band);
 }
 
 /**

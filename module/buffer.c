@@ -6,11 +6,13 @@
  */
 
 #include <linux/gfp.h>
+#include <linux/llist.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 
 #include "buffer.h"
 
@@ -19,6 +21,18 @@ static DEFINE_SPINLOCK(bpipe_buffer_lock);
 static u64 bpipe_buffer_bytes;
 
 static u64 bpipe_buffer_cap;
+
+/**
+ * struct bpipe_buffer_idle - the first bytes of a buffer that waits to be freed
+ * @node: in the list of these; added and removed without a lock
+ * @size: bytes, as allocated; does not change
+ */
+struct bpipe_buffer_idle {
+	struct llist_node node;
+	size_t size;
+};
+
+static LLIST_HEAD(bpipe_buffer_list);
 
 /**
  * bpipe_buffer_used() - sum of all buffers
@@ -72,17 +86,7 @@ void bpipe_buffer_set_max(u64 bytes)
 	WRITE_ONCE(bpipe_buffer_cap, bytes);
 }
 
-/**
- * bpipe_buffer_charge() - count buffers that are about to be allocated
- * @memory: the account of their channel
- * @bytes: their sum, whole pages
- *
- * All of them or none. A charge that is refused never causes another to be refused.
- *
- * Context: any but hard interrupt.
- * Return: 0; or -ENOSPC if the cap would be exceeded.
- */
-int bpipe_buffer_charge(struct bpipe_memory *memory, u64 bytes)
+static bool bpipe_buffer_try_charge(struct bpipe_memory *memory, u64 bytes)
 {
 	u64 max = bpipe_buffer_max();
 	bool fits;
@@ -94,7 +98,41 @@ int bpipe_buffer_charge(struct bpipe_memory *memory, u64 bytes)
 		bpipe_buffer_bytes += bytes;
 	}
 	spin_unlock_bh(&bpipe_buffer_lock);
-	return fits ? 0 : -ENOSPC;
+	return fits;
+}
+
+/* Free all buffers that wait for it. */
+static void bpipe_buffer_free_idle(struct work_struct *work)
+{
+	struct bpipe_buffer_idle *idle, *next;
+	struct bpipe_memory gone = { };
+
+	llist_for_each_entry_safe(idle, next, llist_del_all(&bpipe_buffer_list), node) {
+		/* The channel has been uncharged already, and may not exist any more. */
+		gone.bytes = PAGE_ALIGN(idle->size);
+		bpipe_buffer_free(&gone, idle, idle->size);
+	}
+}
+
+static DECLARE_WORK(bpipe_buffer_work, bpipe_buffer_free_idle);
+
+/**
+ * bpipe_buffer_charge() - count buffers that are about to be allocated
+ * @memory: the account of their channel
+ * @bytes: their sum, whole pages
+ *
+ * All of them or none. A charge that is refused never causes another to be refused.
+ *
+ * Context: may sleep.
+ * Return: 0; or -ENOSPC if the cap would be exceeded.
+ */
+int bpipe_buffer_charge(struct bpipe_memory *memory, u64 bytes)
+{
+	if (bpipe_buffer_try_charge(memory, bytes))
+		return 0;
+	/* Buffers that wait to be freed still count. */
+	bpipe_buffer_flush();
+	return bpipe_buffer_try_charge(memory, bytes) ? 0 : -ENOSPC;
 }
 
 /**
@@ -124,6 +162,38 @@ void bpipe_buffer_free(struct bpipe_memory *memory, void *data, size_t size)
 {
 	vfree(data);
 	bpipe_buffer_uncharge(memory, PAGE_ALIGN(size));
+}
+
+/**
+ * bpipe_buffer_free_later() - free a buffer where the caller cannot sleep
+ * @memory: the account that it is charged to; the channel may go at once
+ * @data: the buffer, no longer in use; a list takes its first bytes
+ * @size: bytes, as allocated
+ *
+ * The channel is uncharged at once. The cap counts the buffer until it is freed.
+ *
+ * Context: any but hard interrupt.
+ */
+void bpipe_buffer_free_later(struct bpipe_memory *memory, void *data, size_t size)
+{
+	struct bpipe_buffer_idle *idle = data;
+
+	spin_lock_bh(&bpipe_buffer_lock);
+	memory->bytes -= PAGE_ALIGN(size);
+	spin_unlock_bh(&bpipe_buffer_lock);
+	idle->size = size;
+	if (llist_add(&idle->node, &bpipe_buffer_list))
+		queue_work(system_unbound_wq, &bpipe_buffer_work);
+}
+
+/**
+ * bpipe_buffer_flush() - wait until all buffers are freed that bpipe_buffer_free_later() got
+ *
+ * Context: may sleep.
+ */
+void bpipe_buffer_flush(void)
+{
+	flush_work(&bpipe_buffer_work);
 }
 
 /*

@@ -23,5 +23,7 @@ void bpipe_buffer_uncharge(struct bpipe_memory *memory, u64 bytes);
 
 void *bpipe_buffer_alloc(size_t size);
 void bpipe_buffer_free(struct bpipe_memory *memory, void *data, size_t size);
+void bpipe_buffer_free_later(struct bpipe_memory *memory, void *data, size_t size);
+void bpipe_buffer_flush(void);
 
 #endif /* BPIPE_BUFFER_H */

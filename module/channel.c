@@ -288,10 +288,12 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 void bpipe_channel_release(struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_storage unused = { };
 	bool lost = false, end = false;
 
 	bpipe_channel_lock(ch);
 	bpipe_config_forget_locked(bf);
+	bpipe_storage_trim_locked(ch, &unused);
 	ch->opens--;
 	if (bpipe_is_reader(bf)) {
 		bpipe_config_unwatch_locked(bf);
@@ -313,6 +315,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 	if (end)
 		bpipe_wait_kick(ch, &ch->rd);
 
+	bpipe_storage_free(ch, &unused);
 	put_device(&ch->dev);
 	kfree(bf);
 }
@@ -515,14 +518,15 @@ void bpipe_channel_destroy(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_channel_drain() - wait until every channel is freed
+ * bpipe_channel_drain() - wait until every channel is freed, and all buffers
  *
- * A reference may outlive the node by a moment, and the function that frees a
- * channel is in this module.
+ * A reference may outlive the node by a moment, and the functions that free a
+ * channel and its buffers are in this module.
  *
  * Context: may sleep.
  */
 void bpipe_channel_drain(void)
 {
 	wait_var_event(&bpipe_channels, !atomic_read(&bpipe_channels));
+	bpipe_buffer_flush();
 }

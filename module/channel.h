@@ -130,8 +130,8 @@ struct bpipe_settings {
  * struct bpipe_channel - one bounded queue with its device node
  * @level: how much it holds, with the overhead of records
  * @band: what it holds, by class; a stream is in that of class 0. NULL for a class
- *	that nobody has used. They appear with @config and @lock held, and stay; so does
- *	their storage, but that a change of @flow's size takes it away where it has no use.
+ *	that nobody has used. They appear with @config and @lock held, and stay. Their
+ *	storage comes and goes with @lock held, see storage.c.
  * @wr: the writers' side
  * @rd: the readers' side
  * @peak: highest level, guarded by @wr.lock

@@ -387,8 +387,7 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 		/* A long copy, and nobody else looks at the storage without these. */
 		bpipe_storage_move_rd(ch, &spare, &old);
 		bpipe_channel_lock(ch);
-		bpipe_storage_swap_locked(ch, plan.set.mode, plan.flow.size != ch->flow.size,
-					  &spare, &old);
+		bpipe_storage_swap_locked(ch, plan.set.mode, &spare, &old);
 		bpipe_apply_locked(ch, &plan);
 		bpipe_channel_unlock(ch);
 		trace_bpipe_config(ch, &ch->flow);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Storage of the classes: allocated before its first use.
+ * Storage of the classes: allocated before its first use, freed after its last.
  *
- * Class 0 gets its buffer with the first writer. In mode record, each other class gets one
- * with its own first writer.
+ * Class 0 gets its buffer with the first writer and keeps it. In mode record, each other
+ * class has one while it has a writer or holds a record.
  *
  * The memory cgroup of a caller may be throttled, so an allocation can take minutes. No
  * lock is held meanwhile: look under the locks what is lacking, drop them, allocate, and
@@ -270,7 +270,6 @@ void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare
  * bpipe_storage_swap_locked() - give and take the buffers of classes that hold nothing
  * @ch: the channel, still with its old configuration
  * @mode: the new mode
- * @resize: the size changes
  * @spare: new buffers, after bpipe_storage_move_rd()
  * @old: gets those that are not needed any more
  *
@@ -279,8 +278,8 @@ void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare
  * Context: called with the configuration lock, both sides' locks and the channel's lock
  * held.
  */
-void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, bool resize,
-			       struct bpipe_storage *spare, struct bpipe_storage *old)
+void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_storage *spare,
+			       struct bpipe_storage *old)
 {
 	u32 class;
 
@@ -289,7 +288,7 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, bool resize,
 
 		if (!band)
 			continue;
-		if (resize && !bpipe_storage_needed_locked(ch, mode, class)) {
+		if (!bpipe_storage_needed_locked(ch, mode, class)) {
 			old->data[class] = band->ring.data;
 			band->ring.data = NULL;
 		} else if (spare->data[class]) {
@@ -299,6 +298,54 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, bool resize,
 		}
 		band->storage = band->ring.data ? PAGE_ALIGN(band->ring.size) : 0;
 	}
+}
+
+static bool bpipe_storage_unused_locked(const struct bpipe_channel *ch,
+					const struct bpipe_band *band)
+{
+	return band && band != ch->band[0] && !band->writers && !band->held && band->ring.data;
+}
+
+/**
+ * bpipe_storage_trim_locked() - take the buffers that lost their last writer
+ * @ch: the channel
+ * @old: gets those of classes that hold no record either
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *old)
+{
+	u32 class;
+
+	old->size = ch->flow.size;
+	for (class = 1; class < BPIPE_CLASSES; class++) {
+		struct bpipe_band *band = ch->band[class];
+
+		if (!bpipe_storage_unused_locked(ch, band))
+			continue;
+		old->data[class] = band->ring.data;
+		band->ring.data = NULL;
+		band->storage = 0;
+	}
+}
+
+/**
+ * bpipe_storage_idle_locked() - free a buffer that lost its last record
+ * @ch: the channel
+ * @band: its class
+ *
+ * No copy is under way: a record stays in its class while a reader copies it, and a writer
+ * counts until its file is closed.
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_storage_idle_locked(struct bpipe_channel *ch, struct bpipe_band *band)
+{
+	if (!bpipe_storage_unused_locked(ch, band))
+		return;
+	bpipe_buffer_free_later(&ch->memory, band->ring.data, band->ring.size);
+	band->ring.data = NULL;
+	band->storage = 0;
 }
 
 /**
@@ -312,9 +359,9 @@ void bpipe_storage_bytes(struct bpipe_channel *ch, struct bpipe_storage_bytes *b
 {
 	u32 class;
 
-	spin_lock_bh(&ch->lock);
+	bpipe_channel_lock(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		bytes->class[class] = ch->band[class] ? ch->band[class]->storage : 0;
 	bytes->all = bpipe_buffer_used_by(&ch->memory);
-	spin_unlock_bh(&ch->lock);
+	bpipe_channel_unlock(ch);
 }

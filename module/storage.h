@@ -6,6 +6,7 @@
 
 #include "uapi/linux/bpipe.h"
 
+struct bpipe_band;
 struct bpipe_channel;
 struct bpipe_file;
 
@@ -44,8 +45,10 @@ void bpipe_storage_free(struct bpipe_channel *ch, struct bpipe_storage *storage)
 
 void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare,
 			   struct bpipe_storage *old);
-void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, bool resize,
-			       struct bpipe_storage *spare, struct bpipe_storage *old);
+void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_storage *spare,
+			       struct bpipe_storage *old);
+void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *old);
+void bpipe_storage_idle_locked(struct bpipe_channel *ch, struct bpipe_band *band);
 
 void bpipe_storage_bytes(struct bpipe_channel *ch, struct bpipe_storage_bytes *bytes);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Memory: buffers are charged to the memory cgroup of the task that allocates them, a
- * module-wide cap holds. No task waits behind the allocation of another.
+ * module-wide cap holds, and a buffer is freed after its last
+ * use. No task waits behind the allocation of another.
  */
 #define _GNU_SOURCE
 #include <sys/stat.h>
@@ -148,6 +149,20 @@ TEST_F(channel, cap_counts_all_buffers_to_the_byte)
 	EXPECT_EQ(MIB, put(self->wr, 2 * MIB));
 	EXPECT_EQ(MIB, take(self->rd, 2 * MIB));
 	ASSERT_TRUE(tell(CLASS "memory_max", max));
+}
+
+/* Bytes of the channel's buffers: all, or those of a class. */
+static long long channel_memory(void)
+{
+	return number(SYSFS "memory", NULL);
+}
+
+static long long class_memory(unsigned int class)
+{
+	char file[64];
+
+	snprintf(file, sizeof(file), SYSFS "memory.%u", class);
+	return number(file, NULL);
 }
 
 /* Resize another channel in vain, until @stop is set. */
@@ -384,6 +399,118 @@ TEST_F_TIMEOUT(channel, first_writers_do_not_fail_because_of_each_other, 120)
 	EXPECT_EQ(0, remove_channel(control, "slow"));
 	EXPECT_TRUE(EVENTUALLY(!rmdir(CGROUP)));
 	close(control);
+}
+
+TEST_F(channel, class_gives_its_buffer_back_with_its_last_writer)
+{
+	int fds[BPIPE_CLASSES], twice;
+
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+	for (int class = 1; class < BPIPE_CLASSES; class++)
+		fds[class] = open_class(class, O_NONBLOCK);
+	EXPECT_EQ(BPIPE_CLASSES * SIZE, channel_memory());
+	EXPECT_EQ(BPIPE_CLASSES * SIZE, number(CLASS "memory", NULL));
+	twice = open_class(3, O_NONBLOCK);
+	for (int class = 1; class < BPIPE_CLASSES; class++)
+		close(fds[class]);
+	EXPECT_EQ(2 * SIZE, channel_memory());
+	EXPECT_EQ(SIZE, class_memory(3));
+	close(twice);
+	EXPECT_EQ(SIZE, channel_memory());
+	EXPECT_EQ(SIZE, number(CLASS "memory", NULL));
+	/* Class 0 keeps its own. */
+	close(self->wr);
+	EXPECT_EQ(SIZE, class_memory(0));
+	EXPECT_EQ(SIZE, channel_memory());
+	self->wr = open(DEV, O_WRONLY | O_NONBLOCK);
+	ASSERT_LE(0, self->wr);
+}
+
+/* Leave a record of class 3, and no writer of it. */
+static void leave_record(const char *text)
+{
+	int fd = open_class(3, O_NONBLOCK);
+
+	if (write(fd, text, strlen(text)) != strlen(text))
+		abort();
+	close(fd);
+}
+
+TEST_F(channel, class_gives_its_buffer_back_with_its_last_record)
+{
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+	for (int i = 0; i < 3; i++) {
+		leave_record("first");
+		leave_record("second");
+		EXPECT_EQ(SIZE, class_memory(3));
+		EXPECT_STREQ("first", next_text(self->rd));
+		EXPECT_EQ(2 * SIZE, channel_memory());
+		EXPECT_STREQ("second", next_text(self->rd));
+		EXPECT_EQ(0, class_memory(3));
+		EXPECT_EQ(SIZE, channel_memory());
+		EXPECT_TRUE(EVENTUALLY(number(CLASS "memory", NULL) == SIZE));
+	}
+}
+
+TEST_F(channel, class_gives_its_buffer_back_when_its_last_record_is_dropped)
+{
+	const struct bpipe_config ttl = {
+		.mask = BPIPE_CFG_TTL(3), .ttl = { [3] = 1000000 },
+	};
+
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_DROP_OLDEST));
+	leave_record("evicted");
+	EXPECT_EQ(SIZE, class_memory(3));
+	EXPECT_EQ(SIZE - BPIPE_RECORD_OVERHEAD, put(self->wr, SIZE - BPIPE_RECORD_OVERHEAD));
+	EXPECT_EQ(1, get_stats(self->ctl).classes[3].dropped_records[BPIPE_DROP_EVICTED]);
+	EXPECT_EQ(0, class_memory(3));
+	EXPECT_EQ(SIZE - BPIPE_RECORD_OVERHEAD, take(self->rd, SIZE));
+
+	leave_record("expired");
+	ASSERT_EQ(0, set_config(self->ctl, ttl));
+	EXPECT_TRUE(EVENTUALLY(!class_memory(3)));
+	EXPECT_TRUE(EVENTUALLY(number(CLASS "memory", NULL) == SIZE));
+	EXPECT_EQ(SIZE, channel_memory());
+}
+
+TEST_F(channel, stream_needs_one_buffer)
+{
+	const struct bpipe_config stream = { .mask = BPIPE_CFG_MODE };
+	int fd;
+
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+	fd = open_class(5, O_NONBLOCK);
+	EXPECT_EQ(2 * SIZE, channel_memory());
+	ASSERT_EQ(0, set_config(self->ctl, stream));
+	EXPECT_EQ(0, class_memory(5));
+	EXPECT_EQ(SIZE, channel_memory());
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+	EXPECT_EQ(SIZE, class_memory(5));
+	ASSERT_EQ(3, write(fd, "one", 3));
+	EXPECT_STREQ("one", next_text(self->rd));
+	close(fd);
+	EXPECT_EQ(SIZE, channel_memory());
+}
+
+/* A resize moves what is queued, gives each class in use a buffer, and no other. */
+TEST_F(channel, resize_gives_buffers_to_classes_in_use)
+{
+	int fd;
+
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+	leave_record("left");
+	fd = open_class(6, O_NONBLOCK);
+	close(open_class(7, O_NONBLOCK));
+	ASSERT_EQ(0, set_size(self->ctl, 2 * SIZE));
+	for (int class = 0; class < BPIPE_CLASSES; class++)
+		EXPECT_EQ(class == 0 || class == 3 || class == 6 ? 2 * SIZE : 0,
+			  class_memory(class));
+	EXPECT_EQ(6 * SIZE, channel_memory());
+	EXPECT_STREQ("left", next_text(self->rd));
+	ASSERT_EQ(3, write(fd, "six", 3));
+	EXPECT_STREQ("six", next_text(self->rd));
+	close(fd);
+	EXPECT_EQ(2 * SIZE, channel_memory());
 }
 
 TEST_HARNESS_MAIN

@@ -1137,6 +1137,24 @@ static void account(const struct bpipe_stats *before, const struct bpipe_stats *
 		     acked * CELL, intended * CELL);
 }
 
+/* With neither writers nor records left, class 0 alone has a buffer. */
+static void check_memory(void)
+{
+	char path[64], text[64];
+	unsigned int class;
+	ssize_t n;
+	int fd;
+
+	for (class = 1; class < BPIPE_CLASSES; class++) {
+		snprintf(path, sizeof(path), SYSFS "memory.%u", class);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		n = read(fd, text, sizeof(text));
+		close(fd);
+		if (n != 2 || memcmp(text, "0\n", 2))
+			fail("%s: %.*s", path, n > 0 ? (int)n : 0, text);
+	}
+}
+
 /* Files that nobody has any more are closed in the background. */
 static struct bpipe_stats quiet_stats(int ctl)
 {
@@ -1222,6 +1240,7 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 	wait_until_gone(READER, READER);
 	after = quiet_stats(ctl);
 	account(&before, &after);
+	check_memory();
 }
 
 static int torture(unsigned int seconds, uint64_t seed)
