@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Memory for what the channels hold. The buffers of all channels together stay below
- * a cap. In addition, a buffer is charged to the memory cgroup of the task that allocates
- * it.
+ * a cap, and those of one channel below its share of the cap. In addition, a buffer is
+ * charged to the memory cgroup of the task that allocates it.
  */
 
 #include <linux/gfp.h>
 #include <linux/llist.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -16,11 +17,15 @@
 
 #include "buffer.h"
 
-/* Protects the sums. */
+/*
+ * Protects the sums. One lock for both limits: if two counters changed one after the
+ * other, a charge that fails on the second would for a moment refuse others on the first.
+ */
 static DEFINE_SPINLOCK(bpipe_buffer_lock);
 static u64 bpipe_buffer_bytes;
 
 static u64 bpipe_buffer_cap;
+static unsigned int bpipe_buffer_part = 50;
 
 /**
  * struct bpipe_buffer_idle - the first bytes of a buffer that waits to be freed
@@ -86,13 +91,42 @@ void bpipe_buffer_set_max(u64 bytes)
 	WRITE_ONCE(bpipe_buffer_cap, bytes);
 }
 
+/**
+ * bpipe_buffer_percent() - the part of the cap that one channel may take
+ *
+ * Return: percent, 1 to 100.
+ */
+unsigned int bpipe_buffer_percent(void)
+{
+	return READ_ONCE(bpipe_buffer_part);
+}
+
+/**
+ * bpipe_buffer_set_percent() - change that part, for buffers to come
+ * @percent: the part, 1 to 100
+ */
+void bpipe_buffer_set_percent(unsigned int percent)
+{
+	WRITE_ONCE(bpipe_buffer_part, percent);
+}
+
+/**
+ * bpipe_buffer_share() - the cap on the buffers of one channel
+ *
+ * Return: bytes.
+ */
+u64 bpipe_buffer_share(void)
+{
+	return mul_u64_u32_div(bpipe_buffer_max(), bpipe_buffer_percent(), 100);
+}
+
 static bool bpipe_buffer_try_charge(struct bpipe_memory *memory, u64 bytes)
 {
-	u64 max = bpipe_buffer_max();
+	u64 max = bpipe_buffer_max(), share = bpipe_buffer_share();
 	bool fits;
 
 	spin_lock_bh(&bpipe_buffer_lock);
-	fits = bpipe_buffer_bytes + bytes <= max;
+	fits = memory->bytes + bytes <= share && bpipe_buffer_bytes + bytes <= max;
 	if (fits) {
 		memory->bytes += bytes;
 		bpipe_buffer_bytes += bytes;
@@ -124,7 +158,7 @@ static DECLARE_WORK(bpipe_buffer_work, bpipe_buffer_free_idle);
  * All of them or none. A charge that is refused never causes another to be refused.
  *
  * Context: may sleep.
- * Return: 0; or -ENOSPC if the cap would be exceeded.
+ * Return: 0; or -ENOSPC if the channel's share, or the cap on all, would be exceeded.
  */
 int bpipe_buffer_charge(struct bpipe_memory *memory, u64 bytes)
 {

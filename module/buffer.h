@@ -17,6 +17,9 @@ u64 bpipe_buffer_used(void);
 u64 bpipe_buffer_used_by(const struct bpipe_memory *memory);
 u64 bpipe_buffer_max(void);
 void bpipe_buffer_set_max(u64 bytes);
+unsigned int bpipe_buffer_percent(void);
+void bpipe_buffer_set_percent(unsigned int percent);
+u64 bpipe_buffer_share(void);
 
 int bpipe_buffer_charge(struct bpipe_memory *memory, u64 bytes);
 void bpipe_buffer_uncharge(struct bpipe_memory *memory, u64 bytes);

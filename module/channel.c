@@ -439,7 +439,7 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 		goto put;
 
 	ret = bpipe_config_set(ch, config);
-	if (!ret && PAGE_ALIGN(ch->flow.size) > bpipe_buffer_max())
+	if (!ret && PAGE_ALIGN(ch->flow.size) > bpipe_buffer_share())
 		ret = -ENOSPC;
 	if (!ret)
 		ret = dev_set_name(&ch->dev, "%s", name);

@@ -246,7 +246,7 @@ static int bpipe_plan_config(struct bpipe_channel *ch, const struct bpipe_config
 		bpipe_plan(ch, set, plan);
 		ret = bpipe_plan_check(plan);
 		if (!ret && plan->flow.size != ch->flow.size &&
-		    PAGE_ALIGN(plan->flow.size) > bpipe_buffer_max())
+		    PAGE_ALIGN(plan->flow.size) > bpipe_buffer_share())
 			ret = -ENOSPC;
 		lacks = ret ? 0 : bpipe_storage_lacks_config(ch, plan->set.mode,
 							     plan->flow.size, spare);

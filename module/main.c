@@ -47,8 +47,8 @@ static void __init bpipe_explain(int error)
 		pr_err("parameter size is %llu, but must be %llu to %llu bytes\n", bpipe_size,
 		       BPIPE_SIZE_MIN, BPIPE_SIZE_MAX);
 	else if (error == -ENOSPC)
-		pr_err("parameter size is %llu, but all buffers together may take %llu bytes, an eighth of the memory\n",
-		       bpipe_size, bpipe_buffer_max());
+		pr_err("parameter size is %llu, but the buffers of a channel may take %llu bytes, a sixteenth of the memory\n",
+		       bpipe_size, bpipe_buffer_share());
 	else
 		pr_err("cannot make /dev/bpipe: error %d\n", error);
 }
@@ -57,7 +57,7 @@ static int __init bpipe_init(void)
 {
 	int ret;
 
-	/* All buffers together: an eighth of the memory, until told otherwise. */
+	/* All buffers together: an eighth of the memory, until memory_max is written. */
 	bpipe_buffer_set_max((u64)totalram_pages() * PAGE_SIZE / 8);
 
 	bpipe_sysfs_init();

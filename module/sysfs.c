@@ -308,7 +308,10 @@ static const struct attribute_group bpipe_channel_group = {
 
 const struct attribute_group *bpipe_channel_groups[] = { &bpipe_channel_group, NULL };
 
-/* /sys/class/bpipe/memory: bytes of all buffers; memory_max: their cap. */
+/*
+ * /sys/class/bpipe/memory: bytes of all buffers; memory_max: their cap; memory_share: the
+ * part of the cap that one channel may take, percent.
+ */
 static ssize_t memory_show(BPIPE_CLASS_ATTR_CONST struct class *class,
 			   BPIPE_CLASS_ATTR_CONST struct class_attribute *attr, char *buf)
 {
@@ -336,9 +339,32 @@ static ssize_t memory_max_store(BPIPE_CLASS_ATTR_CONST struct class *class,
 }
 static CLASS_ATTR_RW(memory_max);
 
+static ssize_t memory_share_show(BPIPE_CLASS_ATTR_CONST struct class *class,
+				 BPIPE_CLASS_ATTR_CONST struct class_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", bpipe_buffer_percent());
+}
+
+static ssize_t memory_share_store(BPIPE_CLASS_ATTR_CONST struct class *class,
+				  BPIPE_CLASS_ATTR_CONST struct class_attribute *attr,
+				  const char *buf, size_t count)
+{
+	unsigned int percent;
+	int ret = capable(CAP_SYS_ADMIN) ? kstrtouint(buf, 10, &percent) : -EPERM;
+
+	if (ret)
+		return ret;
+	if (percent < 1 || percent > 100)
+		return -EINVAL;
+	bpipe_buffer_set_percent(percent);
+	return count;
+}
+static CLASS_ATTR_RW(memory_share);
+
 static struct attribute *bpipe_class_attrs[] = {
 	&class_attr_memory.attr,
 	&class_attr_memory_max.attr,
+	&class_attr_memory_share.attr,
 	NULL
 };
 

@@ -732,6 +732,7 @@ static int do_##name(void)				\
 STORE(store_size, SYSFS "size", "128K")
 STORE(store_epipe, SYSFS "epipe", "0")
 STORE(store_memory_max, CLASS "memory_max", "64M")
+STORE(store_memory_share, CLASS "memory_share", "50")
 
 static void ready_show(const char *path)
 {
@@ -1007,6 +1008,7 @@ CALL(store_size, .ready = ready_store_size, .call = do_store_size, .done = done_
 	.buffer = true)
 CALL(store_epipe, .ready = ready_store_epipe, .call = do_store_epipe)
 CALL(store_memory_max, .ready = ready_store_memory_max, .call = do_store_memory_max)
+CALL(store_memory_share, .ready = ready_store_memory_share, .call = do_store_memory_share)
 CALL(show_level, .ready = ready_show_level, .call = do_show)
 CALL(show_memory, .ready = ready_show_memory, .call = do_show)
 CALL(show_pressure, .ready = ready_show_pressure, .call = do_show)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Memory: buffers are charged to the memory cgroup of the task that allocates them, a
- * module-wide cap holds, and a buffer is freed after its last
+ * module-wide cap and a channel's share of it hold, and a buffer is freed after its last
  * use. No task waits behind the allocation of another.
  */
 #define _GNU_SOURCE
@@ -135,6 +135,7 @@ TEST_F(channel, cap_counts_all_buffers_to_the_byte)
 	ASSERT_LT(0, max);
 	EXPECT_EQ(SIZE, number(CLASS "memory", NULL));
 	/* While the size changes, old and new buffer both count. */
+	ASSERT_TRUE(tell(CLASS "memory_share", 100));
 	ASSERT_TRUE(tell(CLASS "memory_max", SIZE + MIB - 1));
 	EXPECT_EQ(-ENOSPC, set_size(self->ctl, MIB));
 	after = get_config(self->ctl);
@@ -149,6 +150,7 @@ TEST_F(channel, cap_counts_all_buffers_to_the_byte)
 	EXPECT_EQ(MIB, put(self->wr, 2 * MIB));
 	EXPECT_EQ(MIB, take(self->rd, 2 * MIB));
 	ASSERT_TRUE(tell(CLASS "memory_max", max));
+	ASSERT_TRUE(tell(CLASS "memory_share", 50));
 }
 
 /* Bytes of the channel's buffers: all, or those of a class. */
@@ -188,6 +190,7 @@ TEST_F_TIMEOUT(channel, refused_charge_takes_no_room_from_others, 120)
 	ASSERT_EQ(0, add_channel(control, "other", &small));
 	/* Room for each, once the other has given back what it had: but not for 8 MiB more. */
 	ASSERT_TRUE(tell(CLASS "memory_max", 8 * MIB + SIZE));
+	ASSERT_TRUE(tell(CLASS "memory_share", 100));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, refused_charges, &stop));
 	for (int i = 0; i < 100000; i++)
 		failed += !!set_size(self->ctl, i % 2 ? SIZE : SIZE / 2);
@@ -196,6 +199,7 @@ TEST_F_TIMEOUT(channel, refused_charge_takes_no_room_from_others, 120)
 	EXPECT_EQ(0, failed);
 	EXPECT_LT(0, (long)refused);
 	ASSERT_TRUE(tell(CLASS "memory_max", max));
+	ASSERT_TRUE(tell(CLASS "memory_share", 50));
 	EXPECT_EQ(0, remove_channel(control, "other"));
 	close(control);
 }
@@ -377,6 +381,7 @@ TEST_F_TIMEOUT(channel, first_writers_do_not_fail_because_of_each_other, 120)
 		SKIP(return, "no memory cgroups at /sys/fs/cgroup");
 	ASSERT_TRUE(slow_add(control));
 	ASSERT_TRUE(tell(CLASS "memory_max", SIZE + 3 * SLOW / 2));
+	ASSERT_TRUE(tell(CLASS "memory_share", 100));
 	slow = throttle(&victims[0]);
 	EXPECT_TRUE(EVENTUALLY(number(CLASS "memory", NULL) == SIZE + SLOW));
 	killed = spawn();
@@ -396,6 +401,7 @@ TEST_F_TIMEOUT(channel, first_writers_do_not_fail_because_of_each_other, 120)
 	EXPECT_EQ(0, reap_in_time(other, other));
 	EXPECT_EQ(SIZE + SLOW, number(CLASS "memory", NULL));
 	ASSERT_TRUE(tell(CLASS "memory_max", max));
+	ASSERT_TRUE(tell(CLASS "memory_share", 50));
 	EXPECT_EQ(0, remove_channel(control, "slow"));
 	EXPECT_TRUE(EVENTUALLY(!rmdir(CGROUP)));
 	close(control);
@@ -511,6 +517,74 @@ TEST_F(channel, resize_gives_buffers_to_classes_in_use)
 	EXPECT_STREQ("six", next_text(self->rd));
 	close(fd);
 	EXPECT_EQ(2 * SIZE, channel_memory());
+}
+
+static int share_write(const char *text)
+{
+	int fd = open(CLASS "memory_share", O_WRONLY), ret;
+
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+TEST_F(channel, no_channel_takes_more_than_its_share)
+{
+	const struct bpipe_config whole = { .mask = BPIPE_CFG_SIZE, .size = 4 * SIZE };
+	long long max = number(CLASS "memory_max", NULL);
+	int control = open(CONTROL, O_RDWR), fd, other;
+
+	EXPECT_EQ(50, number(CLASS "memory_share", NULL));
+	ASSERT_TRUE(tell(CLASS "memory_max", 8 * SIZE));
+	/* Never to be had, as one above the cap, though nothing is allocated yet. */
+	EXPECT_EQ(-ENOSPC, set_size(self->ctl, 4 * SIZE + 1));
+	EXPECT_EQ(0, add_channel(control, "whole", &whole));
+	fd = open("/dev/bpipe-whole", O_ACCMODE);
+	EXPECT_EQ(-ENOSPC, set_size(fd, 4 * SIZE + 1));
+	close(fd);
+
+	/* Four classes have half of the cap. */
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+	for (int class = 1; class < 4; class++)
+		ASSERT_LE(0, open_class(class, O_NONBLOCK));
+	fd = open(DEV, O_WRONLY);
+	EXPECT_EQ(-ENOSPC, take_by_class(fd));
+	EXPECT_EQ(4 * SIZE, channel_memory());
+	EXPECT_EQ(-ENOSPC, set_size(self->ctl, SIZE / 2));
+	/* The other half is for others, but not more than that. */
+	other = open("/dev/bpipe-whole", O_WRONLY);
+	EXPECT_LE(0, other);
+	EXPECT_EQ(8 * SIZE, number(CLASS "memory", NULL));
+	close(other);
+
+	EXPECT_EQ(0, share_write("100\n"));
+	EXPECT_EQ(-ENOSPC, take_by_class(fd));
+	EXPECT_EQ(0, remove_channel(control, "whole"));
+	EXPECT_EQ(0, take_by_class(fd));
+	EXPECT_EQ(5 * SIZE, channel_memory());
+	/* A share below what is used takes nothing away. */
+	EXPECT_EQ(0, share_write("1\n"));
+	EXPECT_EQ(3, write(fd, "one", 3));
+	EXPECT_STREQ("one", next_text(self->rd));
+	EXPECT_EQ(0, share_write("50\n"));
+	ASSERT_TRUE(tell(CLASS "memory_max", max));
+	close(fd);
+	close(control);
+}
+
+TEST_F(channel, share_is_a_percentage)
+{
+	static const char *const wrong[] = { "0", "101", "-1", "", "half", "50%", "4294967346" };
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		EXPECT_GT(0, share_write(wrong[i]) ?: -!*wrong[i]) {
+			TH_LOG("%s", wrong[i]);
+		}
+		EXPECT_EQ(50, number(CLASS "memory_share", NULL));
+	}
+	EXPECT_EQ(0, share_write("1"));
+	EXPECT_EQ(0, share_write("100"));
+	EXPECT_EQ(0, share_write("50"));
 }
 
 TEST_HARNESS_MAIN

@@ -144,9 +144,9 @@ TEST_F(module, log_says_why_a_size_is_refused)
 	EXPECT_TRUE(logged(kmsg, "size is 1074790400, but must be 4096 to 1073741824 bytes"));
 	EXPECT_EQ(-EINVAL, load("size=many"));
 	EXPECT_TRUE(logged(kmsg, "`many' invalid for parameter `size'"));
-	/* More than an eighth of any guest's memory. */
+	/* More than a sixteenth of any guest's memory. */
 	EXPECT_EQ(-ENOSPC, load("size=1G"));
-	EXPECT_TRUE(logged(kmsg, "all buffers together may take"));
+	EXPECT_TRUE(logged(kmsg, "the buffers of a channel may take"));
 	close(kmsg);
 }
 

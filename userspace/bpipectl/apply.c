@@ -116,7 +116,7 @@ static void print_step(const struct plan *plan, const struct step *step)
 /* A buffer of its size could never be had; whether one can be now is seen later. */
 static int check_memory(const struct step *step)
 {
-	if (step->declared->want.config.size <= class_number("memory_max"))
+	if (step->declared->want.config.size <= class_share())
 		return EXIT_OK;
 	complain_of_memory(step->declared->name);
 	return EXIT_FAILED;

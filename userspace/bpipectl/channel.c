@@ -417,6 +417,14 @@ uint64_t class_number(const char *file)
 	return number;
 }
 
+uint64_t class_share(void)
+{
+	uint64_t max = class_number("memory_max"), percent = class_number("memory_share");
+
+	/* In two steps, so that no cap overflows. An older module has no shares. */
+	return percent ? max / 100 * percent + max % 100 * percent / 100 : max;
+}
+
 bool channels_full(void)
 {
 	struct dirent *entry;

@@ -73,6 +73,9 @@ void channels_close(struct channels *all);
  */
 uint64_t class_number(const char *file);
 
+/* The bytes that the buffers of one channel may take. */
+uint64_t class_share(void);
+
 /* Return true if there is a channel with a node of that name or path, without opening it. */
 bool channel_exists(const char *node);
 

@@ -162,12 +162,13 @@ int set_check(const struct channel *want)
 
 void complain_of_memory(const char *path)
 {
-	char used[BPIPE_TEXT_MAX], max[BPIPE_TEXT_MAX];
+	char used[BPIPE_TEXT_MAX], max[BPIPE_TEXT_MAX], share[BPIPE_TEXT_MAX];
 
 	bpipe_format_size(class_number("memory"), used, sizeof(used));
 	bpipe_format_size(class_number("memory_max"), max, sizeof(max));
-	complain("%s: all buffers together would exceed the cap of %s in /sys/class/bpipe/memory_max; %s are in use",
-		 path, max, used);
+	bpipe_format_size(class_share(), share, sizeof(share));
+	complain("%s: its buffers would exceed the share of %s in /sys/class/bpipe/memory_share, or all buffers together the cap of %s in /sys/class/bpipe/memory_max; %s are in use",
+		 path, share, max, used);
 }
 
 int set_explain(const struct channel *ch, const struct bpipe_config *want)

@@ -18,7 +18,7 @@ int set_assign_one(struct channel *want, const char *arg);
  */
 int set_check(const struct channel *want);
 
-/* Say that the module's cap on memory would be exceeded. */
+/* Say that the module's cap on memory, or the channel's share of it, would be exceeded. */
 void complain_of_memory(const char *path);
 
 /* Say why it could not be had, by errno, for a channel as it is; the exit status for it. */

@@ -667,8 +667,8 @@ struct bpipe_remove {
  * EBUSY: more is queued than the new size holds; or the mode changes while
  * something is queued, somebody waits, or a file has a setting for records;
  * ENOMEM: no memory for the new buffer, in all or in the caller's memory
- * cgroup; ENOSPC: the module-wide cap on memory is reached. Sleepers and
- * pollers look again at once.
+ * cgroup; ENOSPC: the module-wide cap on memory, or the channel's share of it,
+ * would be exceeded. Sleepers and pollers look again at once.
  *
  * BPIPE_GET_CONFIG: the configuration in force.
  *
