@@ -19,6 +19,7 @@
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/wait_bit.h>
 
 #include "buffer.h"
@@ -391,6 +392,7 @@ static void bpipe_channel_free(struct device *dev)
  * bpipe_channel_create() - make a channel and its device node
  * @name: the node's name under /dev
  * @devt: its device number
+ * @id: what tells it apart from all other channels
  * @size: capacity in bytes, if @config does not set it
  * @config: what is to differ from a new channel's configuration
  *
@@ -398,8 +400,8 @@ static void bpipe_channel_free(struct device *dev)
  * Return: the channel; or ERR_PTR: -EINVAL for the size, -ENOMEM, -ENOSPC, as
  * bpipe_config_set(), or what the driver core says.
  */
-struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size,
-					   const struct bpipe_config *config)
+struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, const u64 id[2],
+					   u64 size, const struct bpipe_config *config)
 {
 	struct bpipe_channel *ch;
 	int ret;
@@ -413,6 +415,7 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 siz
 	mutex_init(&ch->rd.lock);
 	spin_lock_init(&ch->lock);
 	init_waitqueue_head(&ch->allocators);
+	memcpy(ch->id, id, sizeof(ch->id));
 	ch->state_since = ktime_get_ns();
 	bpipe_config_init(ch, size);
 	bpipe_wait_init(ch);

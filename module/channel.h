@@ -177,6 +177,7 @@ struct bpipe_settings {
  *	channel's lock.
  * @opens: open files, and writes to attributes in sysfs
  * @retired: it is to go, and cannot be opened any more
+ * @id: as in struct bpipe_config; does not change
  * @node: in the list of channels, guarded by the lock of that
  * @config: serialises changes of the configuration, and claims on classes. No buffer is
  *	allocated under it.
@@ -229,6 +230,7 @@ struct bpipe_channel {
 	struct page *status;
 	unsigned int opens;
 	bool retired;
+	u64 id[2];
 	struct list_head node;
 	struct mutex config;
 	struct bpipe_memory memory;
@@ -386,8 +388,8 @@ static inline int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int 
 	return mutex_trylock(&side->lock) ? 0 : -EAGAIN;
 }
 
-struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, u64 size,
-					   const struct bpipe_config *config);
+struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, const u64 id[2],
+					   u64 size, const struct bpipe_config *config);
 int bpipe_channel_get(struct bpipe_channel *ch);
 void bpipe_channel_put(struct bpipe_channel *ch);
 int bpipe_channel_retire(struct bpipe_channel *ch);

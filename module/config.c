@@ -447,6 +447,7 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 		config->limit[class] = flow->mark[class].limit;
 	memcpy(config->ttl, ch->set.ttl_ns, sizeof(config->ttl));
 	memcpy(config->sojourn, ch->set.sojourn_ns, sizeof(config->sojourn));
+	memcpy(config->id, ch->id, sizeof(config->id));
 	bpipe_channel_unlock(ch);
 	strscpy(config->name, dev_name(&ch->dev), sizeof(config->name));
 }

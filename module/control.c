@@ -9,11 +9,13 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
+#include <linux/kdev_t.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/random.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
@@ -25,8 +27,18 @@
 /* Guards the list; in this file, _locked is with this one held. */
 static DEFINE_MUTEX(bpipe_control_lock);
 static LIST_HEAD(bpipe_control_list);
-static DEFINE_IDA(bpipe_control_minors);
+static unsigned int bpipe_control_nr;
+/*
+ * Minors in use. A node or a device-cgroup rule may outlive its channel, so a minor is
+ * not used again before all others were.
+ */
+static DEFINE_IDR(bpipe_control_minors);
+#define BPIPE_CONTROL_MINORS	(MINORMASK + 1)
 static dev_t bpipe_control_devt;
+/* What tells the channels of this load apart from those of another: random. */
+static u64 bpipe_control_load;
+/* The latest channel's number since load. */
+static u64 bpipe_control_made;
 /* Of a channel for which none is asked. */
 static u64 bpipe_control_size;
 
@@ -39,18 +51,24 @@ static const char bpipe_control_own[] = "bpipe";
 /* Makes a channel, whose name is that of its node. */
 static int bpipe_control_add_locked(const char *name, const struct bpipe_config *config)
 {
-	int minor = ida_alloc_max(&bpipe_control_minors, BPIPE_CHANNELS_MAX - 1, GFP_KERNEL);
+	u64 id[2] = { bpipe_control_load };
 	struct bpipe_channel *ch;
+	int minor;
 
+	if (bpipe_control_nr == BPIPE_CHANNELS_MAX)
+		return -ENOSPC;
+	minor = idr_alloc_cyclic(&bpipe_control_minors, NULL, 0, BPIPE_CONTROL_MINORS, GFP_KERNEL);
 	if (minor < 0)
 		return minor;
-	ch = bpipe_channel_create(name, MKDEV(MAJOR(bpipe_control_devt), minor),
+	id[1] = ++bpipe_control_made;
+	ch = bpipe_channel_create(name, MKDEV(MAJOR(bpipe_control_devt), minor), id,
 				  bpipe_control_size, config);
 	if (IS_ERR(ch)) {
-		ida_free(&bpipe_control_minors, minor);
+		idr_remove(&bpipe_control_minors, minor);
 		return PTR_ERR(ch);
 	}
 	list_add_tail(&ch->node, &bpipe_control_list);
+	bpipe_control_nr++;
 	return 0;
 }
 
@@ -59,8 +77,9 @@ static void bpipe_control_remove_locked(struct bpipe_channel *ch)
 	int minor = MINOR(ch->dev.devt);
 
 	list_del(&ch->node);
+	bpipe_control_nr--;
 	bpipe_channel_destroy(ch);
-	ida_free(&bpipe_control_minors, minor);
+	idr_remove(&bpipe_control_minors, minor);
 }
 
 static struct bpipe_channel *bpipe_control_find_locked(const char *name)
@@ -192,7 +211,8 @@ int bpipe_control_init(u64 size)
 	int ret;
 
 	bpipe_control_size = size;
-	ret = alloc_chrdev_region(&bpipe_control_devt, 0, BPIPE_CHANNELS_MAX, "bpipe");
+	bpipe_control_load = get_random_u64();
+	ret = alloc_chrdev_region(&bpipe_control_devt, 0, BPIPE_CONTROL_MINORS, "bpipe");
 	if (ret)
 		return ret;
 	mutex_lock(&bpipe_control_lock);
@@ -203,7 +223,7 @@ int bpipe_control_init(u64 size)
 	if (!ret)
 		return 0;
 	bpipe_control_remove_all();
-	unregister_chrdev_region(bpipe_control_devt, BPIPE_CHANNELS_MAX);
+	unregister_chrdev_region(bpipe_control_devt, BPIPE_CONTROL_MINORS);
 	return ret;
 }
 
@@ -216,6 +236,6 @@ void bpipe_control_uninit(void)
 {
 	misc_deregister(&bpipe_control_device);
 	bpipe_control_remove_all();
-	unregister_chrdev_region(bpipe_control_devt, BPIPE_CHANNELS_MAX);
-	ida_destroy(&bpipe_control_minors);
+	unregister_chrdev_region(bpipe_control_devt, BPIPE_CONTROL_MINORS);
+	idr_destroy(&bpipe_control_minors);
 }

@@ -69,7 +69,8 @@ static int bpipe_ioctl_get_features(void __user *arg, size_t size)
 			    BPIPE_FEATURE_POLICY | BPIPE_FEATURE_RATES |
 			    BPIPE_FEATURE_CREDIT | BPIPE_FEATURE_TIME |
 			    BPIPE_FEATURE_OVERLOAD | BPIPE_FEATURE_CONTROL |
-			    BPIPE_FEATURE_STATUS | BPIPE_FEATURE_NODE,
+			    BPIPE_FEATURE_STATUS | BPIPE_FEATURE_NODE |
+			    BPIPE_FEATURE_ID,
 		.config_mask = BPIPE_CFG_KNOWN,
 		.reader_mask = BPIPE_READER_KNOWN,
 		.writer_mask = BPIPE_WRITER_KNOWN,

@@ -270,6 +270,14 @@ static int bpipe_emit_pressure(char *buf, int at, const char *what, const u32 *s
 			     div_u64(ns, NSEC_PER_USEC));
 }
 
+static ssize_t id_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	const struct bpipe_channel *ch = to_channel(dev);
+
+	return sysfs_emit(buf, "%016llx%016llx\n", ch->id[0], ch->id[1]);
+}
+static DEVICE_ATTR_RO(id);
+
 /* In the format of /proc/pressure: some writers stall, or all do. */
 static ssize_t pressure_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -286,9 +294,10 @@ static ssize_t pressure_show(struct device *dev, struct device_attribute *attr, 
 }
 static DEVICE_ATTR_RO(pressure);
 
-/* Filled in by bpipe_sysfs_init(), but for the last one. */
-static struct attribute *bpipe_channel_attrs[ARRAY_SIZE(bpipe_attributes) + 2] = {
+/* Filled in by bpipe_sysfs_init(), but for the last ones. */
+static struct attribute *bpipe_channel_attrs[ARRAY_SIZE(bpipe_attributes) + 3] = {
 	[ARRAY_SIZE(bpipe_attributes)] = &dev_attr_pressure.attr,
+	[ARRAY_SIZE(bpipe_attributes) + 1] = &dev_attr_id.attr,
 };
 
 /**

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <sys/fsuid.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "bpipe_test.h"
 
@@ -274,6 +275,94 @@ TEST_F(control, only_those_who_may)
 	EXPECT_EQ(-ENOTTY, add_channel(fd, "t", NULL));
 	EXPECT_EQ(-ENOTTY, remove_channel(fd, "t"));
 	close(fd);
+}
+
+static dev_t device(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? 0 : st.st_rdev;
+}
+
+TEST_F(control, a_device_number_is_not_used_again)
+{
+	dev_t numbers[100], last = 0;
+	int i, j, fd;
+
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, add_channel(self->control, "t", NULL));
+		numbers[i] = device("/dev/bpipe-t");
+		ASSERT_NE(0, numbers[i]);
+		for (j = 0; j < i; j++)
+			EXPECT_NE(numbers[j], numbers[i]);
+		if (i == 50)
+			last = numbers[i];
+		ASSERT_EQ(0, remove_channel(self->control, "t"));
+	}
+	/* So a node that was left leads nowhere. */
+	ASSERT_EQ(0, mknod("/dev/left", S_IFCHR | 0600, last));
+	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
+	fd = open("/dev/left", O_RDWR);
+	EXPECT_EQ(-1, fd);
+	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(0, unlink("/dev/left"));
+	EXPECT_EQ(0, remove_channel(self->control, "t"));
+}
+
+/* GET_CONFIG of a channel that is not open. */
+static struct bpipe_config config_of(const char *path)
+{
+	int fd = open(path, O_ACCMODE);
+	struct bpipe_config config;
+
+	if (fd < 0)
+		abort();
+	config = get_config(fd);
+	close(fd);
+	return config;
+}
+
+TEST_F(control, each_has_an_id)
+{
+	struct bpipe_config own = config_of(DEV), first, second, set;
+	struct { struct bpipe_config config; unsigned long long more; } longer = { 0 };
+	char text[64] = "", expected[64];
+	FILE *file;
+	int fd;
+
+	ASSERT_EQ(0, add_channel(self->control, "t", &own));
+	first = config_of("/dev/bpipe-t");
+	EXPECT_EQ(own.id[0], first.id[0]);
+	EXPECT_EQ(1, own.id[1]);
+	EXPECT_LT(own.id[1], first.id[1]);
+	file = fopen("/sys/class/bpipe/bpipe-t/id", "r");
+	ASSERT_NE(NULL, file);
+	ASSERT_EQ(1, fscanf(file, "%63s", text));
+	fclose(file);
+	snprintf(expected, sizeof(expected), "%016llx%016llx", first.id[0], first.id[1]);
+	EXPECT_STREQ(expected, text);
+
+	/* It stays as it is, and what comes behind it is not known. */
+	fd = open("/dev/bpipe-t", O_ACCMODE);
+	set = first;
+	set.id[0]++;
+	set.id[1]++;
+	EXPECT_EQ(0, set_config(fd, set));
+	longer.config = first;
+	longer.more = 1;
+	EXPECT_EQ(-1, ioctl(fd, BPIPE_SET_CONFIG + (8UL << _IOC_SIZESHIFT), &longer));
+	EXPECT_EQ(E2BIG, errno);
+	close(fd);
+	second = config_of("/dev/bpipe-t");
+	EXPECT_EQ(first.id[0], second.id[0]);
+	EXPECT_EQ(first.id[1], second.id[1]);
+
+	ASSERT_EQ(0, remove_channel(self->control, "t"));
+	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
+	second = config_of("/dev/bpipe-t");
+	EXPECT_EQ(first.id[0], second.id[0]);
+	EXPECT_LT(first.id[1], second.id[1]);
+	EXPECT_EQ(0, remove_channel(self->control, "t"));
 }
 
 TEST_F_TIMEOUT(control, a_thousand_channels, 400)

@@ -86,6 +86,23 @@ TEST_F(module, unloaded_leaves_no_name)
 	EXPECT_NE(0, system("grep -w bpipe /proc/devices"));
 }
 
+TEST_F(module, each_load_has_an_id_of_its_own)
+{
+	struct bpipe_config config[2];
+	int fd;
+
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, load(""));
+		fd = open(DEV, O_ACCMODE);
+		ASSERT_LE(0, fd);
+		config[i] = get_config(fd);
+		close(fd);
+		ASSERT_EQ(0, unload());
+	}
+	EXPECT_NE(config[0].id[0], config[1].id[0]);
+	EXPECT_EQ(config[0].id[1], config[1].id[1]);
+}
+
 TEST_F(module, size_is_a_parameter_and_the_only_one)
 {
 	struct dirent *entry;

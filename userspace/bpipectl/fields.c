@@ -155,6 +155,7 @@ const struct field fields[] = {
 	CONFIG(uid, UID, .config_bit = BPIPE_CFG_UID),
 	CONFIG(gid, GID, .config_bit = BPIPE_CFG_GID),
 	CONFIG(permissions, PERMISSIONS, .config_bit = BPIPE_CFG_PERMISSIONS),
+	CONFIG(id, ID),
 	STATS(readers_waiting, COUNT),
 	STATS(writers_waiting, COUNT),
 	STATS(read_wait_ns, TIME),
@@ -325,6 +326,7 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 	errno = 0;
 	switch (field->kind) {
 	case FIELD_NAME:
+	case FIELD_ID:
 		break;
 	case FIELD_WORD:
 		error = parse_word(text, field->words, value);
@@ -401,6 +403,17 @@ static void format_id(enum field_kind kind, uint64_t id, char buf[FIELD_TEXT_MAX
 		stpcpy(buf, name);
 }
 
+/* What tells the channel apart, with all zeros, so that it is as long as any other. */
+static const char *format_identity(const struct field *field, const struct channel *ch,
+				   char buf[FIELD_TEXT_MAX])
+{
+	const __u64 *id = (const void *)((const char *)ch + field->offset);
+
+	snprintf(buf, FIELD_TEXT_MAX, "%016" PRIx64 "%016" PRIx64, (uint64_t)id[0],
+		 (uint64_t)id[1]);
+	return buf;
+}
+
 /* How long ago it was when the channel was looked at. */
 static const char *format_age(const struct channel *ch, uint64_t stamp, char buf[FIELD_TEXT_MAX])
 {
@@ -419,6 +432,8 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 
 	if (field->kind == FIELD_NAME)
 		return (const char *)ch + field->offset;
+	if (field->kind == FIELD_ID)
+		return format_identity(field, ch, buf);
 	value = field_value(field, ch);
 	if (field->kind == FIELD_WORD && word_of(value, field->words))
 		return word_of(value, field->words);

@@ -27,6 +27,7 @@ enum field_kind {
 	FIELD_UID,	/* or BPIPE_UNSET, as the next two */
 	FIELD_GID,
 	FIELD_PERMISSIONS,
+	FIELD_ID,	/* two numbers of 64 bits, as 32 hexadecimal digits */
 };
 
 struct field {
@@ -60,7 +61,7 @@ void field_store(const struct field *field, struct channel *ch, uint64_t value);
 int field_parse(const struct field *field, const char *text, uint64_t size, uint64_t *value);
 
 /* A value as text: as plain a number as possible if exact, else for people. */
-#define FIELD_TEXT_MAX	BPIPE_TEXT_MAX
+#define FIELD_TEXT_MAX	(BPIPE_TEXT_MAX + 8)
 const char *field_format(const struct field *field, const struct channel *ch, bool exact,
 			 char buf[FIELD_TEXT_MAX]);
 

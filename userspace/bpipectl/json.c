@@ -19,6 +19,7 @@ static struct json_object *json_field(const struct field *field, const struct ch
 	case FIELD_NAME:
 	case FIELD_WORD:
 	case FIELD_PERMISSIONS:
+	case FIELD_ID:
 		return json_object_new_string(field_format(field, ch, true, buf));
 	case FIELD_BOOL:
 		return json_object_new_boolean(field_value(field, ch));

@@ -56,7 +56,8 @@ static const char portrait[] =
 		"[stalled_ns|\n]"
 	"[alarm_since_ns|  alarm    overloaded {overload_events:time}, first {alarm_since_ns~} ago\n]"
 	"[memory|  memory   {memory} for its buffers\n]"
-	"  window   {window} can be written now\n";
+	"  window   {window} can be written now\n"
+	"  id       {id}\n";
 
 static bool coloured(void)
 {

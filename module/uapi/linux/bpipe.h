@@ -162,6 +162,7 @@ enum bpipe_state {
 #define BPIPE_FEATURE_CONTROL	(1ULL << 11)	/* ADD, REMOVE */
 #define BPIPE_FEATURE_STATUS	(1ULL << 12)	/* OPEN_STATUS */
 #define BPIPE_FEATURE_NODE	(1ULL << 13)	/* owner and permissions of the node */
+#define BPIPE_FEATURE_ID	(1ULL << 14)	/* id of a channel */
 
 /**
  * struct bpipe_features - what this module can do
@@ -226,7 +227,7 @@ struct bpipe_features {
  * @epipe: 1: writers without a reader get EPIPE and SIGPIPE; 0: they go on
  *	until the buffer is full
  * @pad: zero
- * @name: the channel's name, read only
+ * @name: the channel's name, read only: SET_CONFIG ignores it
  * @order: enum bpipe_order. Records only.
  * @policy: enum bpipe_policy, for writers who did not choose one; as @timeout, of
  *	writes that begin from then on
@@ -264,6 +265,9 @@ struct bpipe_features {
  * @permissions: mode bits of the device node, 0..0777. BPIPE_UNSET, as in a new
  *	channel: 0660, or what the udev rules say.
  * @pad3: zero
+ * @id: what tells the channel apart from all others, read only as @name: @id[0] is
+ *	random, chosen when the module is loaded, and @id[1] grows with each channel made
+ *	since, starting at 1. A name and a device number come again, an @id does not.
  *
  * devtmpfs makes the node with @uid, @gid and @permissions, so no process can open
  * the node before they apply. Each uevent of the channel carries those that were
@@ -305,6 +309,7 @@ struct bpipe_config {
 	__u32 gid;
 	__u32 permissions;
 	__u32 pad3;
+	__u64 id[2];
 };
 
 #define BPIPE_CONFIG_SIZE_VER0	96
