@@ -214,17 +214,17 @@ int bpipe_channel_fasync(struct bpipe_file *bf, int fd, struct file *file, int o
  * @ch: the channel
  *
  * Context: may sleep.
- * Return: 0 with the configuration lock held; or without, -EINTR, or -ENXIO if the channel
- * is to go.
+ * Return: 0 with the configuration lock held; or without, -EINTR, or -ENODEV if the channel
+ * is gone.
  */
 int bpipe_channel_lock_config(struct bpipe_channel *ch)
 {
 	int ret = mutex_lock_killable(&ch->config);
 
-	if (ret || !ch->retired)
+	if (ret || ch->life != BPIPE_LIFE_GONE)
 		return ret;
 	mutex_unlock(&ch->config);
-	return -ENXIO;
+	return -ENODEV;
 }
 
 /**
@@ -247,7 +247,7 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 				   bpipe_channel_lock_config(ch);
 	if (ret) {
 		kfree(bf);
-		return ERR_PTR(ret);
+		return ERR_PTR(ret == -ENODEV ? -ENXIO : ret);
 	}
 	get_device(&ch->dev);
 	bf->id = atomic64_inc_return(&bpipe_files);
@@ -380,7 +380,6 @@ static void bpipe_channel_free(struct device *dev)
 
 	bpipe_wait_uninit(ch);
 	bpipe_shed_uninit(ch);
-	bpipe_status_free(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		bpipe_band_free(ch->band[class], &ch->memory);
 	kfree(ch);
@@ -413,6 +412,7 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, const u
 	mutex_init(&ch->config);
 	mutex_init(&ch->wr.lock);
 	mutex_init(&ch->rd.lock);
+	init_waitqueue_head(&ch->status_poll);
 	spin_lock_init(&ch->lock);
 	init_waitqueue_head(&ch->allocators);
 	memcpy(ch->id, id, sizeof(ch->id));
@@ -455,6 +455,14 @@ put:
 	return ERR_PTR(ret);
 }
 
+/* The channel is gone. Called with both sides' locks held, too; the caller frees @old. */
+static void bpipe_channel_gone_locked(struct bpipe_channel *ch, struct bpipe_storage *old)
+{
+	WRITE_ONCE(ch->life, BPIPE_LIFE_GONE);
+	bpipe_storage_strip_locked(ch, old);
+	bpipe_wait_settle_locked(ch);
+}
+
 /**
  * bpipe_channel_get() - let nothing remove a channel, as if it were open
  * @ch: the channel
@@ -467,7 +475,7 @@ int bpipe_channel_get(struct bpipe_channel *ch)
 	int ret;
 
 	bpipe_channel_lock(ch);
-	ret = ch->retired ? -ENODEV : 0;
+	ret = ch->life == BPIPE_LIFE_GONE ? -ENODEV : 0;
 	ch->opens += !ret;
 	bpipe_channel_unlock(ch);
 	return ret;
@@ -487,23 +495,35 @@ void bpipe_channel_put(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_channel_retire() - let nobody open a channel any more, if nobody has it open
+ * bpipe_channel_retire() - let a channel be gone, if it is not open
  * @ch: the channel
+ *
+ * Its storage is freed at once, even if a status file keeps the rest of it.
  *
  * Context: may sleep.
  * Return: 0, -EBUSY or -EINTR.
  */
 int bpipe_channel_retire(struct bpipe_channel *ch)
 {
+	struct bpipe_storage old = { };
 	int ret = mutex_lock_killable(&ch->config);
 
 	if (ret)
 		return ret;
+	mutex_lock(&ch->wr.lock);
+	mutex_lock(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	ret = ch->opens ? -EBUSY : 0;
-	ch->retired = !ret;
+	if (!ret)
+		bpipe_channel_gone_locked(ch, &old);
 	bpipe_channel_unlock(ch);
+	mutex_unlock(&ch->rd.lock);
+	mutex_unlock(&ch->wr.lock);
+	/* To be gone is not consumed by one poller, so wake the exclusive ones, too. */
+	if (!ret)
+		wake_up_interruptible_all(&ch->status_poll);
 	mutex_unlock(&ch->config);
+	bpipe_storage_free(ch, &old);
 	return ret;
 }
 

@@ -10,6 +10,7 @@
 #include <linux/poll.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include "band.h"
@@ -127,6 +128,16 @@ struct bpipe_settings {
 };
 
 /**
+ * enum bpipe_life - what there is of a channel
+ * @BPIPE_LIFE_USABLE: all of it
+ * @BPIPE_LIFE_GONE: no node and no storage, only what its open files need
+ */
+enum bpipe_life {
+	BPIPE_LIFE_USABLE,
+	BPIPE_LIFE_GONE,
+};
+
+/**
  * struct bpipe_channel - one bounded queue with its device node
  * @level: how much it holds, with the overhead of records
  * @band: what it holds, by class; a stream is in that of class 0. NULL for a class
@@ -144,6 +155,7 @@ struct bpipe_settings {
  * @flow: the gates, the rate limits and the credit. Its settings, and the writers'
  *	rate limit and credit, change with @wr.lock held too, so that a writer can
  *	read them under that alone; likewise the readers' rate limit with @rd.lock.
+ * @life: what there is of it; changes with @config and both sides' locks held too
  * @set: what else is set; changes with both sides' locks held too
  * @record_files: open files with settings that a stream does not have
  * @writer_opens: times a writer opened
@@ -173,10 +185,10 @@ struct bpipe_settings {
  * @delay: wakes readers for data that waited long enough
  * @expiry: drops records whose time is over
  * @expiry_at: when it will; U64_MAX for never
- * @status: the status page; NULL while nobody has wanted to see it. Guarded by the
- *	channel's lock.
+ * @status: the status page; NULL without @status_files
+ * @status_files: open status files, also those that are only mapped
+ * @status_poll: pollers of status files; woken once, when @life changes to gone
  * @opens: open files, and writes to attributes in sysfs
- * @retired: it is to go, and cannot be opened any more
  * @id: as in struct bpipe_config; does not change
  * @node: in the list of channels, guarded by the lock of that
  * @config: serialises changes of the configuration, and claims on classes. No buffer is
@@ -201,6 +213,7 @@ struct bpipe_channel {
 	long trip_down;
 	spinlock_t lock;
 	struct bpipe_flow flow;
+	enum bpipe_life life;
 	struct bpipe_settings set;
 	unsigned int record_files;
 	u64 writer_opens;
@@ -228,8 +241,9 @@ struct bpipe_channel {
 	struct delayed_work expiry;
 	u64 expiry_at;
 	struct page *status;
+	unsigned int status_files;
+	wait_queue_head_t status_poll;
 	unsigned int opens;
-	bool retired;
 	u64 id[2];
 	struct list_head node;
 	struct mutex config;
@@ -336,6 +350,8 @@ static inline bool bpipe_is_reader(const struct bpipe_file *bf)
 /* Called with the channel's lock held. */
 static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_channel *ch)
 {
+	if (unlikely(ch->life == BPIPE_LIFE_GONE))
+		return BPIPE_STATE_GONE;
 	if (!ch->flow.pressured)
 		return BPIPE_STATE_NORMAL;
 	return ch->overload.now ? BPIPE_STATE_OVERLOADED : BPIPE_STATE_PRESSURED;

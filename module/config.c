@@ -240,7 +240,7 @@ static int bpipe_plan_config(struct bpipe_channel *ch, const struct bpipe_config
 	int ret;
 
 	do {
-		ret = mutex_lock_killable(&ch->config);
+		ret = bpipe_channel_lock_config(ch);
 		if (ret)
 			return ret;
 		bpipe_plan(ch, set, plan);
@@ -361,8 +361,8 @@ void bpipe_config_init(struct bpipe_channel *ch, u64 size)
  * @set: which fields to set, and to what
  *
  * Context: may sleep.
- * Return: 0, or -EINVAL, -EOPNOTSUPP, -EBUSY, -EINTR, -ENOMEM or -ENOSPC, and then
- * nothing has changed.
+ * Return: 0, or -EINVAL, -EOPNOTSUPP, -EBUSY, -EINTR, -ENODEV, -ENOMEM or -ENOSPC, and
+ * then nothing has changed.
  */
 int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 {

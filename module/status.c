@@ -4,7 +4,8 @@
  * system calls are cheap.
  *
  * It has a file of its own, as what is open for writing only cannot be mapped, and that
- * is what a producer's is.
+ * is what a producer's is. A mapping holds the file, so the last release of such a file
+ * is the end of the page: no write of the channel has to update it any more.
  */
 
 #include <linux/anon_inodes.h>
@@ -12,8 +13,10 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/ktime.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/poll.h>
 #include <linux/string.h>
 
 #include "channel.h"
@@ -43,7 +46,7 @@ void bpipe_status_write_locked(struct bpipe_channel *ch)
 		.time_ns = ktime_get_ns(),
 	};
 
-	for (who.class = 0; who.class < BPIPE_CLASSES; who.class++)
+	for (who.class = 0; who.class < BPIPE_CLASSES && ch->life != BPIPE_LIFE_GONE; who.class++)
 		now.window[who.class] = bpipe_flow_window(&ch->flow, &who, now.level,
 							  now.time_ns);
 	WRITE_ONCE(status->seq, now.seq);
@@ -51,16 +54,6 @@ void bpipe_status_write_locked(struct bpipe_channel *ch)
 	memcpy(status, &now, sizeof(now));
 	smp_wmb();	/* even after all has; pairs with the reader's first look */
 	WRITE_ONCE(status->seq, now.seq + 1);
-}
-
-/**
- * bpipe_status_free() - nobody of the channel needs its page any more
- * @ch: the channel
- */
-void bpipe_status_free(struct bpipe_channel *ch)
-{
-	if (ch->status)
-		put_page(ch->status);
 }
 
 static int bpipe_status_mmap(struct file *file, struct vm_area_struct *vma)
@@ -75,39 +68,28 @@ static int bpipe_status_mmap(struct file *file, struct vm_area_struct *vma)
 	return vm_insert_page(vma, vma->vm_start, ch->status);
 }
 
-static int bpipe_status_release(struct inode *inode, struct file *file)
+static __poll_t bpipe_status_poll(struct file *file, poll_table *wait)
 {
 	struct bpipe_channel *ch = file->private_data;
 
-	put_device(&ch->dev);
-	return 0;
+	poll_wait(file, &ch->status_poll, wait);
+	return READ_ONCE(ch->life) == BPIPE_LIFE_GONE ? EPOLLHUP : 0;
 }
 
-static const struct file_operations bpipe_status_fops = {
-	.owner		= THIS_MODULE,
-	.mmap		= bpipe_status_mmap,
-	.release	= bpipe_status_release,
-};
-
-/* The page appears with the first who wants to see it. */
-static int bpipe_status_provide(struct bpipe_channel *ch)
+/*
+ * A further file shows the page. It is allocated without a lock, so also where there is one
+ * already.
+ */
+static int bpipe_status_get(struct bpipe_channel *ch)
 {
-	struct page *page;
-	bool there;
+	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 
-	/* Who finds it has waited until it was written for the first time. */
-	bpipe_channel_lock(ch);
-	there = ch->status;
-	bpipe_channel_unlock(ch);
-	if (there)
-		return 0;
-	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!page)
 		return -ENOMEM;
 	bpipe_channel_lock(ch);
+	ch->status_files++;
 	if (!ch->status) {
-		ch->status = page;
-		page = NULL;
+		swap(ch->status, page);
 		bpipe_wait_settle_locked(ch);
 	}
 	bpipe_channel_unlock(ch);
@@ -115,6 +97,39 @@ static int bpipe_status_provide(struct bpipe_channel *ch)
 		__free_page(page);
 	return 0;
 }
+
+/* A file shows the page no more; the last one takes it away. */
+static void bpipe_status_put(struct bpipe_channel *ch)
+{
+	struct page *page = NULL;
+
+	bpipe_channel_lock(ch);
+	if (!--ch->status_files) {
+		page = ch->status;
+		ch->status = NULL;
+		/* Reads and writes need not stop for it any more. */
+		bpipe_wait_settle_locked(ch);
+	}
+	bpipe_channel_unlock(ch);
+	if (page)
+		put_page(page);
+}
+
+static int bpipe_status_release(struct inode *inode, struct file *file)
+{
+	struct bpipe_channel *ch = file->private_data;
+
+	bpipe_status_put(ch);
+	put_device(&ch->dev);
+	return 0;
+}
+
+static const struct file_operations bpipe_status_fops = {
+	.owner		= THIS_MODULE,
+	.mmap		= bpipe_status_mmap,
+	.poll		= bpipe_status_poll,
+	.release	= bpipe_status_release,
+};
 
 /**
  * bpipe_status_open() - OPEN_STATUS
@@ -125,13 +140,15 @@ static int bpipe_status_provide(struct bpipe_channel *ch)
  */
 int bpipe_status_open(struct bpipe_channel *ch)
 {
-	int ret = bpipe_status_provide(ch);
+	int ret = bpipe_status_get(ch);
 
 	if (ret)
 		return ret;
 	get_device(&ch->dev);
 	ret = anon_inode_getfd("[bpipe-status]", &bpipe_status_fops, ch, O_RDONLY | O_CLOEXEC);
-	if (ret < 0)
+	if (ret < 0) {
+		bpipe_status_put(ch);
 		put_device(&ch->dev);
+	}
 	return ret;
 }

@@ -6,7 +6,6 @@
 
 int bpipe_status_open(struct bpipe_channel *ch);
 void bpipe_status_write_locked(struct bpipe_channel *ch);
-void bpipe_status_free(struct bpipe_channel *ch);
 
 /**
  * bpipe_status_update_locked() - let the page say what is the case, if there is one

@@ -194,7 +194,7 @@ static bool bpipe_storage_try_claim(struct bpipe_file *bf, u32 class, struct bpi
  *
  * Context: may sleep, for minutes if the memory cgroup is throttled; called without locks.
  * Return: 0 with the configuration lock held; or without, -EINTR, -ENOMEM, -ENOSPC,
- * -ENXIO, -EOPNOTSUPP.
+ * -ENODEV, -EOPNOTSUPP.
  */
 int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 {
@@ -326,6 +326,32 @@ void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *o
 		old->data[class] = band->ring.data;
 		band->ring.data = NULL;
 		band->storage = 0;
+	}
+}
+
+/**
+ * bpipe_storage_strip_locked() - take all buffers of a channel that is gone
+ * @ch: the channel; what it held is gone, too
+ * @old: gets the buffers
+ *
+ * Context: called with the configuration lock, both sides' locks and the channel's lock
+ * held.
+ */
+void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *old)
+{
+	u32 class;
+
+	bpipe_level_sub(&ch->level, bpipe_level_now(&ch->level));
+	ch->records = 0;
+	old->size = ch->flow.size;
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		struct bpipe_band *band = ch->band[class];
+
+		if (!band || !band->ring.data)
+			continue;
+		band->held = 0;
+		band->storage = 0;
+		old->data[class] = bpipe_ring_move(&band->ring, 0, NULL, ch->flow.size);
 	}
 }
 

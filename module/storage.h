@@ -48,6 +48,7 @@ void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare
 void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_storage *spare,
 			       struct bpipe_storage *old);
 void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *old);
+void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *old);
 void bpipe_storage_idle_locked(struct bpipe_channel *ch, struct bpipe_band *band);
 
 void bpipe_storage_bytes(struct bpipe_channel *ch, struct bpipe_storage_bytes *bytes);

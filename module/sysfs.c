@@ -151,7 +151,8 @@ static const char *const bpipe_order_words[] = { "fifo", "priority", NULL };
 static const char *const bpipe_policy_words[] = { "block", "error", "drop-newest", "drop-oldest",
 						  NULL };
 static const char *const bpipe_credit_words[] = { "off", "bytes", "records", NULL };
-static const char *const bpipe_state_words[] = { "normal", "pressured", "overloaded", NULL };
+static const char *const bpipe_state_words[] = { "normal", "pressured", "overloaded", "gone",
+						 NULL };
 
 #define BPIPE_ATTR(_name, _mode, _show, _store, _struct, _field, ...) {		\
 	.attr = {								\

@@ -57,6 +57,7 @@ TRACE_EVENT(bpipe_state,
 		  __print_symbolic(__entry->state,
 				   { BPIPE_STATE_NORMAL, "normal" },
 				   { BPIPE_STATE_OVERLOADED, "overloaded" },
+				   { BPIPE_STATE_GONE, "gone" },
 				   { BPIPE_STATE_PRESSURED, "pressured" }),
 		  __entry->level)
 );

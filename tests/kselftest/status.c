@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "bpipe_test.h"
 
@@ -138,7 +139,7 @@ static void *be_writer(void *arg)
 	return NULL;
 }
 
-TEST_F(channel, what_is_read_belongs_together)
+TEST_F_TIMEOUT(channel, what_is_read_belongs_together, 300)
 {
 	const struct bpipe_status *page = map(self->wr);
 	struct bpipe_status status, last = look(page);
@@ -212,23 +213,168 @@ TEST_F(channel, no_file_too_many)
 	EXPECT_EQ(SIZE, status.size);
 }
 
-TEST_F(channel, outlives_the_channel)
+static unsigned long long memory(void)
 {
-	struct bpipe_add add = { .name = "status" };
-	struct bpipe_remove gone = { .name = "status" };
-	int control = open("/dev/bpipe-control", O_RDWR), fd;
-	const struct bpipe_status *page;
+	FILE *file = fopen("/sys/class/bpipe/memory", "r");
+	unsigned long long bytes = 0;
 
-	ASSERT_EQ(0, ioctl(control, BPIPE_ADD, &add));
+	if (!file || fscanf(file, "%llu", &bytes) != 1)
+		abort();
+	fclose(file);
+	return bytes;
+}
+
+/* A channel of a test's own, to be removed under a status file. */
+struct doomed {
+	int control, status;
+	const struct bpipe_status *page;
+};
+
+static struct doomed doom(size_t holds)
+{
+	struct bpipe_config config = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH, .size = SIZE, .high = HIGH,
+	};
+	struct doomed d = { .control = open(CONTROL, O_RDWR) };
+	int fd;
+
+	if (add_channel(d.control, "status", &config))
+		abort();
 	fd = open("/dev/bpipe-status", O_WRONLY);
-	ASSERT_LE(0, fd);
-	page = map(fd);
-	ASSERT_EQ(123, put(fd, 123));
+	d.page = map(fd);
+	d.status = ioctl(fd, BPIPE_OPEN_STATUS);
+	if (d.status < 0 || put(fd, holds) != (ssize_t)holds)
+		abort();
 	close(fd);
-	ASSERT_EQ(0, ioctl(control, BPIPE_REMOVE, &gone));
-	EXPECT_EQ(123, look(page).level);
+	return d;
+}
+
+static void doom_end(struct doomed *d)
+{
+	munmap((void *)d->page, getpagesize());
+	close(d->status);
+	close(d->control);
+}
+
+TEST_F(channel, says_that_the_channel_is_gone)
+{
+	unsigned long long before = memory();
+	struct doomed d = doom(HIGH);
+	struct bpipe_status status;
+
+	EXPECT_EQ(HIGH, look(d.page).level);
+	EXPECT_EQ(BPIPE_STATE_PRESSURED, look(d.page).state);
+	EXPECT_EQ(before + SIZE, memory());
+	ASSERT_EQ(0, remove_channel(d.control, "status"));
+	status = look(d.page);
+	EXPECT_EQ(BPIPE_STATE_GONE, status.state);
+	EXPECT_EQ(0, status.level);
+	for (int i = 0; i < BPIPE_CLASSES; i++)
+		EXPECT_EQ(0, status.window[i]);
+	/* What it held is free, although the page is not. */
+	EXPECT_EQ(before, memory());
+	EXPECT_EQ(-ENOENT, remove_channel(d.control, "status"));
+	/* Another of that name is another one. */
+	ASSERT_EQ(0, add_channel(d.control, "status", NULL));
+	EXPECT_EQ(BPIPE_STATE_GONE, look(d.page).state);
+	EXPECT_EQ(0, remove_channel(d.control, "status"));
+	doom_end(&d);
+}
+
+static void *poll_for_ever(void *arg)
+{
+	struct pollfd p = { .fd = *(int *)arg };
+
+	return (void *)(long)(poll(&p, 1, -1) == 1 ? p.revents : 0);
+}
+
+TEST_F(channel, poll_tells_that_the_channel_is_gone)
+{
+	struct doomed d = doom(0);
+	pthread_t pollers[3];
+	void *events;
+	int fd;
+
+	EXPECT_EQ(0, ready(d.status, POLLIN | POLLOUT | POLLPRI));
+	for (int i = 0; i < 3; i++)
+		ASSERT_EQ(0, pthread_create(&pollers[i], NULL, poll_for_ever, &d.status));
+	/* What changes in the page is no event. */
+	fd = open("/dev/bpipe-status", O_RDWR | O_NONBLOCK);
+	ASSERT_EQ(HIGH, put(fd, HIGH));
+	EXPECT_EQ(0, ready(d.status, POLLIN | POLLOUT | POLLPRI));
+	close(fd);
+	ASSERT_EQ(0, remove_channel(d.control, "status"));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, pthread_join(pollers[i], &events));
+		EXPECT_EQ(POLLHUP, (long)events);
+	}
+	EXPECT_EQ(POLLHUP, ready(d.status, POLLIN | POLLOUT | POLLPRI));
+	doom_end(&d);
+}
+
+#define TRACING	"/sys/kernel/tracing/instances/bpipe-status"
+
+static bool tell(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_TRUNC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return done;
+}
+
+/* How often the page was written since it was asked last. */
+static int updates(void)
+{
+	FILE *file = fopen(TRACING "/trace", "r");
+	char line[512];
+	int n = 0;
+
+	if (!file)
+		abort();
+	while (fgets(line, sizeof(line), file))
+		n += !!strstr(line, "bpipe_status_write_locked");
+	fclose(file);
+	if (!tell(TRACING "/trace", "\n"))
+		abort();
+	return n;
+}
+
+TEST_F(channel, costs_nothing_once_nobody_has_it)
+{
+	const struct bpipe_status *page;
+	int status;
+
+	if ((mkdir(TRACING, 0700) && errno != EEXIST) ||
+	    !tell(TRACING "/set_ftrace_filter", "bpipe_status_write_locked") ||
+	    !tell(TRACING "/current_tracer", "function"))
+		SKIP(return, "no tracer of functions");
+	ASSERT_EQ(1, put(self->wr, 1));
+	EXPECT_EQ(0, updates());
+	/* A file, or a mapping without one, and any of several. */
+	status = ioctl(self->ctl, BPIPE_OPEN_STATUS);
+	page = map(self->ctl);
+	updates();
+	ASSERT_EQ(1, put(self->wr, 1));
+	EXPECT_LT(0, updates());
+	close(status);
+	ASSERT_EQ(1, put(self->wr, 1));
+	EXPECT_LT(0, updates());
+	EXPECT_EQ(3, look(page).level);
+	ASSERT_EQ(0, munmap((void *)page, getpagesize()));
+	updates();
+	ASSERT_EQ(1, put(self->wr, 1));
+	ASSERT_EQ(4, take(self->rd, SIZE));
+	EXPECT_EQ(0, updates());
+	/* And it is right at once for the next. */
+	ASSERT_EQ(7, put(self->wr, 7));
+	page = map(self->wr);
+	EXPECT_EQ(7, look(page).level);
+	EXPECT_EQ(7, take(self->rd, SIZE));
+	EXPECT_EQ(0, look(page).level);
 	EXPECT_EQ(0, munmap((void *)page, getpagesize()));
-	close(control);
+	tell(TRACING "/current_tracer", "nop");
+	rmdir(TRACING);
 }
 
 TEST_HARNESS_MAIN

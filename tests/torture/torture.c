@@ -520,7 +520,7 @@ static void look(int fd)
 	} while ((seq % 2 || __atomic_load_n(&page->seq, __ATOMIC_RELAXED) != seq) && --patience);
 	munmap((void *)page, getpagesize());
 	if (patience && (copy.low >= copy.high || copy.high > copy.size ||
-			 copy.state > BPIPE_STATE_OVERLOADED))
+			 copy.state > BPIPE_STATE_GONE))
 		fail("the status page has %llu %llu %llu, state %u", copy.low, copy.high,
 		     copy.size, copy.state);
 }

@@ -140,11 +140,13 @@ enum bpipe_drop {
  * @BPIPE_STATE_PRESSURED: the level reached the high mark and has not been
  *	at or below the low mark since
  * @BPIPE_STATE_OVERLOADED: so it has been for as long as overload_after
+ * @BPIPE_STATE_GONE: the channel was removed, which only its status page still says
  */
 enum bpipe_state {
 	BPIPE_STATE_NORMAL	= 0,
 	BPIPE_STATE_PRESSURED	= 1,
 	BPIPE_STATE_OVERLOADED	= 2,
+	BPIPE_STATE_GONE	= 3,
 };
 
 /* Bits of struct bpipe_features.features */
@@ -612,7 +614,12 @@ struct bpipe_events {
  * @time_ns: when it changed last, CLOCK_MONOTONIC
  *
  * It is a page, of a file that BPIPE_OPEN_STATUS opens, to be mapped to be read. While
- * one is mapped, or was, each read and write takes a little longer.
+ * one is open or mapped, each read and write takes a little longer.
+ *
+ * The file does not keep the channel from being removed. Then the page says
+ * BPIPE_STATE_GONE, with a @level and @window of 0, and poll on the file reports
+ * EPOLLHUP, to each poller. It never reports anything else: what changes in the page
+ * before that wakes no poller.
  */
 struct bpipe_status {
 	__u32 seq;
@@ -698,7 +705,8 @@ struct bpipe_remove {
  *
  * BPIPE_OPEN_STATUS: a new file descriptor, closed on exec, of which mmap(2) shows
  * struct bpipe_status: a page, from offset 0, shared or private, to be read alone
- * (EACCES), of which nothing else can be mapped (EINVAL). ENOMEM, EMFILE, ENFILE.
+ * (EACCES), of which nothing else can be mapped (EINVAL). Poll reports EPOLLHUP once the
+ * channel is gone. ENOMEM, EMFILE, ENFILE.
  *
  * On /dev/bpipe-control only, where none of those above are known, and with
  * CAP_SYS_ADMIN (EPERM):
@@ -707,7 +715,7 @@ struct bpipe_remove {
  * that name; ENOSPC: there are as many as can be; else as SET_CONFIG.
  *
  * BPIPE_REMOVE: remove one, and what it holds. ENOENT: there is none of that name;
- * EBUSY: it is open. That of the module itself stays as long as it does.
+ * EBUSY: it is open; a status file alone does not count. That of the module itself stays as long as it does.
  *
  * FIONREAD gives the bytes that can be read, as an int: those of the next record,
  * if they are records.
