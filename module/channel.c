@@ -44,7 +44,8 @@ static atomic64_t bpipe_files;
  *	end-of-file?
  * @bf: its open file
  *
- * Not while there is a writer, and not before this file has seen data or a writer.
+ * Not while there is a writer, and not before this file has seen data or a writer; but
+ * always once the channel drains, as there will be no more.
  *
  * Context: called with the channel's lock held.
  */
@@ -52,6 +53,8 @@ bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
 {
 	const struct bpipe_channel *ch = bf->ch;
 
+	if (unlikely(ch->life != BPIPE_LIFE_USABLE))
+		return true;
 	return !ch->wr.open && !ch->set.hold &&
 	       (bf->read_any || ch->writer_opens != bf->opens_before);
 }
@@ -146,12 +149,17 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 	bool pri = poll_requested_events(wait) & EPOLLPRI, stalled;
 	__poll_t mask = 0;
 
-	if (bpipe_is_reader(bf) || pri)
+	/* A file of neither side, too, has to hear that the channel is gone. */
+	if (bpipe_is_reader(bf) || !bpipe_is_writer(bf) || pri)
 		poll_wait(file, &ch->rd.poll, wait);
 	if (bpipe_is_writer(bf))
 		poll_wait(file, &ch->wr.poll, wait);
 
 	bpipe_channel_lock(ch);
+	if (unlikely(ch->life == BPIPE_LIFE_GONE)) {
+		bpipe_channel_unlock(ch);
+		return EPOLLERR | EPOLLHUP;
+	}
 	/*
 	 * What lacks room is noted before the trip wires are set, and looked for again after
 	 * that. Readers hear of the first that does; more often would wake this poller, too.
@@ -172,7 +180,7 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 			mask |= EPOLLHUP;
 	}
 	if (bpipe_is_writer(bf)) {
-		if (ch->set.epipe && !ch->rd.open)
+		if (bpipe_channel_write_error(ch))
 			mask |= EPOLLOUT | EPOLLWRNORM | EPOLLERR;
 		else if (bpipe_writable_locked(bf))
 			mask |= EPOLLOUT | EPOLLWRNORM;
@@ -310,6 +318,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 		end = !ch->wr.open;
 	}
 	bpipe_wait_settle_locked(ch);
+	bpipe_channel_reap_locked(ch);
 	bpipe_channel_unlock(ch);
 	if (lost)
 		bpipe_wait_kick(ch, &ch->wr);
@@ -455,12 +464,17 @@ put:
 	return ERR_PTR(ret);
 }
 
-/* The channel is gone. Called with both sides' locks held, too; the caller frees @old. */
-static void bpipe_channel_gone_locked(struct bpipe_channel *ch, struct bpipe_storage *old)
+/**
+ * bpipe_channel_reap_locked() - see to the end of a channel that may have drained
+ * @ch: the channel, which lost an open file or a record
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_channel_reap_locked(struct bpipe_channel *ch)
 {
-	WRITE_ONCE(ch->life, BPIPE_LIFE_GONE);
-	bpipe_storage_strip_locked(ch, old);
-	bpipe_wait_settle_locked(ch);
+	if (unlikely(ch->life == BPIPE_LIFE_DRAINING) && !ch->opens &&
+	    !bpipe_level_now(&ch->level))
+		schedule_work(ch->reaper);
 }
 
 /**
@@ -468,7 +482,7 @@ static void bpipe_channel_gone_locked(struct bpipe_channel *ch, struct bpipe_sto
  * @ch: the channel
  *
  * Context: does not sleep.
- * Return: 0, or -ENODEV if it is being removed.
+ * Return: 0, or -ENODEV if it is gone.
  */
 int bpipe_channel_get(struct bpipe_channel *ch)
 {
@@ -491,34 +505,60 @@ void bpipe_channel_put(struct bpipe_channel *ch)
 {
 	bpipe_channel_lock(ch);
 	ch->opens--;
+	bpipe_channel_reap_locked(ch);
 	bpipe_channel_unlock(ch);
 }
 
+/* Called with both sides' locks held, too; the caller frees @old, and lets all look again. */
+static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
+				       struct bpipe_storage *old)
+{
+	int ret = 0;
+
+	if (flags & BPIPE_REMOVE_DRAIN && (ch->opens || bpipe_level_now(&ch->level))) {
+		WRITE_ONCE(ch->life, BPIPE_LIFE_DRAINING);
+		ret = -EINPROGRESS;
+	} else if (ch->opens && !(flags & BPIPE_REMOVE_FORCE)) {
+		return -EBUSY;
+	} else {
+		WRITE_ONCE(ch->life, BPIPE_LIFE_GONE);
+		bpipe_storage_strip_locked(ch, old);
+	}
+	bpipe_wait_settle_locked(ch);
+	return ret;
+}
+
 /**
- * bpipe_channel_retire() - let a channel be gone, if it is not open
+ * bpipe_channel_retire() - let a channel be gone, or drain
  * @ch: the channel
+ * @flags: BPIPE_REMOVE_DRAIN, BPIPE_REMOVE_FORCE, or 0
  *
- * Its storage is freed at once, even if a status file keeps the rest of it.
+ * The storage of one that is gone is freed at once, whatever keeps the rest of it.
  *
  * Context: may sleep.
- * Return: 0, -EBUSY or -EINTR.
+ * Return: 0 if the channel is gone; -EINPROGRESS if it drains, and the reaper will be
+ * scheduled; -EBUSY without @flags if it is open; -EINTR.
  */
-int bpipe_channel_retire(struct bpipe_channel *ch)
+int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 {
 	struct bpipe_storage old = { };
+	enum bpipe_life before;
 	int ret = mutex_lock_killable(&ch->config);
 
 	if (ret)
 		return ret;
+	before = ch->life;
 	mutex_lock(&ch->wr.lock);
 	mutex_lock(&ch->rd.lock);
 	bpipe_channel_lock(ch);
-	ret = ch->opens ? -EBUSY : 0;
-	if (!ret)
-		bpipe_channel_gone_locked(ch, &old);
+	ret = bpipe_channel_retire_locked(ch, flags, &old);
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
+	if (ch->life != before) {
+		bpipe_wait_kick(ch, &ch->wr);
+		bpipe_wait_kick(ch, &ch->rd);
+	}
 	/* To be gone is not consumed by one poller, so wake the exclusive ones, too. */
 	if (!ret)
 		wake_up_interruptible_all(&ch->status_poll);
@@ -541,14 +581,14 @@ void bpipe_channel_destroy(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_channel_drain() - wait until every channel is freed, and all buffers
+ * bpipe_channel_wait_freed() - wait until every channel is freed, and all buffers
  *
  * A reference may outlive the node by a moment, and the functions that free a
  * channel and its buffers are in this module.
  *
  * Context: may sleep.
  */
-void bpipe_channel_drain(void)
+void bpipe_channel_wait_freed(void)
 {
 	wait_var_event(&bpipe_channels, !atomic_read(&bpipe_channels));
 	bpipe_buffer_flush();

@@ -130,10 +130,12 @@ struct bpipe_settings {
 /**
  * enum bpipe_life - what there is of a channel
  * @BPIPE_LIFE_USABLE: all of it
+ * @BPIPE_LIFE_DRAINING: no writing; it is gone once it is empty and not open
  * @BPIPE_LIFE_GONE: no node and no storage, only what its open files need
  */
 enum bpipe_life {
 	BPIPE_LIFE_USABLE,
+	BPIPE_LIFE_DRAINING,
 	BPIPE_LIFE_GONE,
 };
 
@@ -190,6 +192,7 @@ enum bpipe_life {
  * @status_poll: pollers of status files; woken once, when @life changes to gone
  * @opens: open files, and writes to attributes in sysfs
  * @id: as in struct bpipe_config; does not change
+ * @reaper: work to schedule when a draining channel is empty and not open; does not change
  * @node: in the list of channels, guarded by the lock of that
  * @config: serialises changes of the configuration, and claims on classes. No buffer is
  *	allocated under it.
@@ -245,6 +248,7 @@ struct bpipe_channel {
 	wait_queue_head_t status_poll;
 	unsigned int opens;
 	u64 id[2];
+	struct work_struct *reaper;
 	struct list_head node;
 	struct mutex config;
 	struct bpipe_memory memory;
@@ -362,6 +366,39 @@ static inline bool bpipe_is_record(const struct bpipe_channel *ch)
 	return ch->set.mode == BPIPE_MODE_RECORD;
 }
 
+/**
+ * bpipe_channel_write_error() - error of a write, whatever room there is
+ * @ch: the channel
+ *
+ * Context: called with the writers' lock or the channel's lock held.
+ * Return: -ENODEV if the channel is gone; -EPIPE if it drains, or lacks the reader that it
+ * is set up to need; else 0.
+ */
+static inline int bpipe_channel_write_error(const struct bpipe_channel *ch)
+{
+	if (unlikely(ch->life != BPIPE_LIFE_USABLE))
+		return ch->life == BPIPE_LIFE_GONE ? -ENODEV : -EPIPE;
+	return unlikely(ch->set.epipe && !READ_ONCE(ch->rd.open)) ? -EPIPE : 0;
+}
+
+/**
+ * bpipe_channel_window_locked() - how much a writer may send now
+ * @ch: the channel
+ * @who: the writer, as for bpipe_flow_window()
+ * @level: bytes held
+ * @now: the time, nanoseconds
+ *
+ * Context: called with the channel's lock held.
+ * Return: bytes; 0 once the channel is removed.
+ */
+static inline u64 bpipe_channel_window_locked(const struct bpipe_channel *ch,
+					      const struct bpipe_request *who, u64 level, u64 now)
+{
+	if (unlikely(ch->life != BPIPE_LIFE_USABLE))
+		return 0;
+	return bpipe_flow_window(&ch->flow, who, level, now);
+}
+
 /* No writer is to be notified of room. */
 #define BPIPE_POLL_NONE	S64_MIN
 
@@ -408,9 +445,10 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, const u
 					   u64 size, const struct bpipe_config *config);
 int bpipe_channel_get(struct bpipe_channel *ch);
 void bpipe_channel_put(struct bpipe_channel *ch);
-int bpipe_channel_retire(struct bpipe_channel *ch);
+int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags);
+void bpipe_channel_reap_locked(struct bpipe_channel *ch);
 void bpipe_channel_destroy(struct bpipe_channel *ch);
-void bpipe_channel_drain(void);
+void bpipe_channel_wait_freed(void);
 
 int bpipe_channel_lock_config(struct bpipe_channel *ch);
 struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode);

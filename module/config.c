@@ -617,7 +617,7 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
  * @set: which fields to set, and to what
  *
  * Context: may sleep.
- * Return: 0, -EBADF, -EINTR, -EINVAL, -ENOMEM, -ENOSPC or -EOPNOTSUPP.
+ * Return: 0, -EBADF, -EINTR, -EINVAL, -ENODEV, -ENOMEM, -ENOSPC or -EOPNOTSUPP.
  */
 int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *set)
 {

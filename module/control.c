@@ -18,6 +18,7 @@
 #include <linux/random.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include "channel.h"
 #include "config.h"
@@ -27,6 +28,8 @@
 /* Guards the list; in this file, _locked is with this one held. */
 static DEFINE_MUTEX(bpipe_control_lock);
 static LIST_HEAD(bpipe_control_list);
+static void bpipe_control_reap(struct work_struct *work);
+static DECLARE_WORK(bpipe_control_reaper, bpipe_control_reap);
 static unsigned int bpipe_control_nr;
 /*
  * Minors in use. A node or a device-cgroup rule may outlive its channel, so a minor is
@@ -67,6 +70,7 @@ static int bpipe_control_add_locked(const char *name, const struct bpipe_config 
 		idr_remove(&bpipe_control_minors, minor);
 		return PTR_ERR(ch);
 	}
+	ch->reaper = &bpipe_control_reaper;
 	list_add_tail(&ch->node, &bpipe_control_list);
 	bpipe_control_nr++;
 	return 0;
@@ -80,6 +84,19 @@ static void bpipe_control_remove_locked(struct bpipe_channel *ch)
 	bpipe_control_nr--;
 	bpipe_channel_destroy(ch);
 	idr_remove(&bpipe_control_minors, minor);
+}
+
+/* Remove the channels that have drained by now. */
+static void bpipe_control_reap(struct work_struct *work)
+{
+	struct bpipe_channel *ch, *next;
+
+	mutex_lock(&bpipe_control_lock);
+	list_for_each_entry_safe(ch, next, &bpipe_control_list, node)
+		if (READ_ONCE(ch->life) == BPIPE_LIFE_DRAINING &&
+		    !bpipe_channel_retire(ch, BPIPE_REMOVE_DRAIN))
+			bpipe_control_remove_locked(ch);
+	mutex_unlock(&bpipe_control_lock);
 }
 
 static struct bpipe_channel *bpipe_control_find_locked(const char *name)
@@ -139,6 +156,9 @@ static int bpipe_control_add(const void __user *arg, size_t size)
 	return ret;
 }
 
+/* At most one at a time. */
+#define BPIPE_CONTROL_REMOVE_KNOWN	(BPIPE_REMOVE_DRAIN | BPIPE_REMOVE_FORCE)
+
 static int bpipe_control_remove(const void __user *arg, size_t size)
 {
 	struct bpipe_channel *ch = NULL;
@@ -149,14 +169,18 @@ static int bpipe_control_remove(const void __user *arg, size_t size)
 	ret = bpipe_ioctl_get(&remove, sizeof(remove), BPIPE_REMOVE_SIZE_VER0, arg, size);
 	if (ret)
 		return ret;
+	if (remove.flags & ~BPIPE_CONTROL_REMOVE_KNOWN)
+		return -EOPNOTSUPP;
+	if (remove.flags == BPIPE_CONTROL_REMOVE_KNOWN || remove.pad)
+		return -EINVAL;
 	mutex_lock(&bpipe_control_lock);
 	if (bpipe_control_name(node, remove.name))
 		ch = bpipe_control_find_locked(node);
-	ret = ch ? bpipe_channel_retire(ch) : -ENOENT;
+	ret = ch ? bpipe_channel_retire(ch, remove.flags) : -ENOENT;
 	if (!ret)
 		bpipe_control_remove_locked(ch);
 	mutex_unlock(&bpipe_control_lock);
-	return ret;
+	return ret == -EINPROGRESS ? 0 : ret;
 }
 
 static long bpipe_control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -195,7 +219,9 @@ static void bpipe_control_remove_all(void)
 	list_for_each_entry_safe(ch, next, &bpipe_control_list, node)
 		bpipe_control_remove_locked(ch);
 	mutex_unlock(&bpipe_control_lock);
-	bpipe_channel_drain();
+	bpipe_channel_wait_freed();
+	/* The last of what could schedule it has ended. */
+	cancel_work_sync(&bpipe_control_reaper);
 }
 
 /**

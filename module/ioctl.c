@@ -70,7 +70,7 @@ static int bpipe_ioctl_get_features(void __user *arg, size_t size)
 			    BPIPE_FEATURE_CREDIT | BPIPE_FEATURE_TIME |
 			    BPIPE_FEATURE_OVERLOAD | BPIPE_FEATURE_CONTROL |
 			    BPIPE_FEATURE_STATUS | BPIPE_FEATURE_NODE |
-			    BPIPE_FEATURE_ID,
+			    BPIPE_FEATURE_ID | BPIPE_FEATURE_REMOVE,
 		.config_mask = BPIPE_CFG_KNOWN,
 		.reader_mask = BPIPE_READER_KNOWN,
 		.writer_mask = BPIPE_WRITER_KNOWN,
@@ -192,6 +192,8 @@ long bpipe_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	void __user *p = (void __user *)arg;
 	size_t size = _IOC_SIZE(cmd);
 
+	if (READ_ONCE(bf->ch->life) == BPIPE_LIFE_GONE)
+		return -ENODEV;
 	if (cmd == FIONREAD)
 		return put_user((int)bpipe_stats_readable(bf->ch), (int __user *)p);
 

@@ -62,7 +62,7 @@ static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *r
 /*
  * Nothing to read: end-of-file, EAGAIN, or a place in the queue.
  *
- * Return: 0 for end-of-file, -EAGAIN, -EBPIPE_QUEUED, or 1 if there is
+ * Return: 0 for end-of-file, -EAGAIN, -EBPIPE_QUEUED, -ENODEV, or 1 if there is
  * something by now.
  */
 static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
@@ -71,7 +71,9 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
 	int ret;
 
 	bpipe_channel_lock(ch);
-	if (bpipe_channel_at_end_locked(bf)) {
+	if (unlikely(ch->life == BPIPE_LIFE_GONE)) {
+		ret = -ENODEV;
+	} else if (bpipe_channel_at_end_locked(bf)) {
 		/* The last writer wrote before it closed. */
 		ret = bpipe_level_queued(&ch->level) ? 1 : 0;
 	} else if (rd->how & BPIPE_NONBLOCK) {
@@ -274,8 +276,8 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
  * Takes something, once.
  *
  * Return: bytes given, 0 at end-of-file, -EFAULT if a page of the caller's is not
- * there, -EBPIPE_QUEUED, -EBPIPE_RETRY once others had a look, -EMSGSIZE; or -EAGAIN,
- * also if there is no more for it.
+ * there, -EBPIPE_QUEUED, -EBPIPE_RETRY once others had a look, -EMSGSIZE, -ENODEV; or
+ * -EAGAIN, also if there is no more for it.
  */
 static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 			     struct bpipe_reading *rd)
@@ -324,7 +326,7 @@ static bool bpipe_read_fault_in(const struct iov_iter *to, struct bpipe_reading 
  * it gives one; or, to a file that wants frames, as many as fit.
  *
  * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
- * Return: bytes read, 0 at end-of-file, -EAGAIN, -EFAULT, -EMSGSIZE or
+ * Return: bytes read, 0 at end-of-file, -EAGAIN, -EFAULT, -EMSGSIZE, -ENODEV or
  * -ERESTARTSYS.
  */
 ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how)

@@ -197,6 +197,9 @@ static void bpipe_shed_work(struct work_struct *work)
 		mutex_unlock(&ch->rd.lock);
 		cond_resched();
 	} while (n == BPIPE_SHED_PIECE);
+	bpipe_channel_lock(ch);
+	bpipe_channel_reap_locked(ch);
+	bpipe_channel_unlock(ch);
 }
 
 /**

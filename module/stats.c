@@ -88,7 +88,7 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	now = ktime_get_ns();
 	stats->time_ns = now;
 	stats->level = level;
-	stats->window = bpipe_flow_window(&ch->flow, &who, level, now);
+	stats->window = bpipe_channel_window_locked(ch, &who, level, now);
 	stats->peak_level = ch->peak;
 	stats->writes = ch->wr.calls;
 	stats->reads = ch->rd.calls;
@@ -146,8 +146,10 @@ void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window)
 	limit = flow->mark[bf->class].limit;
 	now = ktime_get_ns();
 	bpipe_flow_writable(flow, &who, level, now, &ready);
+	if (ch->life != BPIPE_LIFE_USABLE)
+		ready.wait_ns = U64_MAX;
 	*window = (struct bpipe_window) {
-		.window = bpipe_flow_window(flow, &who, level, now),
+		.window = bpipe_channel_window_locked(ch, &who, level, now),
 		.space = level < limit ? limit - level : 0,
 		.tokens = bpipe_bucket_tokens(&flow->write.bytes, now),
 		.wait_ns = ready.wait_ns,
@@ -211,7 +213,9 @@ void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf)
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
 
-	seq_printf(m, "bpipe-channel:\t%s\n", dev_name(&ch->dev));
+	/* Another channel may have the name of one that was removed. */
+	seq_printf(m, "bpipe-channel:\t%s%s\n", dev_name(&ch->dev),
+		   READ_ONCE(ch->life) == BPIPE_LIFE_GONE ? "(removed)" : "");
 	seq_printf(m, "bpipe-file:\t%llu\n", copy.id);
 	if (copy.mode & FMODE_WRITE) {
 		seq_printf(m, "written_bytes:\t%llu\n", copy.written.bytes);

@@ -46,9 +46,9 @@ void bpipe_status_write_locked(struct bpipe_channel *ch)
 		.time_ns = ktime_get_ns(),
 	};
 
-	for (who.class = 0; who.class < BPIPE_CLASSES && ch->life != BPIPE_LIFE_GONE; who.class++)
-		now.window[who.class] = bpipe_flow_window(&ch->flow, &who, now.level,
-							  now.time_ns);
+	for (who.class = 0; who.class < BPIPE_CLASSES; who.class++)
+		now.window[who.class] = bpipe_channel_window_locked(ch, &who, now.level,
+								    now.time_ns);
 	WRITE_ONCE(status->seq, now.seq);
 	smp_wmb();	/* odd before anything changes; pairs with the reader's second look */
 	memcpy(status, &now, sizeof(now));

@@ -194,7 +194,7 @@ static bool bpipe_storage_try_claim(struct bpipe_file *bf, u32 class, struct bpi
  *
  * Context: may sleep, for minutes if the memory cgroup is throttled; called without locks.
  * Return: 0 with the configuration lock held; or without, -EINTR, -ENOMEM, -ENOSPC,
- * -ENODEV, -EOPNOTSUPP.
+ * -ENODEV, -EOPNOTSUPP; -ENXIO for a new writer if the channel drains.
  */
 int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 {
@@ -209,7 +209,9 @@ int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 		ret = bpipe_channel_lock_config(ch);
 		if (ret)
 			break;
-		if (for_records && !bpipe_is_record(ch))
+		if (ch->life == BPIPE_LIFE_DRAINING && !bf->classes)
+			ret = -ENXIO;
+		else if (for_records && !bpipe_is_record(ch))
 			ret = -EOPNOTSUPP;
 		else if (bpipe_storage_try_claim(bf, class, &band, &spare, &size))
 			break;

@@ -161,7 +161,7 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr, 
 
 	bpipe_channel_lock(ch);
 	/* The last reader, as it left, woke only those in the queue. */
-	if (ch->set.epipe && !ch->rd.open)
+	if (bpipe_channel_write_error(ch))
 		goto out;
 	level = bpipe_level_held(&ch->level);
 	verdict = bpipe_ask_wr(ch, wr, level, now, &grant);
@@ -299,8 +299,8 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
  * Stores what the flow admits of a write, once.
  *
  * Return: bytes taken, stored or dropped; -EFAULT if a page of the caller's is not
- * there, to be faulted in outside; -EMSGSIZE; -EPIPE; 0 to try again; or as
- * bpipe_refuse_wr().
+ * there, to be faulted in outside; -EMSGSIZE; 0 to try again; or as
+ * bpipe_channel_write_error() and bpipe_refuse_wr().
  */
 static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 			      struct bpipe_writing *wr)
@@ -314,8 +314,9 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	ssize_t ret;
 	u64 now = 0;
 
-	if (unlikely(ch->set.epipe && !READ_ONCE(ch->rd.open)))
-		return -EPIPE;
+	ret = bpipe_channel_write_error(ch);
+	if (unlikely(ret))
+		return ret;
 	/* While it fetched a page, the mode may have changed: begin again, or end with a part. */
 	if (unlikely(wr->begun && wr->record != bpipe_is_record(ch))) {
 		if (!wr->first)
@@ -402,7 +403,8 @@ static void bpipe_write_failed(struct bpipe_file *bf, ssize_t error, ssize_t don
 		bf->ch->timeouts++;
 		bf->timeouts++;
 		bpipe_channel_unlock(bf->ch);
-	} else if (error == -EPIPE && !done && !(how & BPIPE_NOSIGNAL)) {
+	} else if (error == -EPIPE && !done && !(how & BPIPE_NOSIGNAL) &&
+		   READ_ONCE(bf->ch->life) == BPIPE_LIFE_USABLE) {
 		send_sig(SIGPIPE, current, 0);
 	}
 }
@@ -417,8 +419,8 @@ static void bpipe_write_failed(struct bpipe_file *bf, ssize_t error, ssize_t don
  * dropped, by the policy, is taken as well.
  *
  * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
- * Return: bytes taken, if any were; else -EAGAIN, -EFAULT, -EINTR, -EMSGSIZE, -EPIPE,
- * -ERESTARTSYS or -ETIMEDOUT.
+ * Return: bytes taken, if any were; else -EAGAIN, -EFAULT, -EINTR, -EMSGSIZE, -ENODEV,
+ * -EPIPE, -ERESTARTSYS or -ETIMEDOUT.
  */
 ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int how)
 {

@@ -155,7 +155,7 @@ static const struct {
 	{ "ADD", BPIPE_ADD,
 	  { E2BIG, EINVAL, EOPNOTSUPP, EPERM, EFAULT, EEXIST, ENOSPC, ENOTTY } },
 	{ "REMOVE", BPIPE_REMOVE,
-	  { E2BIG, EINVAL, EPERM, EFAULT, ENOENT, EBUSY, ENOTTY } },
+	  { E2BIG, EINVAL, EOPNOTSUPP, EPERM, EFAULT, ENOENT, EBUSY, ENOTTY } },
 };
 
 static unsigned long reached[ARRAY_SIZE(commands)][256];
@@ -245,6 +245,7 @@ static void make_sense(unsigned int cmd, uint64_t *fields)
 		break;
 	case BPIPE_REMOVE:
 		memcpy(fields, name, sizeof(name));
+		fields[4] %= 3;			/* no flag, or one */
 		break;
 	case BPIPE_SET_CONFIG:
 		fields[6] &= 1ULL << 32 | 1;	/* mode, hold */

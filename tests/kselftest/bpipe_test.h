@@ -121,12 +121,17 @@ static inline int add_channel(int control, const char *name, const struct bpipe_
 }
 
 /* REMOVE; 0 or -errno */
-static inline int remove_channel(int control, const char *name)
+static inline int remove_with(int control, const char *name, unsigned int flags)
 {
-	struct bpipe_remove remove = { 0 };
+	struct bpipe_remove remove = { .flags = flags };
 
 	memcpy(remove.name, name, strnlen(name, sizeof(remove.name)));
 	return ioctl(control, BPIPE_REMOVE, &remove) ? -errno : 0;
+}
+
+static inline int remove_channel(int control, const char *name)
+{
+	return remove_with(control, name, 0);
 }
 
 /* A socket on which the kernel's uevents arrive, starting now. */

@@ -253,8 +253,13 @@ TEST_F(control, what_is_longer_than_known)
 	EXPECT_EQ(0, access("/dev/bpipe-t", F_OK));
 	gone.more = 0;
 	EXPECT_EQ(0, ioctl(self->control, remove_longer, &gone));
-	EXPECT_EQ(-1, ioctl(self->control, BPIPE_REMOVE - (8UL << _IOC_SIZESHIFT), &gone));
+	/* As it was before it had flags, and shorter than it ever was. */
+	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
+	gone.remove.flags = ~0U;
+	EXPECT_EQ(-1, ioctl(self->control, BPIPE_REMOVE - (16UL << _IOC_SIZESHIFT), &gone));
 	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, ioctl(self->control, BPIPE_REMOVE - (8UL << _IOC_SIZESHIFT), &gone));
+	EXPECT_EQ(-1, access("/dev/bpipe-t", F_OK));
 }
 
 TEST_F(control, only_those_who_may)

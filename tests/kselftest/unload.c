@@ -86,6 +86,50 @@ TEST_F(module, unloaded_leaves_no_name)
 	EXPECT_NE(0, system("grep -w bpipe /proc/devices"));
 }
 
+TEST_F(module, not_unloaded_while_a_removed_channel_is_open)
+{
+	int control, fd, status;
+
+	ASSERT_EQ(0, load(""));
+	control = open(CONTROL, O_RDWR);
+	ASSERT_EQ(0, add_channel(control, "t", NULL));
+	fd = open("/dev/bpipe-t", O_RDWR | O_NONBLOCK);
+	ASSERT_EQ(100, put(fd, 100));
+	status = ioctl(fd, BPIPE_OPEN_STATUS);
+	ASSERT_LE(0, status);
+	ASSERT_EQ(0, remove_with(control, "t", BPIPE_REMOVE_FORCE));
+	close(control);
+	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(-1, put(fd, 100));
+	EXPECT_EQ(ENODEV, errno);
+	close(fd);
+	EXPECT_EQ(-EWOULDBLOCK, unload());
+	EXPECT_EQ(POLLHUP, ready(status, POLLIN));
+	close(status);
+	EXPECT_EQ(0, unload());
+}
+
+/* What drains is no open file, so it goes as all that channels hold. */
+TEST_F(module, unloaded_while_a_channel_drains)
+{
+	for (int i = 0; i < 20; i++) {
+		int control, fd;
+
+		ASSERT_EQ(0, load(""));
+		control = open(CONTROL, O_RDWR);
+		ASSERT_EQ(0, add_channel(control, "t", NULL));
+		fd = open("/dev/bpipe-t", O_RDWR | O_NONBLOCK);
+		ASSERT_EQ(100, put(fd, 100));
+		ASSERT_EQ(0, remove_with(control, "t", BPIPE_REMOVE_DRAIN));
+		if (i % 2)
+			ASSERT_EQ(100, take(fd, 100));
+		close(control);
+		/* From here on, the channel may be removed at the same time. */
+		close(fd);
+		EXPECT_EQ(0, unload());
+	}
+}
+
 TEST_F(module, each_load_has_an_id_of_its_own)
 {
 	struct bpipe_config config[2];

@@ -597,6 +597,9 @@ static bool do_open(const struct op *op)
 	int mode = op->v[1] ? op->v[2] ? O_RDWR : O_RDONLY : op->v[2] ? O_WRONLY : O_ACCMODE;
 
 	files[op->v[0]] = open(DEV, mode | O_CLOEXEC | (op->v[3] ? O_NONBLOCK : 0));
+	if (any()->draining && op->v[2])
+		return (files[op->v[0]] < 0 && errno == ENXIO) ||
+		       fail("open for writing should give ENXIO");
 	if (files[op->v[0]] < 0)
 		return fail("open: %s", strerror(errno));
 	FOR_EACH_MODEL(m)
@@ -961,6 +964,19 @@ static bool do_peaks(const struct op *op)
 		      "RESET_PEAKS") && settle();
 }
 
+/* drain: from then on until the end of the episode */
+static bool do_drain(const struct op *op)
+{
+	const struct bpipe_remove drain = { .name = NAME, .flags = BPIPE_REMOVE_DRAIN };
+
+	(void)op;
+	if (ioctl(control, BPIPE_REMOVE, &drain))
+		return fail("REMOVE: %s", strerror(errno));
+	FOR_EACH_MODEL(m)
+		model_drain(m);
+	return settle();
+}
+
 /* look FILE: whatever else there is to be seen */
 static bool window_agrees(const struct model *m, int file, const struct bpipe_window *w)
 {
@@ -1079,6 +1095,7 @@ static const struct {
 	{ "grant", 10, 2, FILE_ARG, is_open, do_grant, gen_grant },
 	{ "events", 8, 1, FILE_ARG, is_open, do_events, NULL },
 	{ "peaks", 3, 2, 0, NULL, do_peaks, gen_flag },
+	{ "drain", 1, 0, 0, NULL, do_drain, NULL },
 	{ "look", 15, 1, FILE_ARG, is_open, do_look, NULL },
 };
 

@@ -106,7 +106,13 @@ static bool sheds(const struct model *m)
 /* End-of-file, for a reader that finds nothing. */
 static bool at_end(const struct model *m, const struct model_file *f)
 {
-	return !m->stats.writers && !m->config.hold && f->seen;
+	return m->draining || (!m->stats.writers && !m->config.hold && f->seen);
+}
+
+/* Writes fail, whatever room there is. */
+static bool is_broken(const struct model *m)
+{
+	return m->draining || (m->config.epipe && !m->stats.readers);
 }
 
 /* The queue of bytes, or of records in the order of writing. */
@@ -872,6 +878,14 @@ int model_set_writer(struct model *m, int file, const struct bpipe_writer *set)
 	return 0;
 }
 
+void model_drain(struct model *m)
+{
+	m->draining = true;
+	settle(m, false);
+	kick(m, WRITE, -1);
+	kick(m, READ, -1);
+}
+
 int model_grant(struct model *m, int file, uint64_t amount)
 {
 	if (!m->file[file].reader)
@@ -1116,7 +1130,7 @@ static void write_wait(struct model *m, struct model_proc *p)
 	uint32_t bytes;
 
 	p->where = TRY;
-	if (m->config.epipe && !m->stats.readers)
+	if (is_broken(m))
 		return;
 	/* By now, things may be otherwise. */
 	p->lack = ask(m, p, &bytes);
@@ -1181,8 +1195,8 @@ static void write_try(struct model *m, struct model_proc *p)
 	enum lack lack;
 	uint32_t bytes;
 
-	if (m->config.epipe && !m->stats.readers) {
-		p->sigpipe = !p->moved;
+	if (is_broken(m)) {
+		p->sigpipe = !p->moved && !m->draining;
 		end(p, -EPIPE);
 		return;
 	}
@@ -1610,7 +1624,7 @@ short model_poll(const struct model *m, int file)
 		mask |= POLLIN | POLLRDNORM;
 	if (f->reader && at_end(m, f))
 		mask |= POLLHUP;
-	if (f->writer && m->config.epipe && !m->stats.readers)
+	if (f->writer && is_broken(m))
 		mask |= POLLERR | POLLOUT | POLLWRNORM;
 	if (f->writer && has_room(m, f) && credit_for(m, f->class) && !f->refused)
 		mask |= POLLOUT | POLLWRNORM;
@@ -1628,7 +1642,7 @@ uint64_t model_window(const struct model *m, unsigned int class)
 {
 	uint64_t room = model_space(m, class), credit = credit_for(m, class);
 
-	if (others_wait(m, class) && is_shut(m, class))
+	if (m->draining || (others_wait(m, class) && is_shut(m, class)))
 		return 0;
 	room -= least(room, reserved(m, class, false, NULL));
 	room -= least(room, overhead(m));

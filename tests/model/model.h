@@ -131,6 +131,7 @@ struct model {
 	int64_t poll_level;	/* writers that do not wait want room; NO_POLL */
 	bool timer;		/* a delay runs */
 	bool late;		/* and one before it is over, with nothing done yet */
+	bool draining;
 	uint64_t seq;
 	uint64_t lost_before[BPIPE_CLASSES];	/* dropped since one was stored */
 	uint64_t lost[BPIPE_CLASSES];		/* dropped since one was read */
@@ -171,6 +172,7 @@ int model_set_reader(struct model *m, int file, const struct bpipe_reader *set);
 int model_set_writer(struct model *m, int file, const struct bpipe_writer *set);
 int model_grant(struct model *m, int file, uint64_t amount);
 int model_reset_peaks(struct model *m, bool may);
+void model_drain(struct model *m);
 void model_events(struct model *m, int file, struct bpipe_events *events);
 
 /* Calls that may sleep: they begin here, and end in model_explore(). */

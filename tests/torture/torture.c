@@ -477,13 +477,22 @@ static ssize_t unframe(unsigned char *buf, ssize_t n)
 	return cells;
 }
 
+/* Is a channel gone that others may remove by force? */
+static bool removed(void)
+{
+	return errno == ENODEV && cast[me] == FOUNDER;
+}
+
 static void law(int fd)
 {
 	uint64_t waited = 0;
 	struct bpipe_stats s;
 
-	if (ioctl(fd, BPIPE_GET_STATS, &s))
-		fail("GET_STATS: %s", strerror(errno));
+	if (ioctl(fd, BPIPE_GET_STATS, &s)) {
+		if (!removed())
+			fail("GET_STATS: %s", strerror(errno));
+		return;
+	}
 	for (int i = 0; i < BPIPE_SOJOURN_BUCKETS; i++)
 		waited += s.sojourn[i];
 	if (waited != s.read_records)
@@ -505,7 +514,7 @@ static void look(int fd)
 	unsigned int seq, patience = 1000;
 
 	if (file < 0) {
-		if (errno != ENOMEM)
+		if (errno != ENOMEM && !removed())
 			fail("OPEN_STATUS: %s", strerror(errno));
 		return;
 	}
@@ -919,7 +928,7 @@ static void be_confined(void)
 	be_configurer(32 << 20);
 }
 
-/* Channels that come, are used, and go, the same ones for all who do this. */
+/* Channels that come, are used, and go, also while open; the same for all who do this. */
 static void be_founder(void)
 {
 	int control = open(DEV "-control", O_RDWR | O_CLOEXEC), fd;
@@ -949,9 +958,10 @@ static void be_founder(void)
 			   errno != ENOMEM && errno != EINTR) {
 			fail("%s: %s", path, strerror(errno));
 		}
-		if (rnd(2) && ioctl(control, BPIPE_REMOVE, &gone) && errno != EBUSY &&
-		    errno != ENOENT)
-			fail("REMOVE: %s", strerror(errno));
+		gone.flags = rnd(3);
+		if (rnd(2) && ioctl(control, BPIPE_REMOVE, &gone) && errno != ENOENT &&
+		    (errno != EBUSY || gone.flags))
+			fail("REMOVE by %u: %s", gone.flags, strerror(errno));
 		shared->calls[FOUNDER]++;
 		nap_us(rnd(5000));
 	}

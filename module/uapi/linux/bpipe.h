@@ -22,6 +22,7 @@
  *	%EOPNOTSUPP  a mask bit or a value is not supported by this module
  *	%EPERM   the caller may look but not change
  *	%EFAULT  the structure is not readable or writable memory
+ *	%ENODEV  the channel was removed while it was open
  *
  * A call that fails has changed nothing.
  */
@@ -165,6 +166,7 @@ enum bpipe_state {
 #define BPIPE_FEATURE_STATUS	(1ULL << 12)	/* OPEN_STATUS */
 #define BPIPE_FEATURE_NODE	(1ULL << 13)	/* owner and permissions of the node */
 #define BPIPE_FEATURE_ID	(1ULL << 14)	/* id of a channel */
+#define BPIPE_FEATURE_REMOVE	(1ULL << 15)	/* flags of REMOVE */
 
 /**
  * struct bpipe_features - what this module can do
@@ -458,12 +460,13 @@ struct bpipe_stats {
 /**
  * struct bpipe_window - how much a writer may send now, and why
  * @window: the least of @space, @credit and @tokens, without what is kept for
- *	writers that wait, in bytes; of a record, the longest that would go
+ *	writers that wait, in bytes; of a record, the longest that would go. 0 while the
+ *	channel drains.
  * @space: bytes below the limit of this open file's class
  * @tokens: bytes the channel's rate lets through now; U64_MAX without a limit
  * @wait_ns: nanoseconds until the rate limits let through the next PIPE_BUF
  *	bytes (or one burst, if that is less); 0 if they do so now, U64_MAX if a
- *	writer that waits has to go first
+ *	writer that waits has to go first, or the channel drains
  * @credit: granted and not used, in the unit of the channel's credit; U64_MAX
  *	without credit
  */
@@ -654,10 +657,31 @@ struct bpipe_add {
 /**
  * struct bpipe_remove - a channel that is to go
  * @name: as it was added
+ * @flags: one of BPIPE_REMOVE_*; 0 removes a channel that is not open, with what it
+ *	holds
+ * @pad: zero
+ *
+ * BPIPE_REMOVE_DRAIN lets what was written be read. The call returns at once. From then
+ * on, open for writing fails with ENXIO, and a write with EPIPE, without SIGPIPE; one that
+ * sleeps ends so, or with what it had written. Readers may still come. They read what is
+ * queued, and then find end-of-file, whatever writers are open, and also with hold. The
+ * channel is gone when nothing is queued and no file is open; until then, it can be seen,
+ * and its name is taken. BPIPE_REMOVE_FORCE may follow.
+ *
+ * BPIPE_REMOVE_FORCE removes a channel that is open, with what it holds. Calls on its open
+ * files fail with ENODEV, also those that sleep. Poll reports EPOLLHUP and EPOLLERR there,
+ * to each poller. Its memory is free, its node is gone, and its name can be used again when
+ * the call returns.
  */
 struct bpipe_remove {
 	char name[BPIPE_NAME_MAX];
+	__u32 flags;
+	__u32 pad;
 };
+
+/* Values of struct bpipe_remove.flags */
+#define BPIPE_REMOVE_DRAIN	(1U << 0)	/* once it is empty and not open */
+#define BPIPE_REMOVE_FORCE	(1U << 1)	/* at once, even if it is open */
 
 #define BPIPE_REMOVE_SIZE_VER0	32
 
@@ -715,7 +739,9 @@ struct bpipe_remove {
  * that name; ENOSPC: there are as many as can be; else as SET_CONFIG.
  *
  * BPIPE_REMOVE: remove one, and what it holds. ENOENT: there is none of that name;
- * EBUSY: it is open; a status file alone does not count. That of the module itself stays as long as it does.
+ * EBUSY: it is open, and @flags is 0; a status file alone does not count. EOPNOTSUPP: a flag
+ * that is not known; EINVAL: two flags. That of the module itself stays as long as it
+ * does.
  *
  * FIONREAD gives the bytes that can be read, as an int: those of the next record,
  * if they are records.
