@@ -216,7 +216,7 @@ static void undo(const struct step *step)
 {
 	const char *name = channel_bare_name(step->declared->name);
 
-	if (!step->now ? bpipe_remove(name) : bpipe_set_config(step->now->fd, &step->before))
+	if (!step->now ? bpipe_remove(name, 0) : bpipe_set_config(step->now->fd, &step->before))
 		complain("%s: cannot be put back as it was: %s", name, strerror(errno));
 	else if (step->now)
 		channel_own(step->now, &step->before);
@@ -256,7 +256,7 @@ static int prune(struct plan *plan)
 			continue;
 		close(ch->fd);
 		ch->fd = -1;
-		if (!dry_run && bpipe_remove(name)) {
+		if (!dry_run && bpipe_remove(name, 0)) {
 			complain("%s: not declared, but cannot be removed: %s", name,
 				 strerror(errno));
 			status = EXIT_FAILED;

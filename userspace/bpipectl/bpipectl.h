@@ -30,7 +30,8 @@ struct options {
 	uint64_t linger_ns;	/* monitor: how long after that, in state normal */
 	const char *owner, *group, *permissions;	/* create: of the node, or NULL */
 	bool prune;		/* apply: remove channels that are not declared */
-	bool force;		/* apply --prune: also those that hold data */
+	bool force;		/* apply --prune: also those that hold data; delete: open ones */
+	bool drain;		/* delete: once what they hold was read */
 	bool dry_run;		/* apply: say what would be done */
 };
 

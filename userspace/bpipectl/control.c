@@ -38,7 +38,7 @@ static int explain_control(const char *name, struct channel *want)
 			 geteuid() ? "try sudo" : "this one lacks CAP_SYS_ADMIN, as in a container");
 		return EXIT_FAILED;
 	case EEXIST:
-		complain("%s: there is a channel of that name", name);
+		complain("%s: there is a channel of that name, or one that still drains", name);
 		return EXIT_FAILED;
 	case ENXIO:
 	case ENODEV:
@@ -62,7 +62,8 @@ static int explain_control(const char *name, struct channel *want)
 		complain(BPIPE_CONTROL ": not a device; try: rm " BPIPE_CONTROL "; modprobe -r bpipe; modprobe bpipe");
 		return EXIT_NO_CHANNEL;
 	case EBUSY:
-		complain("%s: it is open; see who has it: bpipectl who %s", name, name);
+		complain("%s: it is open; see who has it: bpipectl who %s; or use --drain or --force",
+			 name, name);
 		return EXIT_FAILED;
 	case ENOSPC:
 		if (!channels_full())
@@ -131,11 +132,11 @@ int create(const struct options *opts, char **args)
 }
 
 /* A look by another bpipectl keeps a channel busy, too, but not for long. */
-static int remove_channel(const char *name)
+static int remove_channel(const char *name, uint32_t flags)
 {
 	int naps = 100;
 
-	while (bpipe_remove(name)) {
+	while (bpipe_remove(name, flags)) {
 		if (errno != EBUSY)
 			return -1;
 		if (channel_is_used(name) || !naps--) {
@@ -149,16 +150,21 @@ static int remove_channel(const char *name)
 
 int delete(const struct options *opts, char **args)
 {
+	uint32_t flags = opts->drain ? BPIPE_REMOVE_DRAIN : opts->force ? BPIPE_REMOVE_FORCE : 0;
 	struct channel none = { 0 };
 	int status = EXIT_OK, failed;
 
+	if (opts->drain && opts->force) {
+		complain("delete: --drain waits for what --force does at once; choose one of them");
+		return EXIT_USAGE;
+	}
 	if (!*args) {
 		complain("delete: which one?");
 		return EXIT_USAGE;
 	}
 	for (; *args; args++) {
 		failed = EXIT_OK;
-		if (remove_channel(channel_bare_name(*args)))
+		if (remove_channel(channel_bare_name(*args), flags))
 			failed = explain_control(*args, &none);
 		if (!status)
 			status = failed;

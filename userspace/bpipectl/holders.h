@@ -10,9 +10,12 @@
 
 #include "bpipe.h"
 
+/* The name of a channel, which "(removed)" may follow. */
+#define HOLDER_NAME_MAX	(BPIPE_NAME_MAX + sizeof("(removed)"))
+
 /* An open file, and the first of the processes that have it. */
 struct holder {
-	char channel[BPIPE_NAME_MAX];
+	char channel[HOLDER_NAME_MAX];
 	pid_t pid;
 	char command[16];
 	int fd;

@@ -32,7 +32,7 @@ static const struct verb {
 	{ "classes", "n", "[CHANNEL...]", "what became of the records of each class", classes },
 	{ "set", "", "[CHANNEL] KEY=VALUE...", "change the configuration, all keys or none", set },
 	{ "create", "OGM", "NAME [KEY=VALUE...]", "make a channel, /dev/bpipe-NAME", create },
-	{ "delete", "", "NAME...", "remove channels that nobody has open", delete },
+	{ "delete", "dF", "NAME...", "remove channels that nobody has open", delete },
 	{ "apply", "PDF", "[FILE...]", "make channels as files declare them", apply },
 	{ "save", "", "[CHANNEL...]", "print the declarations of channels", save },
 	{ "wait", "t", "[CHANNEL] CONDITION", "until a field is so: state=normal, 'level<=64K'",
@@ -60,6 +60,7 @@ static const struct option long_options[] = {
 	{ "permissions", required_argument, NULL, 'M' },
 	{ "prune", no_argument, NULL, 'P' },
 	{ "dry-run", no_argument, NULL, 'D' },
+	{ "drain", no_argument, NULL, 'd' },
 	{ "force", no_argument, NULL, 'F' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -109,7 +110,9 @@ static void usage(void)
 	      "      --permissions MODE mode bits of the node, as 0640 (create)\n"
 	      "      --prune            remove channels that are not declared (apply)\n"
 	      "      --dry-run          change nothing, say what would change (apply)\n"
-	      "      --force            prune also what holds data (apply)\n"
+	      "      --drain            remove it once what it holds was read (delete)\n"
+	      "      --force            remove it although it is open (delete), or prune it\n"
+	      "                         although it holds data (apply)\n"
 	      "  -h, --help             this text\n"
 	      "  -V, --version          as the verb\n", stdout);
 	print_fields();
@@ -282,6 +285,9 @@ static int run(int argc, char **argv)
 			break;
 		case 'D':
 			opts.dry_run = true;
+			break;
+		case 'd':
+			opts.drain = true;
 			break;
 		case 'F':
 			opts.force = true;

@@ -84,7 +84,7 @@ static const char *cell(const struct column *column, const struct holder *holder
 
 enum { CHANNEL, PID, COMMAND, FD, MODE, CLASS, FIRST };	/* the columns before the counters */
 
-#define CELL_MAX	TEXT_WORD_MAX(BPIPE_NAME_MAX)
+#define CELL_MAX	TEXT_WORD_MAX(HOLDER_NAME_MAX)
 
 /* What stands in a column; without @holder, its heading. */
 static const char *text_of(size_t column, const struct holder *holder, bool exact,

@@ -61,11 +61,11 @@ void bpipe_status_read(const struct bpipe_status *page, struct bpipe_status *sta
 void bpipe_status_unmap(const struct bpipe_status *page);
 
 /*
- * Make a channel, which differs from a new one in what @config's mask says, and remove
- * one that nobody has open.
+ * Make a channel, which differs from a new one in what @config's mask says; remove one, by
+ * BPIPE_REMOVE_DRAIN, BPIPE_REMOVE_FORCE, or with 0 as flags only if it is not open.
  */
 int bpipe_add(const char *name, const struct bpipe_config *config);
-int bpipe_remove(const char *name);
+int bpipe_remove(const char *name, uint32_t flags);
 
 /*
  * Decimal numbers with units, in any case and with at most six digits after a point:

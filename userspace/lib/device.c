@@ -128,9 +128,9 @@ int bpipe_add(const char *name, const struct bpipe_config *config)
 	return control(BPIPE_ADD, &add);
 }
 
-int bpipe_remove(const char *name)
+int bpipe_remove(const char *name, uint32_t flags)
 {
-	struct bpipe_remove remove = { 0 };
+	struct bpipe_remove remove = { .flags = flags };
 
 	put_name(remove.name, name);
 	return control(BPIPE_REMOVE, &remove);
