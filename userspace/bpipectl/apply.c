@@ -242,27 +242,42 @@ static int carry_out(struct plan *plan)
 	return status;
 }
 
+/*
+ * Remove a channel that is not declared. A writer may have come since the plan was made:
+ * what it wrote is lost only with --force.
+ */
+static int prune_channel(const struct plan *plan, const struct channel *ch)
+{
+	const char *name = channel_bare_name(ch->config.name), *done = "removed";
+	uint32_t flags = plan->opts->force ? 0 : BPIPE_REMOVE_DRAIN;
+
+	if (plan->opts->dry_run) {
+		done = "would remove";
+	} else if (bpipe_remove(name, flags)) {
+		complain("%s: not declared, but cannot be removed: %s", name, strerror(errno));
+		return EXIT_FAILED;
+	} else if (channel_exists(ch->config.name)) {
+		done = "draining";
+	}
+	if (!plan->opts->json)
+		printf("%s %s\n", done, name);
+	return EXIT_OK;
+}
+
 /* The last step, after which all that was read of them is of no more use. */
 static int prune(struct plan *plan)
 {
-	bool dry_run = plan->opts->dry_run;
 	int status = EXIT_OK;
 
 	for (size_t i = 0; i < plan->there.nr; i++) {
 		struct channel *ch = &plan->there.at[i];
-		const char *name = channel_bare_name(ch->config.name);
 
 		if (!is_pruned(plan, ch))
 			continue;
 		close(ch->fd);
 		ch->fd = -1;
-		if (!dry_run && bpipe_remove(name, 0)) {
-			complain("%s: not declared, but cannot be removed: %s", name,
-				 strerror(errno));
+		if (prune_channel(plan, ch))
 			status = EXIT_FAILED;
-		} else if (!plan->opts->json) {
-			printf("%s %s\n", dry_run ? "would remove" : "removed", name);
-		}
 	}
 	return status;
 }
