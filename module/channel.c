@@ -30,6 +30,7 @@
 #include "shed.h"
 #include "status.h"
 #include "storage.h"
+#include "sysfs.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -430,6 +431,7 @@ struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, const u
 	bpipe_wait_init(ch);
 	bpipe_shed_init(ch);
 	bpipe_overload_init(ch, ch->state_since);
+	bpipe_sysfs_notify_init(ch);
 
 	atomic_inc(&bpipe_channels);
 	device_initialize(&ch->dev);
@@ -575,8 +577,12 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
  */
 void bpipe_channel_destroy(struct bpipe_channel *ch)
 {
+	struct kernfs_node *state;
+
 	bpipe_overload_stop(ch);
+	state = bpipe_sysfs_notify_stop(ch);
 	cdev_device_del(&ch->cdev, &ch->dev);
+	bpipe_sysfs_notify_gone(state);
 	put_device(&ch->dev);
 }
 

@@ -184,6 +184,8 @@ enum bpipe_life {
  * @event_ns: when the latest of these, or of those of @overload, happened
  * @state_since: when the state was entered
  * @overload: whether it is pressured for too long
+ * @notify: wakes those that poll the attribute "state", on the system's workqueue
+ * @notify_from: when the next wake-up may be, in jiffies since boot; guarded by @lock
  * @delay: wakes readers for data that waited long enough
  * @expiry: drops records whose time is over
  * @expiry_at: when it will; U64_MAX for never
@@ -240,6 +242,8 @@ struct bpipe_channel {
 	u64 event_ns;
 	u64 state_since;
 	struct bpipe_overload overload;
+	struct delayed_work notify;
+	u64 notify_from;
 	struct hrtimer delay;
 	struct delayed_work expiry;
 	u64 expiry_at;

@@ -61,5 +61,10 @@ static inline void bpipe_vm_flags_clear(struct vm_area_struct *vma, unsigned lon
 #else
 #define BPIPE_CLASS_ATTR_CONST
 #endif
+#ifdef BPIPE_HAVE_CONST_BIN_ATTR
+#define BPIPE_BIN_ATTR_CONST const
+#else
+#define BPIPE_BIN_ATTR_CONST
+#endif
 
 #endif /* BPIPE_COMPAT_H */

@@ -47,6 +47,7 @@
 #include "channel.h"
 #include "compat.h"
 #include "status.h"
+#include "sysfs.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -696,6 +697,7 @@ void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, 
 	ch->state_since = now;
 	trace_bpipe_state(ch, bpipe_channel_state_locked(ch), level);
 	bpipe_status_update_locked(ch);
+	bpipe_sysfs_notify_locked(ch);
 	bpipe_wait_notify_locked(ch, &ch->rd, EPOLLPRI);
 	bpipe_wait_notify_locked(ch, &ch->wr, EPOLLPRI);
 }

@@ -106,6 +106,40 @@ TEST_F(control, without_a_configuration_it_is_as_any_new_one)
 	EXPECT_EQ(0, remove_channel(self->control, "t"));
 }
 
+/* Looking holds nothing, and who waits for a change learns that there is nothing more. */
+TEST_F(control, removed_while_it_is_looked_at)
+{
+	struct pollfd p = { .events = POLLPRI };
+	struct bpipe_stats stats;
+	char word[32];
+	pid_t pid;
+	int fd;
+
+	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
+	p.fd = open("/sys/class/bpipe/bpipe-t/state", O_RDONLY);
+	fd = open("/sys/class/bpipe/bpipe-t/stats", O_RDONLY);
+	ASSERT_LE(0, p.fd);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(7, pread(p.fd, word, sizeof(word), 0));
+	EXPECT_EQ(0, poll(&p, 1, 0));
+	ASSERT_EQ(sizeof(stats), pread(fd, &stats, sizeof(stats), 0));
+	pid = spawn();
+	if (!pid)
+		_exit(-remove_channel(self->control, "t"));
+	EXPECT_EQ(1, poll(&p, 1, 10000));
+	EXPECT_EQ(0, reap(pid));
+	EXPECT_EQ(-1, pread(p.fd, word, sizeof(word), 0));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(-1, pread(fd, &stats, sizeof(stats), 0));
+	EXPECT_EQ(ENODEV, errno);
+	/* A channel that comes in its place is another one. */
+	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
+	EXPECT_EQ(-1, pread(fd, &stats, sizeof(stats), 0));
+	EXPECT_EQ(0, remove_channel(self->control, "t"));
+	close(p.fd);
+	close(fd);
+}
+
 TEST_F(control, not_removed_while_open)
 {
 	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };

@@ -565,8 +565,9 @@ TEST_F(channel, sysfs_has_every_field_under_its_name)
 		"read_records", "queued_records", "dropped_bytes", "dropped_records", "timeouts",
 		"read_throttled", "read_throttled_ns", "memory", "memory.0", "memory.1",
 		"memory.2", "memory.3", "memory.4", "memory.5", "memory.6", "memory.7",
+		"stats", "config",
 	};
-	static const char words[] = " mode order policy credit state ";
+	static const char words[] = " mode order policy credit state stats config ";
 	char path[128], word[32];
 	bool set = true;
 	struct stat st;
@@ -601,6 +602,74 @@ TEST_F(channel, sysfs_tells_the_same_as_get_stats)
 	EXPECT_EQ(stats.state_since_ns, attr("state_since_ns"));
 	EXPECT_EQ(stats.readers, attr("readers"));
 	EXPECT_EQ(stats.writers, attr("writers"));
+}
+
+/* Reads an attribute into @to at once; what read said. */
+static ssize_t read_attr(const char *name, void *to, size_t n, off_t at)
+{
+	char path[128];
+	ssize_t ret;
+	int fd;
+
+	snprintf(path, sizeof(path), SYSFS "%s", name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	ret = pread(fd, to, n, at);
+	ret = ret < 0 ? -errno : ret;
+	close(fd);
+	return ret;
+}
+
+TEST_F(channel, sysfs_has_stats_and_config_as_a_whole)
+{
+	struct bpipe_config config, got;
+	struct bpipe_stats stats, same;
+	char longer[4096];
+
+	ASSERT_EQ(777, put(self->wr, 777));
+	ASSERT_EQ(sizeof(config), read_attr("config", &config, sizeof(config), 0));
+	got = get_config(self->ctl);
+	EXPECT_EQ(0, memcmp(&config, &got, sizeof(got)));
+	ASSERT_EQ(sizeof(stats), read_attr("stats", longer, sizeof(longer), 0));
+	memcpy(&stats, longer, sizeof(stats));
+	same = get_stats(self->ctl);
+	EXPECT_TRUE(lawful(&stats));
+	EXPECT_LT(0, stats.time_ns);
+	stats.time_ns = same.time_ns;
+	EXPECT_EQ(0, memcmp(&stats, &same, sizeof(same)));
+	/* A program that knows less reads less. */
+	EXPECT_EQ(8, read_attr("config", longer, 8, 0));
+	EXPECT_EQ(got.mask, *(__u64 *)longer);
+	EXPECT_EQ(8, read_attr("config", longer, 8, 8));
+	EXPECT_EQ(got.size, *(__u64 *)longer);
+	EXPECT_EQ(0, read_attr("stats", longer, sizeof(longer), sizeof(stats)));
+}
+
+TEST_F(channel, sysfs_snapshot_is_consistent_while_bytes_move)
+{
+	struct bpipe_stats stats;
+	int fd = open(SYSFS "stats", O_RDONLY);
+	pid_t pid[2];
+
+	ASSERT_LE(0, fd);
+	BLOCKING_WRITER();
+	BLOCKING_READER();
+	for (int i = 0; i < 2; i++) {
+		pid[i] = spawn();
+		while (!pid[i])
+			i ? put(self->wrb, 777) : take(self->rdb, 1234);
+	}
+	for (int i = 0; i < 1000; i++) {
+		ASSERT_EQ(sizeof(stats), pread(fd, &stats, sizeof(stats), 0));
+		ASSERT_TRUE(lawful(&stats));
+		ASSERT_EQ(stats.level, stats.queued_bytes);
+	}
+	for (int i = 0; i < 2; i++) {
+		kill(pid[i], SIGKILL);
+		reap(pid[i]);
+	}
+	close(fd);
 }
 
 TEST_F(channel, fdinfo_tells_who_did_what)

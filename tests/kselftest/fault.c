@@ -755,6 +755,11 @@ static void ready_show_pressure(void)
 	ready_show(SYSFS "pressure");
 }
 
+static void ready_show_stats(void)
+{
+	ready_show(SYSFS "stats");
+}
+
 static void ready_show_fdinfo(void)
 {
 	char path[64];
@@ -1012,6 +1017,7 @@ CALL(store_memory_share, .ready = ready_store_memory_share, .call = do_store_mem
 CALL(show_level, .ready = ready_show_level, .call = do_show)
 CALL(show_memory, .ready = ready_show_memory, .call = do_show)
 CALL(show_pressure, .ready = ready_show_pressure, .call = do_show)
+CALL(show_stats, .ready = ready_show_stats, .call = do_show)
 CALL(show_fdinfo, .ready = ready_show_fdinfo, .call = do_show)
 
 /* In KiB. */

@@ -295,6 +295,82 @@ TEST_F(channel, uevents_are_few_and_the_last_state_is_sent)
 	close(fd);
 }
 
+/* The word in the attribute; the next poll waits for a change after this. */
+static const char *state_word(int fd)
+{
+	static char word[32];
+	ssize_t n = pread(fd, word, sizeof(word) - 1, 0);
+
+	word[n < 0 ? 0 : n] = 0;
+	return word;
+}
+
+static int poll_state(int fd, int timeout)
+{
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+
+	return poll(&p, 1, timeout);
+}
+
+TEST_F(channel, state_attribute_wakes_who_polls_it)
+{
+	int fd = open(SYSFS "state", O_RDONLY);
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	EXPECT_STREQ("normal\n", state_word(fd));
+	/* Of the test before, its last change may be announced late. */
+	while (poll_state(fd, 300))
+		state_word(fd);
+	pid = spawn();
+	if (!pid)
+		_exit(poll_state(fd, 10000) == 1 && !strcmp("pressured\n", state_word(fd)) ? 0 : 1);
+	ASSERT_EQ(HIGH, put(self->wr, HIGH));
+	EXPECT_EQ(0, reap(pid));
+	EXPECT_STREQ("pressured\n", state_word(fd));
+	ASSERT_EQ(0, set_after(self->ctl, 1));
+	EXPECT_EQ(1, poll_state(fd, 10000));
+	EXPECT_STREQ("overloaded\n", state_word(fd));
+	/* What changes no state is not announced. */
+	EXPECT_EQ(0, poll_state(fd, 0));
+	ASSERT_EQ(100, put(self->wr, 100));
+	EXPECT_EQ(0, poll_state(fd, 300));
+	ASSERT_EQ(HIGH + 100, take(self->rd, SIZE));
+	EXPECT_EQ(1, poll_state(fd, 10000));
+	EXPECT_STREQ("normal\n", state_word(fd));
+	close(fd);
+}
+
+TEST_F(channel, wake_ups_by_the_attribute_are_few_and_the_last_state_is_announced)
+{
+	int fd = open(SYSFS "state", O_RDONLY), wakeups = 0;
+	unsigned long long start = now_ns(), elapsed_ms;
+	bool pressured;
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	pid = spawn();
+	if (!pid) {
+		for (int i = 0; i < 1000; i++) {
+			put(self->wr, HIGH);
+			take(self->rd, HIGH);
+		}
+		put(self->wr, HIGH);
+		_exit(0);
+	}
+	/* Until nothing is announced for a second: longer than any pause. */
+	do {
+		pressured = !strcmp("pressured\n", state_word(fd));
+		wakeups++;
+	} while (poll_state(fd, 1000));
+	EXPECT_EQ(0, reap(pid));
+	EXPECT_TRUE(pressured);
+	EXPECT_LE(2, wakeups);
+	elapsed_ms = (now_ns() - start) / MS;
+	EXPECT_GE(3 + elapsed_ms / 190, wakeups);
+	close(fd);
+}
+
 TEST_F(channel, a_time_that_is_too_long_is_refused)
 {
 	ASSERT_EQ(0, set_after(self->ctl, BPIPE_TIMEOUT_MAX));

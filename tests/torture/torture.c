@@ -825,10 +825,10 @@ static void be_configurer(unsigned int size_max)
 static void be_sysfs_user(void)
 {
 	static const char *const names[] = {
-		"size", "high", "low", "rate", "burst", "hold", "epipe", "level", "state",
-		"window", "blocked_ns", "write_wait_ns", "read_wait_ns", "readers_waiting",
-		"peak_level", "mode", "written_bytes", "pressure", "alarm_since_ns", "memory",
-		"memory.7",
+		"size", "high", "low", "rate", "burst", "hold", "epipe", "drop_to_low", "level",
+		"state", "window", "blocked_ns", "write_wait_ns", "read_wait_ns",
+		"readers_waiting", "peak_level", "mode", "written_bytes", "pressure",
+		"alarm_since_ns", "memory", "memory.7", "stats", "config",
 	};
 	char path[64], text[64];
 	int fd;
