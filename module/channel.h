@@ -96,6 +96,16 @@ struct bpipe_wakeups {
 };
 
 /**
+ * struct bpipe_share - a level as it was set, in proportion to the size
+ * @part: the level, 0..@of bytes
+ * @of: the channel's size when it was set, in bytes
+ */
+struct bpipe_share {
+	u64 part;
+	u64 of;
+};
+
+/**
  * struct bpipe_settings - how a channel is set up, beside its flow and its overload
  * @mode: enum bpipe_mode
  * @order: enum bpipe_order
@@ -107,6 +117,9 @@ struct bpipe_wakeups {
  * @ttl_ns: of each class, how long a record lives; 0 for ever
  * @sojourn_ns: of each class, how long records should wait at most; 0 for any time
  * @burst_follows: BPIPE_CFG_* bits of bursts that were not set and follow the rate
+ * @high: the high mark as it was set; a change of the size works out flow.high from it
+ * @low: the low mark as it was set, for flow.low
+ * @limit: of each class: the limit as it was set, for flow.limit; a part of 0 for the size
  * @uid: owner of the node, or BPIPE_UNSET
  * @gid: group of the node, or BPIPE_UNSET
  * @permissions: mode bits of the node, 0..0777, or BPIPE_UNSET
@@ -122,6 +135,9 @@ struct bpipe_settings {
 	u64 ttl_ns[BPIPE_CLASSES];
 	u64 sojourn_ns[BPIPE_CLASSES];
 	u64 burst_follows;
+	struct bpipe_share high;
+	struct bpipe_share low;
+	struct bpipe_share limit[BPIPE_CLASSES];
 	u32 uid;
 	u32 gid;
 	u32 permissions;

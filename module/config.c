@@ -105,32 +105,54 @@ static void bpipe_plan_rates(struct bpipe_plan *plan, const struct bpipe_config 
 			BPIPE_CFG_READ_BURST_RECORDS, set->read_burst_records);
 }
 
-/* Marks and limits move along with the size, in proportion, unless they are set. */
+/* The level that has the same share of @size. Sizes are at most 2^30: the product fits. */
+static u64 bpipe_share_of(const struct bpipe_share *share, u64 size)
+{
+	return div64_u64(share->part * size, share->of);
+}
+
+/*
+ * A new size moves marks and limits in proportion to what was set, not to what was in
+ * force before: a size that is set and set back leaves no trace.
+ */
+static void bpipe_plan_resize(struct bpipe_plan *plan, u64 size)
+{
+	const struct bpipe_settings *set = &plan->set;
+	struct bpipe_flow *flow = &plan->flow;
+	u32 class;
+
+	flow->size = size;
+	if (size > BPIPE_SIZE_MAX)
+		return;
+	flow->low = bpipe_share_of(&set->low, size);
+	flow->high = max(bpipe_share_of(&set->high, size), flow->low + 1);
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (set->limit[class].part)
+			flow->limit[class] = max(BPIPE_SIZE_MIN,
+						 bpipe_share_of(&set->limit[class], size));
+}
+
 static void bpipe_plan_levels(struct bpipe_plan *plan, const struct bpipe_config *set)
 {
 	struct bpipe_flow *flow = &plan->flow;
-	u64 old = flow->size;
 	u32 class;
 
-	/* Sizes are below 2^30, so that the products fit. */
-	if (set->mask & BPIPE_CFG_SIZE) {
-		flow->size = set->size;
-		if (flow->size <= BPIPE_SIZE_MAX) {
-			flow->low = div64_u64(flow->low * flow->size, old);
-			flow->high = max(div64_u64(flow->high * flow->size, old), flow->low + 1);
-			for (class = 0; class < BPIPE_CLASSES; class++)
-				if (flow->limit[class])
-					flow->limit[class] = max(BPIPE_SIZE_MIN,
-						div64_u64(flow->limit[class] * flow->size, old));
-		}
-	}
-	if (set->mask & BPIPE_CFG_HIGH)
+	if (set->mask & BPIPE_CFG_SIZE && set->size != flow->size)
+		bpipe_plan_resize(plan, set->size);
+	if (set->mask & BPIPE_CFG_HIGH) {
 		flow->high = set->high;
-	if (set->mask & BPIPE_CFG_LOW)
+		plan->set.high = (struct bpipe_share) { set->high, flow->size };
+	}
+	if (set->mask & BPIPE_CFG_LOW) {
 		flow->low = set->low;
-	for (class = 0; class < BPIPE_CLASSES; class++)
-		if (set->mask & BPIPE_CFG_LIMIT(class))
-			flow->limit[class] = set->limit[class];
+		plan->set.low = (struct bpipe_share) { set->low, flow->size };
+	}
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		if (!(set->mask & BPIPE_CFG_LIMIT(class)))
+			continue;
+		flow->limit[class] = set->limit[class];
+		plan->set.limit[class] = (struct bpipe_share) { set->limit[class], flow->size };
+	}
 }
 
 static void bpipe_plan_times(struct bpipe_plan *plan, const struct bpipe_config *set)
@@ -156,11 +178,9 @@ static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 		       struct bpipe_plan *plan)
 {
 	bpipe_channel_lock(ch);
-	*plan = (struct bpipe_plan) {
-		.flow = ch->flow,
-		.set = ch->set,
-		.overload_after_ns = ch->overload.after_ns,
-	};
+	plan->flow = ch->flow;
+	plan->set = ch->set;
+	plan->overload_after_ns = ch->overload.after_ns;
 	bpipe_channel_unlock(ch);
 
 	bpipe_plan_levels(plan, set);
@@ -345,6 +365,8 @@ void bpipe_config_init(struct bpipe_channel *ch, u64 size)
 	flow->size = size;
 	flow->high = size - size / 4;
 	flow->low = size / 4;
+	ch->set.high = (struct bpipe_share) { flow->high, size };
+	ch->set.low = (struct bpipe_share) { flow->low, size };
 	flow->write.bytes.burst = bpipe_flow_default_burst(0, BPIPE_BURST_BYTES);
 	flow->write.records.burst = bpipe_flow_default_burst(0, BPIPE_BURST_RECORDS);
 	flow->read = flow->write;

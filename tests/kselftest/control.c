@@ -299,6 +299,50 @@ TEST_F(channel, resize_keeps_the_marks_in_proportion)
 	EXPECT_EQ(4 * LOW, get_config(self->ctl).low);
 }
 
+static int set_size(int fd, unsigned long long size)
+{
+	return set_config(fd, (struct bpipe_config) { .mask = BPIPE_CFG_SIZE, .size = size });
+}
+
+/* Whatever the sizes between: rounding does not add up, and no bound stays in force. */
+TEST_F(channel, size_that_is_set_back_moves_no_mark_and_no_limit)
+{
+	struct bpipe_config set = {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_LIMIT(6) |
+			BPIPE_CFG_LIMIT(7),
+		.size = 1 << 20, .high = 3, .low = 1, .limit[6] = 333333, .limit[7] = 1 << 19,
+	}, got;
+
+	ASSERT_EQ(0, set_config(self->ctl, set));
+	ASSERT_EQ(0, set_size(self->ctl, 4096));
+	got = get_config(self->ctl);
+	EXPECT_EQ(0, got.low);
+	EXPECT_EQ(1, got.high);
+	EXPECT_EQ(4096, got.limit[7]);
+	for (int i = 0; i < 10; i++) {
+		ASSERT_EQ(0, set_size(self->ctl, 5000 + 7 * i));
+		ASSERT_EQ(0, set_size(self->ctl, 1 << 20));
+		got = get_config(self->ctl);
+		ASSERT_EQ(3, got.high);
+		ASSERT_EQ(1, got.low);
+		ASSERT_EQ(1 << 20, got.limit[0]);
+		ASSERT_EQ(333333, got.limit[6]);
+		ASSERT_EQ(1 << 19, got.limit[7]);
+	}
+	/* A value set at one size is a share of that size. */
+	ASSERT_EQ(0, set_size(self->ctl, SIZE));
+	set = (struct bpipe_config) {
+		.mask = BPIPE_CFG_HIGH | BPIPE_CFG_LIMIT(7), .high = HIGH, .limit[7] = 8192,
+	};
+	ASSERT_EQ(0, set_config(self->ctl, set));
+	ASSERT_EQ(0, set_size(self->ctl, 1 << 20));
+	got = get_config(self->ctl);
+	EXPECT_EQ(16 * HIGH, got.high);
+	EXPECT_EQ(1, got.low);
+	EXPECT_EQ(16 * 8192, got.limit[7]);
+	EXPECT_EQ(333333, got.limit[6]);
+}
+
 TEST_F(channel, resize_wakes_a_sleeping_writer)
 {
 	const struct bpipe_config set = { .mask = BPIPE_CFG_SIZE, .size = 2 * SIZE };

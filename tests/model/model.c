@@ -611,6 +611,10 @@ void model_init(struct model *m, const struct bpipe_config *config,
 	m->seq = stats->written_records;
 	m->follows = config->mask;
 	m->poll_level = MODEL_NO_POLL;
+	m->high = (struct share) { config->high, config->size };
+	m->low = (struct share) { config->low, config->size };
+	for (int i = 0; i < BPIPE_CLASSES; i++)
+		m->limit[i] = (struct share) { config->limit[i], config->size };
 }
 
 void model_open(struct model *m, int file, bool reader, bool writer, bool nonblock)
@@ -701,35 +705,53 @@ static bool set_rates(struct model *m, const struct bpipe_config *set)
 			1, &c->read_rate_records, &c->read_burst_records);
 }
 
-/* Marks and limits keep their proportion, rounded down; whether they are in range. */
+static uint64_t share_of(const struct share *share, uint64_t size)
+{
+	return share->part * size / share->of;
+}
+
+/* Marks and limits keep the proportion that was set, rounded down. */
+static void resize(struct model *m, uint64_t size)
+{
+	struct bpipe_config *c = &m->config;
+
+	c->low = share_of(&m->low, size);
+	c->high = share_of(&m->high, size);
+	if (c->high <= c->low)
+		c->high = c->low + 1;
+	for (unsigned int i = 0; i < BPIPE_CLASSES; i++) {
+		c->limit[i] = share_of(&m->limit[i], size);
+		if (c->limit[i] < BPIPE_SIZE_MIN)
+			c->limit[i] = BPIPE_SIZE_MIN;
+	}
+	c->size = size;
+}
+
+/* Return true if marks and limits are in range. */
 static bool set_levels(struct model *m, const struct bpipe_config *set)
 {
 	struct bpipe_config *c = &m->config;
-	uint64_t old = c->size;
 	bool good;
 
 	if (set->mask & BPIPE_CFG_SIZE) {
 		if (set->size < BPIPE_SIZE_MIN || set->size > BPIPE_SIZE_MAX)
 			return false;
-		c->low = c->low * set->size / old;
-		c->high = c->high * set->size / old;
-		if (c->high <= c->low)
-			c->high = c->low + 1;
-		c->size = set->size;
+		if (set->size != c->size)
+			resize(m, set->size);
 	}
-	if (set->mask & BPIPE_CFG_HIGH)
+	if (set->mask & BPIPE_CFG_HIGH) {
 		c->high = set->high;
-	if (set->mask & BPIPE_CFG_LOW)
+		m->high = (struct share) { set->high, c->size };
+	}
+	if (set->mask & BPIPE_CFG_LOW) {
 		c->low = set->low;
+		m->low = (struct share) { set->low, c->size };
+	}
 	good = c->low < c->high && c->high <= c->size;
 	for (unsigned int i = 0; i < BPIPE_CLASSES; i++) {
-		if (set->mask & BPIPE_CFG_SIZE) {
-			c->limit[i] = c->limit[i] * c->size / old;
-			if (c->limit[i] < BPIPE_SIZE_MIN)
-				c->limit[i] = BPIPE_SIZE_MIN;
-		}
 		if (set->mask & BPIPE_CFG_LIMIT(i)) {
 			c->limit[i] = set->limit[i];
+			m->limit[i] = (struct share) { set->limit[i], c->size };
 			m->follows = set->limit[i] ? m->follows & ~BPIPE_CFG_LIMIT(i) :
 						     m->follows | BPIPE_CFG_LIMIT(i);
 		}

@@ -124,8 +124,15 @@ struct model_proc {
 	uint64_t sum;		/* of what it read; see model_sum() */
 };
 
+/* A mark or a limit as it was set, and the size that the channel had then. */
+struct share {
+	uint64_t part;
+	uint64_t of;
+};
+
 struct model {
 	struct bpipe_config config;
+	struct share high, low, limit[BPIPE_CLASSES];	/* as set; in force is what config has */
 	uint64_t follows;	/* BPIPE_CFG_*: bursts, and limits, that follow others */
 	uint8_t shut;		/* a bit for each class */
 	int64_t poll_level;	/* writers that do not wait want room; NO_POLL */

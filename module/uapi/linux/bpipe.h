@@ -219,7 +219,8 @@ struct bpipe_features {
  *	nothing; EBUSY while more is queued than the new size holds.
  * @high: high watermark in bytes, @low < @high <= @size
  * @low: low watermark in bytes. A change of @size alone moves both marks and the
- *	limits in proportion.
+ *	limits: each keeps the share of the size that it had when it was set, so a
+ *	size that is set and set back moves none of them.
  * @rate: what writers may write, bytes a second, without the overhead of records;
  *	0 is without limit
  * @burst: how much may be written at once after an idle spell, in bytes,
@@ -242,7 +243,8 @@ struct bpipe_features {
  *	most BPIPE_TIMEOUT_MAX; 0: for ever
  * @limit: of each class: a write is admitted up to this level, in bytes,
  *	BPIPE_SIZE_MIN..@size; 0 for @size, also when that changes. Read back, it
- *	is what is in force. A class's gate has its marks in proportion.
+ *	is what is in force, which a small @size does not let fall below
+ *	BPIPE_SIZE_MIN. A class's gate has its marks in proportion.
  * @rate_records: what writers may write, records a second; 0 is without limit.
  *	Records only.
  * @burst_records: how many at once, as @burst; 0 chooses a tenth of a second's
