@@ -198,6 +198,8 @@ static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
 		plan->set.hold = set->hold;
 	if (set->mask & BPIPE_CFG_EPIPE)
 		plan->set.epipe = set->epipe;
+	if (set->mask & BPIPE_CFG_DROP_TO_LOW)
+		plan->flow.drop_to_low = set->drop_to_low;
 	if (set->mask & BPIPE_CFG_UID)
 		plan->set.uid = set->uid;
 	if (set->mask & BPIPE_CFG_GID)
@@ -218,11 +220,12 @@ static int bpipe_config_check(const struct bpipe_config *set)
 	    (set->mask & BPIPE_CFG_POLICY && set->policy > BPIPE_POLICY_DROP_OLDEST) ||
 	    (set->mask & BPIPE_CFG_CREDIT && set->credit > BPIPE_CREDIT_RECORDS))
 		return -EOPNOTSUPP;
-	if (set->pad || set->pad2 || set->pad3 ||
+	if (set->pad || set->pad2 || set->pad3 || set->pad4 ||
 	    (set->mask & BPIPE_CFG_PERMISSIONS && set->permissions > 0777 &&
 	     set->permissions != BPIPE_UNSET) ||
 	    (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
 	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1) ||
+	    (set->mask & BPIPE_CFG_DROP_TO_LOW && set->drop_to_low > 1) ||
 	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX) ||
 	    (set->mask & BPIPE_CFG_OVERLOAD_AFTER && set->overload_after > BPIPE_TIMEOUT_MAX))
 		return -EINVAL;
@@ -326,6 +329,7 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	flow->low = plan->flow.low;
 	memcpy(flow->limit, plan->flow.limit, sizeof(flow->limit));
 	flow->overhead = plan->flow.overhead;
+	flow->drop_to_low = plan->flow.drop_to_low;
 	if (flow->credit_unit != plan->flow.credit_unit)
 		flow->credit = 0;
 	flow->credit_unit = plan->flow.credit_unit;
@@ -464,6 +468,7 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 		.uid = ch->set.uid,
 		.gid = ch->set.gid,
 		.permissions = ch->set.permissions,
+		.drop_to_low = flow->drop_to_low,
 	};
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		config->limit[class] = flow->mark[class].limit;

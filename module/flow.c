@@ -336,6 +336,17 @@ static u64 bpipe_flow_evict(const struct bpipe_flow *flow, const struct bpipe_re
 	       bpipe_flow_lack(flow, &then, held.room, now, &more) == BPIPE_GO ? evict : 0;
 }
 
+/*
+ * Return true if drop_to_low drops the write whatever the room. A gate that a long write
+ * closed with the level at or below low does not count: nothing has to be read first.
+ */
+static bool bpipe_flow_drops_to_low(const struct bpipe_flow *flow,
+				    const struct bpipe_request *req, u64 level)
+{
+	return flow->drop_to_low && req->policy == BPIPE_POLICY_DROP_NEWEST &&
+	       bpipe_flow_shut(flow, req->class) && level > flow->mark[req->class].low;
+}
+
 /**
  * bpipe_flow_admit() - decide on a write
  * @flow: the state
@@ -355,6 +366,8 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 	u64 room = level < limit ? limit - level : 0;
 	enum bpipe_verdict verdict = bpipe_flow_lack(flow, req, room, now, grant);
 
+	if (unlikely(bpipe_flow_drops_to_low(flow, req, level)))
+		verdict = BPIPE_WAIT_LOW;
 	if (likely(verdict == BPIPE_GO))
 		return BPIPE_GO;
 	grant->lack = verdict;
@@ -367,7 +380,7 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 		grant->bytes = req->len;
 		return BPIPE_EVICT;
 	}
-	grant->shed = verdict == BPIPE_WAIT_SPACE &&
+	grant->shed = (verdict == BPIPE_WAIT_SPACE || verdict == BPIPE_WAIT_LOW) &&
 		      level + flow->reserved[req->class].room + req->len + flow->overhead <=
 		      flow->size;
 	return BPIPE_DROP;

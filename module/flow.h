@@ -69,6 +69,7 @@ struct bpipe_need {
  * @limit: of each class, in bytes; 0 for @size
  * @overhead: what a record takes beside its bytes; 0 in a stream
  * @credit_unit: enum bpipe_credit: what the readers grant
+ * @drop_to_low: drop-newest drops from when a gate closes until the level is at low
  * @mark: what follows from these for each class
  * @limited: a rate or credit is in force
  * @pressured: the level reached @high and has not been back at @low since
@@ -96,6 +97,7 @@ struct bpipe_flow {
 	u64 limit[BPIPE_CLASSES];
 	u32 overhead;
 	u32 credit_unit;
+	bool drop_to_low;
 	struct bpipe_mark mark[BPIPE_CLASSES];
 	bool limited;
 	bool pressured;
@@ -114,6 +116,7 @@ struct bpipe_flow {
  * @BPIPE_WAIT_TOKENS: it has to wait for the rate limit
  * @BPIPE_WAIT_TURN: others wait already and it has to queue behind them
  * @BPIPE_WAIT_OWN: it has to wait for its own file's rate limit, on its own
+ * @BPIPE_WAIT_LOW: it would have to wait for the low mark, and is dropped instead
  * @BPIPE_AGAIN: it has to be turned away
  * @BPIPE_DROP: it has to be dropped
  * @BPIPE_EVICT: it may be stored once older records have made room
@@ -125,6 +128,7 @@ enum bpipe_verdict {
 	BPIPE_WAIT_TOKENS,
 	BPIPE_WAIT_TURN,
 	BPIPE_WAIT_OWN,
+	BPIPE_WAIT_LOW,
 	BPIPE_AGAIN,
 	BPIPE_DROP,
 	BPIPE_EVICT,

@@ -220,6 +220,7 @@ static const struct bpipe_attribute bpipe_attributes[] = {
 	BPIPE_CONFIG(overload_after, BPIPE_CFG_OVERLOAD_AFTER),
 	BPIPE_CONFIG(hold, BPIPE_CFG_HOLD),
 	BPIPE_CONFIG(epipe, BPIPE_CFG_EPIPE),
+	BPIPE_CONFIG(drop_to_low, BPIPE_CFG_DROP_TO_LOW),
 	BPIPE_CONFIG(uid, BPIPE_CFG_UID, .base = 10),
 	BPIPE_CONFIG(gid, BPIPE_CFG_GID, .base = 10),
 	BPIPE_CONFIG(permissions, BPIPE_CFG_PERMISSIONS, .base = 8),

@@ -83,6 +83,7 @@ TRACE_EVENT(bpipe_refuse,
 				   { BPIPE_WAIT_SPACE, "space" },
 				   { BPIPE_WAIT_CREDIT, "credit" },
 				   { BPIPE_WAIT_OWN, "own" },
+				   { BPIPE_WAIT_LOW, "low" },
 				   { BPIPE_WAIT_TOKENS, "tokens" },
 				   { BPIPE_WAIT_TURN, "turn" }),
 		  __entry->bytes, __entry->again ? " again" : "")

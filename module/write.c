@@ -198,7 +198,8 @@ static int bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing 
 {
 	int ret;
 
-	if (!ch->set.sheds || (lack != BPIPE_WAIT_SPACE && lack != BPIPE_WAIT_TURN))
+	if (!ch->set.sheds || (lack != BPIPE_WAIT_SPACE && lack != BPIPE_WAIT_TURN &&
+			       lack != BPIPE_WAIT_LOW))
 		return 0;
 	ret = bpipe_channel_lock_side(&ch->rd, wr->how);
 	if (ret)

@@ -252,6 +252,7 @@ static void make_sense(unsigned int cmd, uint64_t *fields)
 		fields[7] &= 1;			/* epipe */
 		fields[12] &= 3ULL << 32 | 1;	/* order, policy */
 		fields[13] &= 3;		/* credit */
+		fields[48] &= 1;		/* drop_to_low */
 		break;
 	case BPIPE_SET_READER:
 		fields[3] &= 1;			/* framed */

@@ -597,7 +597,7 @@ TEST_F(channel, sysfs_refuses_as_set_config_does)
 TEST_F(channel, sysfs_has_every_field_under_its_name)
 {
 	static const char * const fields[] = {
-		"size", "high", "low", "rate", "burst", "hold", "epipe", "mode", "order",
+		"size", "high", "low", "rate", "burst", "hold", "epipe", "drop_to_low", "mode", "order",
 		"policy", "timeout", "credit", "limit.0", "limit.1", "limit.2", "limit.3",
 		"limit.4", "limit.5", "limit.6", "limit.7", "rate_records", "burst_records",
 		"read_rate", "read_burst", "read_rate_records", "read_burst_records",

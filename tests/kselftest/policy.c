@@ -349,6 +349,99 @@ TEST_F(channel, limits_keep_their_part_of_a_new_size)
 	EXPECT_EQ(2 * SIZE, get_config(self->ctl).limit[7]);
 }
 
+static int set_drop_to_low(int fd, unsigned int on)
+{
+	return set_config(fd, (struct bpipe_config) {
+		.mask = BPIPE_CFG_DROP_TO_LOW, .drop_to_low = on });
+}
+
+TEST_F(channel, drop_to_low_drops_until_the_level_is_at_low)
+{
+	int low = open_class(7, O_NONBLOCK), n = 0;
+	unsigned long long shed = dropped(self->ctl, 7, BPIPE_DROP_SHED);
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_NEWEST));
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	ASSERT_EQ(0, set_drop_to_low(self->ctl, 1));
+	EXPECT_EQ(1, get_config(self->ctl).drop_to_low);
+	/* The class's marks are 12288 and 4096: the record that reaches the upper one is in. */
+	while (get_stats(self->ctl).level < 12288 && n++ < 20)
+		ASSERT_EQ(KIB, put(low, KIB));
+	EXPECT_EQ(12, n);
+	EXPECT_EQ(0, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
+	/* From there on none gets in, however little it is. */
+	for (int i = 0; i < 7; i++) {
+		ASSERT_EQ(1, put(low, 1));
+		ASSERT_EQ(KIB, take(self->rd, KIB));
+	}
+	EXPECT_EQ(5 * 1024, get_stats(self->ctl).level);
+	ASSERT_EQ(1, put(low, 1));
+	EXPECT_EQ(8, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
+	/* Other classes have their own gates. */
+	ASSERT_EQ(KIB, put(self->wr, KIB));
+	EXPECT_EQ(6 * 1024, get_stats(self->ctl).level);
+	ASSERT_EQ(KIB, take(self->rd, KIB));
+	ASSERT_EQ(KIB, take(self->rd, KIB));
+	EXPECT_EQ(4 * 1024, get_stats(self->ctl).level);
+	ASSERT_EQ(KIB, put(low, KIB));
+	EXPECT_EQ(5 * 1024, get_stats(self->ctl).level);
+	EXPECT_EQ(8, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
+}
+
+TEST_F(channel, without_drop_to_low_a_class_gets_what_room_there_is)
+{
+	int low = open_class(7, O_NONBLOCK);
+	unsigned long long shed = dropped(self->ctl, 7, BPIPE_DROP_SHED);
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_NEWEST));
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	EXPECT_EQ(0, get_config(self->ctl).drop_to_low);
+	for (int i = 0; i < 17; i++)
+		ASSERT_EQ(KIB, put(low, KIB));
+	ASSERT_EQ(KIB, take(self->rd, KIB));
+	ASSERT_EQ(KIB, put(low, KIB));
+	EXPECT_EQ(1, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
+	EXPECT_EQ(16384, get_stats(self->ctl).level);
+	/* It holds for the gates that are closed already. */
+	ASSERT_EQ(KIB, take(self->rd, KIB));
+	ASSERT_EQ(0, set_drop_to_low(self->ctl, 1));
+	ASSERT_EQ(KIB, put(low, KIB));
+	EXPECT_EQ(2, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
+}
+
+/* A gate closed by a long record does not outlive it where nothing has to be read first. */
+TEST_F(channel, drop_to_low_drops_nothing_below_low)
+{
+	int low = open_class(7, O_NONBLOCK);
+
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_NEWEST));
+	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
+	ASSERT_EQ(0, set_drop_to_low(self->ctl, 1));
+	ASSERT_EQ(KIB, put(low, KIB));
+	ASSERT_EQ(16000, put(low, 16000));
+	EXPECT_EQ(1024, get_stats(self->ctl).level);
+	ASSERT_EQ(KIB, put(low, KIB));
+	EXPECT_EQ(2048, get_stats(self->ctl).level);
+}
+
+TEST_F(channel, drop_to_low_is_for_drop_newest_alone)
+{
+	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_OLDEST));
+	ASSERT_EQ(0, set_drop_to_low(self->ctl, 1));
+	EXPECT_EQ(-EINVAL, set_drop_to_low(self->ctl, 2));
+	for (int i = 0; i < 65; i++)
+		ASSERT_EQ(KIB, put(self->wr, KIB));
+	ASSERT_EQ(KIB, take(self->rd, KIB));
+	ASSERT_EQ(KIB, put(self->wr, KIB));
+	EXPECT_EQ(SIZE, get_stats(self->ctl).level);
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_ERROR, 0));
+	ASSERT_EQ(KIB, take(self->rd, KIB));
+	EXPECT_EQ(KIB, put(self->wr, KIB));
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 0));
+	ASSERT_EQ(KIB, take(self->rd, KIB));
+	EXPECT_EQ(KIB, put(self->wr, KIB));
+}
+
 TEST_F(channel, pollout_is_each_classes_own)
 {
 	int low = open_class(7, O_NONBLOCK);

@@ -113,6 +113,22 @@ static const struct admit_row {
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_DROP },
 	{ "drop newest, with room", 9, { .size = 10 },
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_GO, 1 },
+	{ "drop to low: from a closed gate on", 5,
+	  { .size = 10, .low = 4, .shut = 1, .drop_to_low = true },
+	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_DROP },
+	{ "drop to low: at low", 4, { .size = 10, .low = 4, .shut = 1, .drop_to_low = true },
+	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_GO, 1 },
+	{ "drop to low: while its gate is open", 9,
+	  { .size = 10, .low = 4, .shut = 2, .drop_to_low = true },
+	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_GO, 1 },
+	{ "drop to low: not to the low mark of another class", 3,
+	  { .size = 10, .low = 4, .shut = 0x80, .drop_to_low = true },
+	  { 1, .class = 7, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_DROP },
+	{ "drop to low: a closed gate without it", 5, { .size = 10, .low = 4, .shut = 1 },
+	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_GO, 1 },
+	{ "drop to low: other policies do not drop", 5,
+	  { .size = 10, .low = 4, .shut = 1, .drop_to_low = true },
+	  { 1, .policy = BPIPE_POLICY_ERROR, .nonblock = true }, BPIPE_GO, 1 },
 	{ "drop oldest: as much as it lacks", 8, { .size = 10, .overhead = 1 },
 	  { 4, 8, .policy = BPIPE_POLICY_DROP_OLDEST, .atomic = true, .nonblock = true },
 	  BPIPE_EVICT, 3 },
@@ -322,6 +338,16 @@ static void flow_shed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 3, T0, &grant), BPIPE_DROP);
 	KUNIT_EXPECT_TRUE(test, grant.shed);
 	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 4, T0, &grant), BPIPE_DROP);
+	KUNIT_EXPECT_FALSE(test, grant.shed);
+
+	/* A closed gate sheds where the size leaves room. */
+	flow.reserved[7].room = 0;
+	flow.drop_to_low = true;
+	flow.shut = 0x80;
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 2, T0, &grant), BPIPE_DROP);
+	KUNIT_EXPECT_TRUE(test, grant.shed);
+	KUNIT_EXPECT_EQ(test, grant.lack, BPIPE_WAIT_LOW);
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 8, T0, &grant), BPIPE_DROP);
 	KUNIT_EXPECT_FALSE(test, grant.shed);
 }
 

@@ -42,7 +42,7 @@
 #define DEV		"/dev/bpipe-" NAME
 #define EPISODE		300		/* operations */
 #define LENGTH_MAX	(256 * 1024)	/* of a read or a write */
-#define ARGS		23
+#define ARGS		24
 #define ENDLESS_NS	3600000000000ULL
 #define RATE_ENDLESS	1000000000000ULL
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -774,6 +774,7 @@ static bool do_kill(const struct op *op)
 /*
  * config MASK SIZE HIGH LOW RATE BURST MODE HOLD EPIPE PAD NOBODY ORDER POLICY CREDIT
  * TIMEOUT LIMIT RATE_RECORDS READ_RATE READ_RATE_RECORDS BURSTS OVERLOAD_AFTER TTL SOJOURN
+ * DROP_TO_LOW
  *
  * All bursts but the first are the same, and what is by class is so in each. Owner,
  * group and permissions are made of ORDER, CREDIT and POLICY.
@@ -789,6 +790,7 @@ static bool do_config(const struct op *op)
 		.read_rate_records = v[18], .burst_records = v[19], .read_burst = v[19],
 		.read_burst_records = v[19], .overload_after = v[20],
 		.uid = v[11], .gid = v[13], .permissions = v[12] << 7,
+		.drop_to_low = v[23],
 	};
 	int gave[now.nr];
 
@@ -817,7 +819,8 @@ static void gen_config(uint64_t *v)
 		    BPIPE_CFG_LIMIT(0) * rnd(256), BPIPE_CFG_TIMEOUT,
 		    BPIPE_CFG_TTL(rnd(8)), BPIPE_CFG_TTL(0) * rnd(256), BPIPE_CFG_TTL(0) * 255,
 		    BPIPE_CFG_SOJOURN(rnd(8)), BPIPE_CFG_OVERLOAD_AFTER,
-		    BPIPE_CFG_OVERLOAD_AFTER, rnd(1 << 22), 1ULL << (8 + rnd(14)),
+		    BPIPE_CFG_OVERLOAD_AFTER, rnd(1 << 23), 1ULL << (8 + rnd(15)),
+		    BPIPE_CFG_DROP_TO_LOW, BPIPE_CFG_DROP_TO_LOW | BPIPE_CFG_POLICY,
 		    1ULL << rnd(64));
 	size = PICK(4096, 4096, 4097, 5000, 8192, 10007, 16384, 65536, 100000, level, level + 1,
 		    level - 1, 4095, BPIPE_SIZE_MAX + 1);
@@ -847,6 +850,7 @@ static void gen_config(uint64_t *v)
 	v[21] = PICK(0, 0, 0, 1, ENDLESS_NS, BPIPE_TIMEOUT_MAX + 1);
 	v[22] = PICK(0, ENDLESS_NS, ENDLESS_NS, BPIPE_TIMEOUT_MAX + 1);
 	v[19] = PICK(0, 1 << 30, BPIPE_BURST_MAX, BPIPE_BURST_MAX + 1);
+	v[23] = PICK(0, 1, 1, 1, 2);
 }
 
 /* writer FILE MASK CLASS POLICY TIMEOUT RATE BURST */
@@ -1089,7 +1093,7 @@ static const struct {
 	{ "poll", 12, 3, FILE_ARG | WORKER_ARG, can_poll, do_poll, gen_poll },
 	{ "signal", 4, 2, WORKER_ARG, is_asleep, do_signal, NULL },
 	{ "kill", 2, 2, WORKER_ARG, is_asleep, do_kill, NULL },
-	{ "config", 20, 23, 0, NULL, do_config, gen_config },
+	{ "config", 20, 24, 0, NULL, do_config, gen_config },
 	{ "reader", 8, 5, FILE_ARG, can_reader, do_reader, gen_reader },
 	{ "writer", 15, 7, FILE_ARG, can_writer, do_writer, gen_writer },
 	{ "grant", 10, 2, FILE_ARG, is_open, do_grant, gen_grant },

@@ -235,7 +235,7 @@ static void evict(struct model *m)
 
 /* What stands in the way of a write. */
 enum lack {
-	NOTHING, NOT_ITS_TURN, NO_ROOM, NO_CREDIT,
+	NOTHING, NOT_ITS_TURN, NO_ROOM, NO_CREDIT, NOT_YET_LOW,
 };
 
 /* Who waits, and who is woken. */
@@ -780,11 +780,12 @@ static int set_choices(struct model *m, const struct bpipe_config *set)
 		if (set->mask & BPIPE_CFG_SOJOURN(i))
 			c->sojourn[i] = set->sojourn[i];
 	}
-	if (set->pad || set->pad2 || set->pad3 ||
+	if (set->pad || set->pad2 || set->pad3 || set->pad4 ||
 	    (set->mask & BPIPE_CFG_PERMISSIONS && set->permissions > 0777 &&
 	     set->permissions != BPIPE_UNSET) ||
 	    (set->mask & BPIPE_CFG_HOLD && set->hold > 1) ||
 	    (set->mask & BPIPE_CFG_EPIPE && set->epipe > 1) ||
+	    (set->mask & BPIPE_CFG_DROP_TO_LOW && set->drop_to_low > 1) ||
 	    (set->mask & BPIPE_CFG_TIMEOUT && set->timeout > BPIPE_TIMEOUT_MAX) ||
 	    (set->mask & BPIPE_CFG_OVERLOAD_AFTER && set->overload_after > BPIPE_TIMEOUT_MAX))
 		return -EINVAL;
@@ -804,6 +805,8 @@ static int set_choices(struct model *m, const struct bpipe_config *set)
 		c->hold = set->hold;
 	if (set->mask & BPIPE_CFG_EPIPE)
 		c->epipe = set->epipe;
+	if (set->mask & BPIPE_CFG_DROP_TO_LOW)
+		c->drop_to_low = set->drop_to_low;
 	if (set->mask & BPIPE_CFG_UID)
 		c->uid = set->uid;
 	if (set->mask & BPIPE_CFG_GID)
@@ -1090,6 +1093,9 @@ static enum lack ask(const struct model *m, const struct model_proc *p, uint32_t
 	uint64_t limit = m->config.limit[p->class];
 	uint64_t room = level(m) < limit ? limit - level(m) : 0;
 
+	if (m->config.drop_to_low && p->policy == BPIPE_POLICY_DROP_NEWEST &&
+	    is_shut(m, p->class) && level(m) > low_of(m, p->class))
+		return NOT_YET_LOW;
 	if ((p->queued && p->granted) || p->evicted)
 		return ask_with(m, p, room, p->room, p->credit, bytes);
 	/* Its turn comes when it is woken for it; and at a closed gate, nobody overtakes. */
@@ -1132,8 +1138,9 @@ static void write_drop(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
 	uint32_t left = p->len - p->moved;
-	bool shed = p->lack == NO_ROOM && level(m) + reserved(m, p->class, false, NULL) + left +
-					  overhead(m) <= m->config.size;
+	bool shed = (p->lack == NO_ROOM || p->lack == NOT_YET_LOW) &&
+		    level(m) + reserved(m, p->class, false, NULL) + left + overhead(m) <=
+		    m->config.size;
 
 	m->stats.classes[p->class].written_bytes += left;
 	m->stats.classes[p->class].written_records += p->record;
@@ -1234,7 +1241,7 @@ static void write_try(struct model *m, struct model_proc *p)
 	}
 	/* Nothing is refused because of a record whose time is over. */
 	lack = ask(m, p, &bytes);
-	if (sheds(m) && (lack == NO_ROOM || lack == NOT_ITS_TURN))
+	if (sheds(m) && (lack == NO_ROOM || lack == NOT_ITS_TURN || lack == NOT_YET_LOW))
 		p->where = EXPIRE;
 	else
 		write_admit(m, p);

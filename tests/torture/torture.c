@@ -783,6 +783,7 @@ static void some_record_config(struct bpipe_config *c, uint64_t known)
 	c->order = rnd(2);
 	c->policy = rnd(4);
 	c->credit = rnd(4) ? 0 : rnd(3);
+	c->drop_to_low = rnd(2);
 	c->timeout = rnd(2) ? 0 : rnd(20000000);
 	for (int i = 0; i < BPIPE_CLASSES; i++) {
 		c->limit[i] = rnd(2) ? 0 : 4096 + rnd(c->size - 4095);
@@ -837,7 +838,7 @@ static void be_sysfs_user(void)
 		unsigned int i = rnd(ARRAY_SIZE(names));
 
 		snprintf(path, sizeof(path), SYSFS "%s", names[i]);
-		fd = open(path, i < 7 && rnd(2) ? O_RDWR : O_RDONLY);
+		fd = open(path, i < 8 && rnd(2) ? O_RDWR : O_RDONLY);
 		if (fd < 0 || read(fd, text, sizeof(text)) <= 0)
 			fail("%s: %s", path, strerror(errno));
 		snprintf(text, sizeof(text), "%llu%s\n", i < 3 ? CELL * rnd(2000) : rnd(2),

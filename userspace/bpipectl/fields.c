@@ -152,6 +152,7 @@ const struct field fields[] = {
 	FIELD_AS("stalled_all.300", stats, stalled_all[2], SHARE),
 	CONFIG(hold, BOOL, .config_bit = BPIPE_CFG_HOLD),
 	CONFIG(epipe, BOOL, .config_bit = BPIPE_CFG_EPIPE),
+	CONFIG(drop_to_low, BOOL, .config_bit = BPIPE_CFG_DROP_TO_LOW),
 	CONFIG(uid, UID, .config_bit = BPIPE_CFG_UID),
 	CONFIG(gid, GID, .config_bit = BPIPE_CFG_GID),
 	CONFIG(permissions, PERMISSIONS, .config_bit = BPIPE_CFG_PERMISSIONS),

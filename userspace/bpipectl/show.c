@@ -25,7 +25,7 @@
  */
 static const char portrait[] =
 	"{name}: {mode}[order|, by {order}], {size}[policy|, {policy}][timeout|, timeout {timeout}]"
-		"[hold|, hold][epipe|, epipe], {state} for {state_since_ns~}\n"
+		"[hold|, hold][epipe|, epipe][drop_to_low|, drop to low], {state} for {state_since_ns~}\n"
 	"  level    {bar} {level} ({fill}), peak {peak_level}{pace}\n"
 	"  marks    low {low}, high {high}[high_events|; high reached {high_events:time}]\n"
 	"  written  {written_bytes} in {writes:write}, now {written_bytes/s}\n"

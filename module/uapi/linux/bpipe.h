@@ -120,7 +120,8 @@ enum bpipe_credit {
  * enum bpipe_drop - why something was dropped
  * @BPIPE_DROP_FULL: drop-newest or drop-oldest, and there was no room, credit or
  *	token for it
- * @BPIPE_DROP_SHED: likewise, and only the limit of its class stood in the way
+ * @BPIPE_DROP_SHED: likewise, and only the limit of its class, or its gate with
+ *	drop_to_low, stood in the way
  * @BPIPE_DROP_EVICTED: drop-oldest: it made room for another
  * @BPIPE_DROP_EXPIRED: it waited for as long as its class's time to live
  * @BPIPE_DROP_SOJOURN: records of its class have waited for too long
@@ -207,6 +208,7 @@ struct bpipe_features {
 #define BPIPE_CFG_UID		(1ULL << 19)
 #define BPIPE_CFG_GID		(1ULL << 20)
 #define BPIPE_CFG_PERMISSIONS	(1ULL << 21)
+#define BPIPE_CFG_DROP_TO_LOW	(1ULL << 22)
 #define BPIPE_CFG_LIMIT(class)	(1ULL << (24 + (class)))
 #define BPIPE_CFG_TTL(class)	(1ULL << (32 + (class)))
 #define BPIPE_CFG_SOJOURN(class)	(1ULL << (40 + (class)))
@@ -271,6 +273,10 @@ struct bpipe_features {
  * @permissions: mode bits of the device node, 0..0777. BPIPE_UNSET, as in a new
  *	channel: 0660, or what the udev rules say.
  * @pad3: zero
+ * @drop_to_low: 1: once a class's gate is closed, BPIPE_POLICY_DROP_NEWEST drops all
+ *	writes of the class until the level is at or below the class's low mark; 0, as
+ *	in a new channel: it drops those for which there is no room
+ * @pad4: zero
  * @id: what tells the channel apart from all others, read only as @name: @id[0] is
  *	random, chosen when the module is loaded, and @id[1] grows with each channel made
  *	since, starting at 1. A name and a device number come again, an @id does not.
@@ -315,6 +321,8 @@ struct bpipe_config {
 	__u32 gid;
 	__u32 permissions;
 	__u32 pad3;
+	__u32 drop_to_low;
+	__u32 pad4;
 	__u64 id[2];
 };
 
