@@ -178,6 +178,8 @@ static int make_plan(struct plan *plan)
 		usual_as_set(&step->before);
 		complain_at(step->declared->file, step->declared->line);
 		failed = check_change(step);
+		if (!failed)
+			failed = channel_steer(step->now);
 		complain_at(NULL, 0);
 		if (failed)
 			status = failed;
@@ -264,7 +266,6 @@ static int prune_channel(const struct plan *plan, const struct channel *ch)
 	return EXIT_OK;
 }
 
-/* The last step, after which all that was read of them is of no more use. */
 static int prune(struct plan *plan)
 {
 	int status = EXIT_OK;
@@ -274,8 +275,6 @@ static int prune(struct plan *plan)
 
 		if (!is_pruned(plan, ch))
 			continue;
-		close(ch->fd);
-		ch->fd = -1;
 		if (prune_channel(plan, ch))
 			status = EXIT_FAILED;
 	}

@@ -21,9 +21,6 @@
 #define MODULE_DIR	"/sys/module/bpipe"
 #define CLASS_PATH_MAX	(sizeof(CLASS_DIR) + NAME_MAX + 32)
 
-/* Instead of an exit status: no error, and nothing to say. */
-#define HAS_GONE	(-1)
-
 /* A longer sample says nothing of the pace now. */
 #define PACE_NS		60000000000ULL
 
@@ -104,7 +101,7 @@ static int explain_denied(const char *path, const struct stat *st)
 	const char *group_name = group ? group->gr_name : "?";
 
 	if (!access(path, R_OK) || !access(path, W_OK))
-		complain("%s: permission denied; to look at a channel takes permission to read and to write, and its mode is %04o",
+		complain("%s: permission denied; to change a channel takes permission to read and to write, and its mode is %04o",
 			 path, st->st_mode & 07777);
 	else if (st->st_uid == geteuid() || group_member(st->st_gid))
 		complain("%s: permission denied, though you own it or are in its group %s; its mode is %04o; if that allows reading and writing, ask what else confines you",
@@ -151,31 +148,48 @@ int channel_failed(const struct channel *ch, const char *what)
 	return EXIT_FAILED;
 }
 
+/* Open what a look needs: of sysfs, or, without that, the device. */
+static int open_once(struct channel *ch, const char *which, const char *path)
+{
+	ch->dir = bpipe_look(which);
+	if (ch->dir < 0)
+		ch->fd = bpipe_open(path, O_ACCMODE);
+	return ch->dir < 0 && ch->fd < 0 ? -1 : 0;
+}
+
+static int open_device(struct channel *ch, const char *which, const char *path)
+{
+	(void)which;
+	ch->fd = bpipe_open(path, O_ACCMODE);
+	return ch->fd < 0 ? -1 : 0;
+}
+
 /*
- * Open a node, and again while its channel is about to come or go: then the class
- * directory has it, and /dev has not, or the other way round. If that lasts, the reason
- * is another, and no further channel is waited for.
+ * Open a channel, and again while it is about to come or go: then the class directory has
+ * it, and /dev has not, or the other way round. If that lasts, the reason is another, and
+ * no further channel is waited for.
  */
-static int open_node(const char *path)
+static int open_patiently(struct channel *ch, const char *which, const char *path,
+			  int (*open_it)(struct channel *ch, const char *which,
+					 const char *path))
 {
 	static int naps = 50;
-	int fd, error;
 
-	for (;;) {
-		fd = bpipe_open(path, O_ACCMODE);
-		error = errno;
-		if (fd >= 0 || (error != ENOENT && error != ENXIO && error != ENODEV) ||
-		    !naps || !channel_exists(path)) {
+	while (open_it(ch, which, path)) {
+		int error = errno;
+
+		if ((error != ENOENT && error != ENXIO && error != ENODEV) || !naps ||
+		    !channel_exists(path)) {
 			errno = error;
-			return fd;
+			return -1;
 		}
 		naps--;
 		nap();
 	}
+	return 0;
 }
 
-/* @found: the name is of the class directory, so that a channel without one has gone. */
-static int open_channel(struct channel *ch, const char *which, bool found)
+static int open_channel(struct channel *ch, const char *which, bool named)
 {
 	char buf[BPIPE_PATH_MAX];
 	const char *path = bpipe_path(which, buf);
@@ -185,11 +199,11 @@ static int open_channel(struct channel *ch, const char *which, bool found)
 		complain("%s: no channel has so long a name", which);
 		return EXIT_NO_CHANNEL;
 	}
-	*ch = (struct channel) { .fd = open_node(path) };
-	if (ch->fd < 0) {
+	*ch = (struct channel) { .dir = -1, .fd = -1, .named = named };
+	if (open_patiently(ch, which, path, open_once)) {
 		error = errno;
-		if (found && !channel_exists(path))
-			return HAS_GONE;
+		if (!named && !channel_exists(path))
+			return CHANNEL_GONE;
 		errno = error;
 		return explain_open(path);
 	}
@@ -202,7 +216,22 @@ static int open_channel(struct channel *ch, const char *which, bool found)
 
 int channel_open(struct channel *ch, const char *which)
 {
-	return open_channel(ch, which, false);
+	return open_channel(ch, which, true);
+}
+
+int channel_steer(struct channel *ch)
+{
+	if (ch->fd >= 0 || !open_patiently(ch, ch->path, ch->path, open_device))
+		return EXIT_OK;
+	return explain_open(ch->path);
+}
+
+static int fetch(struct channel *ch)
+{
+	if (ch->dir >= 0)
+		return bpipe_look_config(ch->dir, &ch->config) ||
+		       bpipe_look_stats(ch->dir, &ch->stats);
+	return bpipe_get_config(ch->fd, &ch->config) || bpipe_get_stats(ch->fd, &ch->stats);
 }
 
 int channel_read(struct channel *ch)
@@ -210,8 +239,9 @@ int channel_read(struct channel *ch)
 	char file[sizeof(ch->config.name) + sizeof("/memory")];
 	int class, reason;
 
-	if (bpipe_get_config(ch->fd, &ch->config) || bpipe_get_stats(ch->fd, &ch->stats))
-		return channel_failed(ch, "cannot be read");
+	if (fetch(ch))
+		return errno == ENODEV && !ch->named ? CHANNEL_GONE :
+		       channel_failed(ch, "cannot be read");
 	snprintf(file, sizeof(file), "%s/memory", ch->config.name);
 	ch->memory.all = class_number(file);
 	memset(&ch->dropped, 0, sizeof(ch->dropped));
@@ -224,6 +254,18 @@ int channel_read(struct channel *ch)
 		}
 	}
 	return EXIT_OK;
+}
+
+int channel_watch(const struct channel *ch)
+{
+	return ch->dir < 0 ? -1 : bpipe_watch(ch->dir);
+}
+
+void channel_watch_again(int watch)
+{
+	/* Of a channel that has gone, the look that follows says so. */
+	if (watch >= 0)
+		bpipe_watch_again(watch);
 }
 
 const char *channel_bare_name(const char *name)
@@ -309,7 +351,10 @@ void nap(void)
 
 void channel_close(struct channel *ch)
 {
-	close(ch->fd);
+	if (ch->dir >= 0)
+		close(ch->dir);
+	if (ch->fd >= 0)
+		close(ch->fd);
 	free(ch->path);
 }
 
@@ -330,17 +375,17 @@ static void raise_limit(void)
 	}
 }
 
-static int open_names(struct channels *all, char **names, size_t nr, bool found)
+static int open_names(struct channels *all, char **names, size_t nr, bool named)
 {
 	int status = EXIT_OK, failed;
 
 	raise_limit();
 	all->at = checked(calloc(nr + 1, sizeof(*all->at)));
 	for (; *names; names++) {
-		failed = open_channel(&all->at[all->nr], *names, found);
+		failed = open_channel(&all->at[all->nr], *names, named);
 		if (!failed)
 			all->nr++;
-		else if (failed != HAS_GONE && !status)
+		else if (failed != CHANNEL_GONE && !status)
 			status = failed;
 	}
 	return status;
@@ -360,11 +405,11 @@ static int open_all(struct channels *all)
 		return EXIT_FAILED;
 	}
 	if (nr < 0)
-		return open_names(all, standard, 1, false);
+		return open_names(all, standard, 1, true);
 	names = checked(calloc(nr + 1, sizeof(*names)));
 	for (i = 0; i < nr; i++)
 		names[i] = entries[i]->d_name;
-	status = open_names(all, names, nr, true);
+	status = open_names(all, names, nr, false);
 	while (nr--)
 		free(entries[nr]);
 	free(entries);
@@ -383,7 +428,7 @@ int channels_open(struct channels *all, char **names)
 		return open_all(all);
 	while (names[nr])
 		nr++;
-	return open_names(all, names, nr, false);
+	return open_names(all, names, nr, true);
 }
 
 int channels_exist(char **names)

@@ -9,7 +9,9 @@
 #include "bpipe.h"
 
 struct channel {
-	int fd;
+	int dir;	/* of sysfs, through which it is looked at; -1 without one */
+	int fd;		/* its device; -1 until it is steered */
+	bool named;	/* by the user, whom it concerns if it has gone */
 	char *path;
 	struct bpipe_config config;
 	struct bpipe_stats stats;
@@ -29,14 +31,26 @@ struct channels {
 	size_t nr;
 };
 
+/* Instead of an exit status: it has gone, and nobody named it. Nothing was said of it. */
+#define CHANNEL_GONE	(-1)
+
 /*
- * All return an exit status, having complained if it is not EXIT_OK. A channel
- * is opened in a way that counts neither as reader nor as writer, and read at
- * once; channel_read() looks again.
+ * All return an exit status, having complained if it is not EXIT_OK. channel_open() finds a
+ * channel and reads it; channel_read() looks again. Neither keeps a file of the channel
+ * open, unless sysfs cannot be used. channel_steer() opens its device, in a way that
+ * counts neither as reader nor as writer, for a command that changes something.
  */
 int channel_open(struct channel *ch, const char *which);
 int channel_read(struct channel *ch);
+int channel_steer(struct channel *ch);
 void channel_close(struct channel *ch);
+
+/*
+ * Return a file that poll(POLLPRI) watches for changes of state, or -1 where there is none
+ * and channel_read() has to be repeated. channel_watch_again() comes before each look.
+ */
+int channel_watch(const struct channel *ch);
+void channel_watch_again(int watch);
 
 /*
  * The name that ADD and REMOVE take, of one that may be the name of the node or its path;

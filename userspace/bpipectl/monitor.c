@@ -17,6 +17,7 @@
 
 #define NS_PER_MS	1000000ULL
 #define LONGEST_NS	(3600 * 1000 * NS_PER_MS)	/* fits poll's argument */
+#define INTERVAL_NS	(10 * NS_PER_MS)	/* where nothing announces a change */
 #define STATES		(BPIPE_STATE_OVERLOADED + 1)
 
 struct monitor {
@@ -24,6 +25,7 @@ struct monitor {
 	struct channel ch;
 	struct channel before;	/* at the last look */
 	uint32_t said;		/* the state of the last line */
+	int watch;		/* what announces a change of state; -1 for nothing */
 	int signals;
 	uint64_t calm_ns;	/* when the channel will have been normal for long enough */
 	uint64_t helped;	/* overload_events when the helper was started */
@@ -111,15 +113,13 @@ static int tell(struct monitor *m, bool first)
 	return finish_output();
 }
 
-/* Fetch what happened. The counters of the one snapshot say it all. */
+/* See what happened. The counters of the one snapshot say it all. */
 static int look(struct monitor *m, bool first)
 {
-	struct bpipe_events events;
 	uint64_t calm;
 	int status;
 
-	if (bpipe_get_events(m->ch.fd, &events))
-		return channel_failed(&m->ch, "cannot be watched");
+	channel_watch_again(m->watch);
 	if (!first)
 		m->before = m->ch;
 	status = channel_read(&m->ch);
@@ -181,15 +181,19 @@ static int time_until(uint64_t then)
 static int watch(struct monitor *m)
 {
 	struct pollfd pollfds[] = {
-		{ .fd = m->ch.fd, .events = POLLPRI },
+		{ .fd = m->watch, .events = POLLPRI },
 		{ .fd = m->signals, .events = POLLIN },
 		{ .fd = STDOUT_FILENO },	/* for the error if its reader goes */
 	};
 	struct signalfd_siginfo info;
 	int status = look(m, true);
+	uint64_t until;
 
 	while (!status) {
-		if (poll(pollfds, ARRAY_SIZE(pollfds), time_until(steer(m))) < 0) {
+		until = steer(m);
+		if (m->watch < 0 && until > now_ns() + INTERVAL_NS)
+			until = now_ns() + INTERVAL_NS;
+		if (poll(pollfds, ARRAY_SIZE(pollfds), time_until(until)) < 0) {
 			complain("poll: %s", strerror(errno));
 			return EXIT_FAILED;
 		}
@@ -200,7 +204,7 @@ static int watch(struct monitor *m)
 		if (pollfds[1].revents && read(m->signals, &info, sizeof(info)) == sizeof(info) &&
 		    info.ssi_signo != SIGCHLD)
 			return EXIT_OK;
-		if (pollfds[0].revents)
+		if (pollfds[0].revents || m->watch < 0)
 			status = look(m, false);
 	}
 	return status;
@@ -245,6 +249,7 @@ int monitor(const struct options *opts, char **args)
 	status = channel_open(&m.ch, *args ? *args : BPIPE_DEFAULT);
 	if (status)
 		return status;
+	m.watch = channel_watch(&m.ch);
 	/* What the helper started is left to us once the helper is gone. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGCHLD, SIG_DFL);
@@ -266,6 +271,8 @@ int monitor(const struct options *opts, char **args)
 		finish(&m);
 		close(m.signals);
 	}
+	if (m.watch >= 0)
+		close(m.watch);
 	channel_close(&m.ch);
 	return status;
 }

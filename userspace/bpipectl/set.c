@@ -268,6 +268,8 @@ int set(const struct options *opts, char **args)
 	want = ch;
 	want.config.mask = 0;
 	status = set_assign(&want, args);
+	if (!status)
+		status = channel_steer(&ch);
 	if (!status && bpipe_set_config(ch.fd, &want.config))
 		status = set_explain(&ch, &want.config);
 	if (!status)
@@ -290,8 +292,10 @@ int reset_peaks(const struct options *opts, char **args)
 
 	status = channels_open(&all, *args ? args : standard);
 	for (ch = all.at; ch < all.at + all.nr; ch++) {
-		failed = bpipe_reset_peaks(ch->fd) ? set_explain(ch, &none) :
-			 channel_read(ch);
+		failed = channel_steer(ch);
+		if (!failed)
+			failed = bpipe_reset_peaks(ch->fd) ? set_explain(ch, &none) :
+				 channel_read(ch);
 		if (!status)
 			status = failed;
 	}

@@ -176,6 +176,7 @@ int show(const struct options *opts, char **args)
 	const struct timespec sample = { .tv_nsec = SAMPLE_NS };
 	struct channel *before;
 	struct channels all;
+	bool shown = false;
 	int status, failed;
 	size_t i;
 
@@ -192,12 +193,13 @@ int show(const struct options *opts, char **args)
 		nanosleep(&sample, NULL);
 	for (i = 0; i < all.nr; i++) {
 		failed = channel_read(&all.at[i]);
-		if (!status)
+		if (!status && failed != CHANNEL_GONE)
 			status = failed;
 		if (failed)
 			continue;
-		if (i)
+		if (shown)
 			putchar('\n');
+		shown = true;
 		print(portrait, &all.at[i], &before[i]);
 	}
 	free(before);

@@ -75,7 +75,7 @@ int usual_new(struct channel *ch)
 	FILE *file = fopen("/sys/module/bpipe/parameters/size", "re");
 	unsigned long long size = 0;
 
-	*ch = (struct channel) { .fd = -1 };
+	*ch = (struct channel) { .dir = -1, .fd = -1 };
 	if (file) {
 		if (fscanf(file, "%llu", &size) != 1)
 			size = 0;

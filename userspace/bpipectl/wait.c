@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bpipectl.h"
 #include "fields.h"
@@ -67,23 +68,22 @@ static bool is_met(const struct condition *condition, uint64_t value)
 }
 
 /*
- * Fetch the events. A state may have come and gone before anybody could look:
- * it was waited for all the same, and its event tells.
+ * Return true if the channel came to a state that meets the condition since @before. A state
+ * may have come and gone before anybody could look: the counters say so.
  */
-static bool has_been_met(const struct condition *condition, const struct channel *ch)
+static bool has_been_met(const struct condition *condition, const struct channel *ch,
+			 const struct bpipe_stats *before)
 {
-	static const uint32_t entered[] = {
-		[BPIPE_STATE_NORMAL]	= BPIPE_EVENT_LOW,
-		[BPIPE_STATE_PRESSURED]	= BPIPE_EVENT_HIGH,
-		[BPIPE_STATE_OVERLOADED] = BPIPE_EVENT_OVERLOAD,
+	const bool entered[] = {
+		[BPIPE_STATE_NORMAL]	= ch->stats.low_events != before->low_events,
+		[BPIPE_STATE_PRESSURED]	= ch->stats.high_events != before->high_events,
+		[BPIPE_STATE_OVERLOADED] = ch->stats.overload_events != before->overload_events,
 	};
-	struct bpipe_events events;
-	uint64_t state;
 
-	if (bpipe_get_events(ch->fd, &events))
+	if (condition->field != field_find("state", strlen("state")))
 		return false;
-	for (state = 0; state < ARRAY_SIZE(entered); state++)
-		if (events.events & entered[state] && is_met(condition, state))
+	for (uint64_t state = 0; state < ARRAY_SIZE(entered); state++)
+		if (entered[state] && is_met(condition, state))
 			return true;
 	return false;
 }
@@ -96,29 +96,28 @@ static uint64_t now_ns(void)
 	return now.tv_sec * 1000 * NS_PER_MS + now.tv_nsec;
 }
 
-static int wait_until(const struct condition *condition, struct channel *ch, uint64_t timeout_ns)
+static int wait_until(const struct condition *condition, struct channel *ch, uint64_t timeout_ns,
+		      int watch)
 {
-	bool has_events = condition->field == field_find("state", strlen("state"));
-	struct pollfd pollfd = { .fd = has_events ? ch->fd : -1, .events = POLLPRI };
+	struct pollfd pollfd = { .fd = watch, .events = POLLPRI };
+	const struct bpipe_stats before = ch->stats;
 	uint64_t start = now_ns(), passed, left, nap;
 	int status;
 
 	for (;;) {
+		channel_watch_again(watch);
 		status = channel_read(ch);
-		if (status || is_met(condition, field_value(condition->field, ch)))
+		if (status || is_met(condition, field_value(condition->field, ch)) ||
+		    has_been_met(condition, ch, &before))
 			return status;
 		passed = now_ns() - start;
 		if (passed >= timeout_ns)
 			return EXIT_TIMEOUT;
 		left = timeout_ns - passed;
-		nap = pollfd.fd < 0 ? INTERVAL_NS : LONGEST_NS;
+		nap = watch < 0 ? INTERVAL_NS : LONGEST_NS;
 		if (nap > left)
 			nap = left;
 		poll(&pollfd, 1, (nap + NS_PER_MS - 1) / NS_PER_MS);
-		if (pollfd.revents & POLLPRI && has_been_met(condition, ch))
-			return channel_read(ch);
-		if (pollfd.revents & ~POLLPRI)
-			pollfd.fd = -1;		/* poll would return at once again */
 	}
 }
 
@@ -127,8 +126,8 @@ int wait_for(const struct options *opts, char **args)
 	const char *which = BPIPE_DEFAULT;
 	char value[FIELD_TEXT_MAX], waited[BPIPE_TEXT_MAX];
 	struct condition condition;
+	int status, watch = -1;
 	struct channel ch;
-	int status;
 
 	if (*args && !strpbrk(*args, OPERATOR_CHARS))
 		which = *args++;
@@ -140,8 +139,13 @@ int wait_for(const struct options *opts, char **args)
 	if (status)
 		return status;
 	status = parse_condition(&condition, *args, ch.config.size);
+	/* Of the other fields, nothing announces a change. */
+	if (!status && condition.field == field_find("state", strlen("state")))
+		watch = channel_watch(&ch);
 	if (!status)
-		status = wait_until(&condition, &ch, opts->timeout_ns);
+		status = wait_until(&condition, &ch, opts->timeout_ns, watch);
+	if (watch >= 0)
+		close(watch);
 	if (status == EXIT_TIMEOUT) {
 		bpipe_format_time(opts->timeout_ns, waited, sizeof(waited));
 		complain("%s: not %s within %s; %s is %s", ch.path, *args, waited,

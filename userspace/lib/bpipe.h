@@ -40,6 +40,24 @@ const char *bpipe_path(const char *channel, char buf[BPIPE_PATH_MAX]);
  */
 int bpipe_open(const char *channel, int flags);
 
+/*
+ * Look at a channel, by name or path, through sysfs. That opens no file of the channel, so
+ * it can be removed at any time, and takes no permission on its node. bpipe_look() returns
+ * a directory for the functions that follow; ENOENT: sysfs does not have the channel (it
+ * is not mounted, or the module is older than this). They fail with ENODEV once the
+ * channel is removed.
+ */
+int bpipe_look(const char *channel);
+int bpipe_look_config(int dir, struct bpipe_config *config);
+int bpipe_look_stats(int dir, struct bpipe_stats *stats);
+
+/*
+ * Open a file on which poll(POLLPRI) returns when the channel's state has changed since
+ * bpipe_watch_again() was last called on that file, or when the channel is removed.
+ */
+int bpipe_watch(int dir);
+int bpipe_watch_again(int fd);
+
 /* The commands of <linux/bpipe.h>, which has the errors. */
 int bpipe_get_features(int fd, struct bpipe_features *features);
 int bpipe_set_config(int fd, const struct bpipe_config *config);
