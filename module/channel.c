@@ -60,6 +60,27 @@ bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
 	       (bf->read_any || ch->writer_opens != bf->opens_before);
 }
 
+/**
+ * bpipe_channel_write_error_locked() - error of a write, whatever room there is
+ * @bf: its open file
+ *
+ * A write lacks a reader that the channel is set up to need only once this file has seen
+ * one: either side may start first.
+ *
+ * Context: called with the channel's lock held.
+ * Return: -ENODEV if the channel is gone; -EPIPE if it drains, or a reader is lacking; else 0.
+ */
+int bpipe_channel_write_error_locked(const struct bpipe_file *bf)
+{
+	const struct bpipe_channel *ch = bf->ch;
+
+	if (unlikely(ch->life != BPIPE_LIFE_USABLE))
+		return ch->life == BPIPE_LIFE_GONE ? -ENODEV : -EPIPE;
+	if (ch->set.epipe && !ch->rd.open && ch->reader_opens != bf->readers_before)
+		return -EPIPE;
+	return 0;
+}
+
 /*
  * What the next read has to pay for, so that poll and read agree: of a stream what is
  * there, or a record; 0 if there is nothing to read. The record itself is looked at
@@ -181,7 +202,7 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 			mask |= EPOLLHUP;
 	}
 	if (bpipe_is_writer(bf)) {
-		if (bpipe_channel_write_error(ch))
+		if (bpipe_channel_write_error_locked(bf))
 			mask |= EPOLLOUT | EPOLLWRNORM | EPOLLERR;
 		else if (bpipe_writable_locked(bf))
 			mask |= EPOLLOUT | EPOLLWRNORM;
@@ -273,8 +294,9 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	bf->high_seen = ch->high_events;
 	bf->low_seen = ch->low_events;
 	bf->overload_seen = ch->overload.events;
-	/* A writer that is there counts as seen. */
+	/* A writer or reader that is there counts as seen. */
 	bf->opens_before = ch->writer_opens - (ch->wr.open ? 1 : 0);
+	bf->readers_before = ch->reader_opens - (ch->rd.open ? 1 : 0);
 	if (bpipe_is_writer(bf)) {
 		bpipe_overload_account_locked(ch, ktime_get_ns());
 		WRITE_ONCE(ch->wr.open, ch->wr.open + 1);
@@ -282,6 +304,7 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	}
 	if (bpipe_is_reader(bf)) {
 		WRITE_ONCE(ch->rd.open, ch->rd.open + 1);
+		ch->reader_opens++;
 		bpipe_config_watch_locked(bf);
 	}
 	bpipe_channel_unlock(ch);

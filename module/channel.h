@@ -177,6 +177,7 @@ enum bpipe_life {
  * @set: what else is set; changes with both sides' locks held too
  * @record_files: open files with settings that a stream does not have
  * @writer_opens: times a writer opened
+ * @reader_opens: times a reader opened
  * @wake: whom to wake once @lock is dropped
  * @records: how many records it holds
  * @tickets: places in the writers' queue that were given out
@@ -238,6 +239,7 @@ struct bpipe_channel {
 	struct bpipe_settings set;
 	unsigned int record_files;
 	u64 writer_opens;
+	u64 reader_opens;
 	struct bpipe_wakeups wake;
 	u64 records;
 	u64 tickets;
@@ -292,6 +294,8 @@ struct bpipe_channel {
  *	is enough to look
  * @opens_before: the channel's writer_opens when this file was opened, not
  *	counting a writer that was there
+ * @readers_before: the channel's reader_opens when this file was opened, not
+ *	counting a reader that was there
  * @threshold: wake this file's readers at so many bytes
  * @delay_ns: or when data has waited so long; 0 for never
  * @framed: reads give frames; changes with rd.lock held too
@@ -332,6 +336,7 @@ struct bpipe_file {
 	fmode_t mode;
 	bool read_any;
 	u64 opens_before;
+	u64 readers_before;
 	u64 threshold;
 	u64 delay_ns;
 	bool framed;
@@ -384,21 +389,6 @@ static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_cha
 static inline bool bpipe_is_record(const struct bpipe_channel *ch)
 {
 	return ch->set.mode == BPIPE_MODE_RECORD;
-}
-
-/**
- * bpipe_channel_write_error() - error of a write, whatever room there is
- * @ch: the channel
- *
- * Context: called with the writers' lock or the channel's lock held.
- * Return: -ENODEV if the channel is gone; -EPIPE if it drains, or lacks the reader that it
- * is set up to need; else 0.
- */
-static inline int bpipe_channel_write_error(const struct bpipe_channel *ch)
-{
-	if (unlikely(ch->life != BPIPE_LIFE_USABLE))
-		return ch->life == BPIPE_LIFE_GONE ? -ENODEV : -EPIPE;
-	return unlikely(ch->set.epipe && !READ_ONCE(ch->rd.open)) ? -EPIPE : 0;
 }
 
 /**
@@ -475,6 +465,7 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode);
 void bpipe_channel_release(struct bpipe_file *bf);
 
 bool bpipe_channel_at_end_locked(const struct bpipe_file *bf);
+int bpipe_channel_write_error_locked(const struct bpipe_file *bf);
 ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int how);
 ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how);
 __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table *wait);

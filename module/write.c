@@ -161,7 +161,7 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr, 
 
 	bpipe_channel_lock(ch);
 	/* The last reader, as it left, woke only those in the queue. */
-	if (bpipe_channel_write_error(ch))
+	if (bpipe_channel_write_error_locked(bf))
 		goto out;
 	level = bpipe_level_held(&ch->level);
 	verdict = bpipe_ask_wr(ch, wr, level, now, &grant);
@@ -296,12 +296,26 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 	}
 }
 
+/* As bpipe_channel_write_error_locked(), asked only where there may be an error. */
+static int bpipe_error_wr(struct bpipe_file *bf)
+{
+	struct bpipe_channel *ch = bf->ch;
+	int ret;
+
+	if (likely(ch->life == BPIPE_LIFE_USABLE && (!ch->set.epipe || READ_ONCE(ch->rd.open))))
+		return 0;
+	bpipe_channel_lock(ch);
+	ret = bpipe_channel_write_error_locked(bf);
+	bpipe_channel_unlock(ch);
+	return ret;
+}
+
 /*
  * Stores what the flow admits of a write, once.
  *
  * Return: bytes taken, stored or dropped; -EFAULT if a page of the caller's is not
  * there, to be faulted in outside; -EMSGSIZE; 0 to try again; or as
- * bpipe_channel_write_error() and bpipe_refuse_wr().
+ * bpipe_channel_write_error_locked() and bpipe_refuse_wr().
  */
 static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 			      struct bpipe_writing *wr)
@@ -315,7 +329,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	ssize_t ret;
 	u64 now = 0;
 
-	ret = bpipe_channel_write_error(ch);
+	ret = bpipe_error_wr(bf);
 	if (unlikely(ret))
 		return ret;
 	/* While it fetched a page, the mode may have changed: begin again, or end with a part. */

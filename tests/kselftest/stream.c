@@ -425,6 +425,48 @@ TEST_F(channel, epipe_for_writers_without_a_reader)
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 }
 
+/* As a reader waits for the first writer, a writer waits for the first reader. */
+TEST_F(channel, no_epipe_before_the_first_reader)
+{
+	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
+	struct helper h;
+	int early;
+
+	ASSERT_EQ(0, set_config(self->ctl, epipe));
+	close(self->rd);
+	/* One that was there with a reader gets it, one that comes now does not. */
+	early = open(DEV, O_WRONLY | O_NONBLOCK);
+	EXPECT_EQ(POLLOUT | POLLERR, ready(self->wr, POLLOUT));
+	EXPECT_EQ(-1, put(self->wr, 10));
+	EXPECT_EQ(EPIPE, errno);
+	EXPECT_EQ(POLLOUT, ready(early, POLLOUT));
+	EXPECT_EQ(SIZE, put(early, SIZE));
+	EXPECT_EQ(-1, put(early, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, ready(early, POLLOUT));
+	/* It waits, and the first reader that comes ends the grace. */
+	BLOCKING_WRITER();
+	helper_start(&h, self->wrb, true, 100);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+	close(self->rd);
+	EXPECT_EQ(-EPIPE, helper_end(&h));
+	EXPECT_EQ(POLLOUT | POLLERR, ready(early, POLLOUT));
+	EXPECT_EQ(-1, put(early, 1));
+	EXPECT_EQ(EPIPE, errno);
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+	EXPECT_EQ(SIZE, take(self->rd, SIZE));
+	EXPECT_EQ(100, put(early, 100));
+	/* A reader that is there when it opens counts as seen. */
+	close(early);
+	early = open(DEV, O_WRONLY | O_NONBLOCK);
+	close(self->rd);
+	EXPECT_EQ(-1, put(early, 1));
+	EXPECT_EQ(EPIPE, errno);
+	close(early);
+	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
+}
+
 TEST_F(channel, epipe_set_wakes_a_sleeping_writer)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };

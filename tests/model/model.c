@@ -110,9 +110,9 @@ static bool at_end(const struct model *m, const struct model_file *f)
 }
 
 /* Writes fail, whatever room there is. */
-static bool is_broken(const struct model *m)
+static bool is_broken(const struct model *m, const struct model_file *f)
 {
-	return m->draining || (m->config.epipe && !m->stats.readers);
+	return m->draining || (m->config.epipe && !m->stats.readers && f->seen_reader);
 }
 
 /* The queue of bytes, or of records in the order of writing. */
@@ -638,6 +638,9 @@ void model_open(struct model *m, int file, bool reader, bool writer, bool nonblo
 	f->seen = m->stats.writers;
 	for (int i = 0; writer && i < MODEL_FILES; i++)
 		m->file[i].seen = m->file[i].fd || m->file[i].calls;
+	f->seen_reader = m->stats.readers;
+	for (int i = 0; reader && i < MODEL_FILES; i++)
+		m->file[i].seen_reader = m->file[i].fd || m->file[i].calls;
 }
 
 static void release(struct model *m, struct model_file *f)
@@ -1159,7 +1162,7 @@ static void write_wait(struct model *m, struct model_proc *p)
 	uint32_t bytes;
 
 	p->where = TRY;
-	if (is_broken(m))
+	if (is_broken(m, f))
 		return;
 	/* By now, things may be otherwise. */
 	p->lack = ask(m, p, &bytes);
@@ -1224,7 +1227,7 @@ static void write_try(struct model *m, struct model_proc *p)
 	enum lack lack;
 	uint32_t bytes;
 
-	if (is_broken(m)) {
+	if (is_broken(m, f)) {
 		p->sigpipe = !p->moved && !m->draining;
 		end(p, -EPIPE);
 		return;
@@ -1653,7 +1656,7 @@ short model_poll(const struct model *m, int file)
 		mask |= POLLIN | POLLRDNORM;
 	if (f->reader && at_end(m, f))
 		mask |= POLLHUP;
-	if (f->writer && is_broken(m))
+	if (f->writer && is_broken(m, f))
 		mask |= POLLERR | POLLOUT | POLLWRNORM;
 	if (f->writer && has_room(m, f) && credit_for(m, f->class) && !f->refused)
 		mask |= POLLOUT | POLLWRNORM;

@@ -57,6 +57,7 @@ struct model_file {
 	bool writer;
 	bool nonblock;
 	bool seen;		/* data or a writer, since it was opened */
+	bool seen_reader;	/* since it was opened */
 	bool listens;
 	bool framed;
 	bool refused;		/* its last write, as it lacked credit */

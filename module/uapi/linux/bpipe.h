@@ -231,8 +231,8 @@ struct bpipe_features {
  *	record that is longer goes into debt, which is paid back.
  * @mode: enum bpipe_mode; EBUSY while something is queued or somebody waits
  * @hold: 1: readers without a writer wait for the next one; 0: end-of-file
- * @epipe: 1: writers without a reader get EPIPE and SIGPIPE; 0: they go on
- *	until the buffer is full
+ * @epipe: 1: writers without a reader get EPIPE and SIGPIPE, once a reader has been
+ *	there since they opened; 0: they go on until the buffer is full
  * @pad: zero
  * @name: the channel's name, read only: SET_CONFIG ignores it
  * @order: enum bpipe_order. Records only.
