@@ -108,8 +108,8 @@ static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u6
 	bpipe_channel_lock(ch);
 	bpipe_wait_timer_by(&ch->rd.tokens, now, wait_ns);
 	if (rd->how & BPIPE_NONBLOCK) {
-		ch->read_throttled.times++;
-		bf->read_throttled.times++;
+		ch->read_throttled.times += !(rd->how & BPIPE_NOWAIT);
+		bf->read_throttled.times += !(rd->how & BPIPE_NOWAIT);
 		ret = -EAGAIN;
 	} else {
 		bpipe_queue_rd_locked(bf, rd, true, &ch->read_throttled, &bf->read_throttled);

@@ -94,6 +94,8 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 				  const struct bpipe_grant *grant, u64 now)
 {
 	bool throttled = grant->lack == BPIPE_WAIT_TOKENS || grant->lack == BPIPE_WAIT_OWN;
+	/* io_uring polls where it gets EAGAIN, with O_NONBLOCK, too: its user sees none. */
+	bool counts = wr->first && !(wr->how & BPIPE_NOWAIT);
 	const struct bpipe_request *req = &wr->req;
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_request who = *req;
@@ -113,10 +115,10 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 		if (timed)
 			bpipe_wait_timer_by(&ch->wr.tokens, now, grant->wait_ns);
 	}
-	ch->again += wr->first;
-	bf->again += wr->first;
-	ch->throttled.times += wr->first && throttled;
-	bf->throttled.times += wr->first && throttled;
+	ch->again += counts;
+	bf->again += counts;
+	ch->throttled.times += counts && throttled;
+	bf->throttled.times += counts && throttled;
 }
 
 /* The write waits, in the queue or, for tokens of its own, aside. */

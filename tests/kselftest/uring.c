@@ -108,6 +108,79 @@ TEST_F(channel, uring_write_waits_for_tokens_without_a_worker)
 	EXPECT_EQ(0, workers());
 }
 
+/* io_uring turns EAGAIN into a poll, so there is no policy=error, no timeout, no O_NONBLOCK. */
+TEST_F(channel, uring_write_waits_whatever_the_policy)
+{
+	const struct bpipe_writer error = {
+		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_ERROR,
+	};
+	const struct bpipe_writer timeout = {
+		.mask = BPIPE_WRITER_POLICY | BPIPE_WRITER_TIMEOUT,
+		.policy = BPIPE_POLICY_BLOCK, .timeout = 1,
+	};
+	unsigned long long again = get_stats(self->ctl).again;
+	struct io_uring ring;
+	char buf[100] = { 0 };
+
+	if (io_uring_queue_init(64, &ring, 0))
+		SKIP(return, "no io_uring here");
+	BLOCKING_WRITER();
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(SIZE, put(self->wr, SIZE));
+		ASSERT_EQ(0, set_writer(self->wrb, i ? timeout : error));
+		io_uring_prep_write(io_uring_get_sqe(&ring), i < 2 ? self->wrb : self->wr, buf,
+				    sizeof(buf), -1);
+		ASSERT_EQ(1, io_uring_submit(&ring));
+		EXPECT_TRUE(none_completed(&ring));
+		/* The user has seen no EAGAIN. */
+		EXPECT_EQ(again, get_stats(self->ctl).again);
+		ASSERT_EQ(SIZE, take(self->rd, SIZE));
+		EXPECT_EQ(100, completed(&ring));
+		ASSERT_EQ(100, take(self->rd, SIZE));
+	}
+	EXPECT_EQ(again, get_stats(self->ctl).again);
+}
+
+TEST_F(channel, uring_write_with_rwf_nowait_gets_eagain)
+{
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	char buf[100] = { 0 };
+
+	if (io_uring_queue_init(64, &ring, 0))
+		SKIP(return, "no io_uring here");
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_write(sqe, self->wrb, buf, sizeof(buf), -1);
+	sqe->rw_flags = RWF_NOWAIT;
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	EXPECT_EQ(-EAGAIN, completed(&ring));
+}
+
+TEST_F(channel, uring_link_timeout_ends_a_write_that_waits)
+{
+	struct __kernel_timespec limit = { .tv_nsec = 20000000 };
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	char buf[100] = { 0 };
+	int first, second;
+
+	if (io_uring_queue_init(64, &ring, 0))
+		SKIP(return, "no io_uring here");
+	BLOCKING_WRITER();
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_write(sqe, self->wrb, buf, sizeof(buf), -1);
+	sqe->flags |= IOSQE_IO_LINK;
+	io_uring_prep_link_timeout(io_uring_get_sqe(&ring), &limit, 0);
+	ASSERT_EQ(2, io_uring_submit(&ring));
+	first = completed(&ring);
+	second = completed(&ring);
+	EXPECT_EQ(-ECANCELED - ETIME, first + second);
+	EXPECT_EQ(SIZE, get_stats(self->ctl).level);
+}
+
 TEST_F(channel, uring_read_ends_at_end_of_file)
 {
 	struct io_uring ring;

@@ -1173,8 +1173,8 @@ static void write_wait(struct model *m, struct model_proc *p)
 	if (p->policy == BPIPE_POLICY_DROP_NEWEST || p->policy == BPIPE_POLICY_DROP_OLDEST) {
 		write_drop(m, p);
 	} else if (p->nonblock || p->policy == BPIPE_POLICY_ERROR) {
-		m->stats.again += !p->moved;
-		f->again += !p->moved;
+		m->stats.again += !p->moved && !p->nowait;
+		f->again += !p->moved && !p->nowait;
 		f->refused |= p->lack == NO_CREDIT;
 		f->refused_len = p->lack == NO_ROOM && is_whole(p) ? p->len - p->moved : 0;
 		want_room(m, f);

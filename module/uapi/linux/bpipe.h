@@ -367,7 +367,7 @@ struct bpipe_class_stats {
  * @read_bytes: bytes given to readers
  * @writes: write calls that took at least one byte
  * @reads: read calls that gave at least one byte
- * @again: writes refused with EAGAIN
+ * @again: writes refused with EAGAIN, but for those of io_uring or with RWF_NOWAIT
  * @blocked: times a writer went to sleep for want of space or credit
  * @blocked_ns: time writers have slept for want of these, those who sleep now
  *	included; summed over writers, so it can grow faster than time
