@@ -431,6 +431,13 @@ static inline void bpipe_channel_unlock(struct bpipe_channel *ch) __releases(&ch
 /* Bytes copied in one go under a side's lock, so that others get their turn. */
 #define BPIPE_CHUNK	(256 * 1024)
 
+/*
+ * Copies in a row that may come up short although the user's pages were faulted in. Most
+ * often a page was taken away again. With memory tags, as of arm64's MTE, a page is there
+ * and some of its bytes are out of bounds to the caller: that does not get better.
+ */
+#define BPIPE_FAULTS_MAX	16
+
 /* How a caller wants to be treated when nothing can be done at once: */
 #define BPIPE_NONBLOCK	0x1	/* do not wait for the other side: O_NONBLOCK */
 #define BPIPE_NOWAIT	0x2	/* do not sleep at all: IOCB_NOWAIT; with the former */

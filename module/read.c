@@ -332,6 +332,7 @@ static bool bpipe_read_fault_in(const struct iov_iter *to, struct bpipe_reading 
 ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how)
 {
 	struct bpipe_channel *ch = bf->ch;
+	unsigned int faults = 0;
 	struct bpipe_reading rd;
 	ssize_t ret, done = 0;
 
@@ -356,6 +357,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 		if (likely(ret > 0)) {
 			bpipe_wait_settle_read(ch);
 			done += ret;
+			faults = 0;
 			if (!iov_iter_count(to))
 				break;
 			/* Look for more only where more can be. */
@@ -370,8 +372,10 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 		} else if (ret == -EFAULT) {
 			/* Nobody waits while a page of ours is fetched. */
 			bpipe_wait_leave(ch, &rd.self);
-			if (!user_backed_iter(to) || !bpipe_read_fault_in(to, &rd))
+			if (!user_backed_iter(to) || faults++ == BPIPE_FAULTS_MAX ||
+			    !bpipe_read_fault_in(to, &rd))
 				break;
+			rd.partly |= faults == BPIPE_FAULTS_MAX;
 			if (fatal_signal_pending(current)) {
 				ret = -EINTR;
 				break;

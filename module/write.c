@@ -443,6 +443,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 {
 	struct bpipe_channel *ch = bf->ch;
 	size_t count = iov_iter_count(from);
+	unsigned int faults = 0;
 	struct bpipe_writing wr;
 	ssize_t ret, done = 0;
 
@@ -473,6 +474,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 		if (likely(ret > 0)) {
 			bpipe_wait_settle_write(ch);
 			done += ret;
+			faults = 0;
 			if (likely(!wr.req.len) || fatal_signal_pending(current))
 				break;
 			/* With some of it done, the rest goes to the end of the queue. */
@@ -486,7 +488,8 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 			/* Nobody waits while a page of ours is fetched. */
 			bpipe_wait_leave(ch, &wr.self);
 			wr.evicted = false;
-			if (!user_backed_iter(from) || !bpipe_write_fault_in(from, &wr))
+			if (!user_backed_iter(from) || faults++ == BPIPE_FAULTS_MAX ||
+			    !bpipe_write_fault_in(from, &wr))
 				break;
 			if (fatal_signal_pending(current)) {
 				ret = -EINTR;
