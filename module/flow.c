@@ -242,15 +242,25 @@ static bool bpipe_bucket_has(const struct bpipe_bucket *bucket, u64 want, u64 re
 	return false;
 }
 
-/* Room is there; do rates and credit allow it, and how much of it? */
-static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
-					    const struct bpipe_request *req,
-					    const struct bpipe_need *held,
-					    u64 now, struct bpipe_grant *grant)
+/* No more than there are tokens for. */
+static void bpipe_flow_cut(struct bpipe_grant *grant, u64 tokens)
+{
+	grant->cut |= tokens < grant->bytes;
+	grant->bytes = min(grant->bytes, tokens);
+}
+
+/*
+ * Room is there; do rates and credit allow it, and how much of it? Not inline, so
+ * that a write without any has few registers to save.
+ */
+static noinline enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
+						     const struct bpipe_request *req,
+						     u64 now, struct bpipe_grant *grant)
 {
 	const struct bpipe_need *reserved = &flow->reserved[req->class];
+	const struct bpipe_need held = req->held ? *req->held : (struct bpipe_need) { };
+	u64 credit = bpipe_usable(flow->credit, READ_ONCE(reserved->credit), held.credit);
 	const struct bpipe_meter *meter = &flow->write;
-	u64 credit = bpipe_usable(flow->credit, READ_ONCE(reserved->credit), held->credit);
 	u64 tokens = READ_ONCE(reserved->bytes);
 	bool bytes, records;
 
@@ -264,49 +274,61 @@ static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
 
 	/* Of two waits, the longer one. */
 	bytes = bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req),
-				 tokens, held->bytes, now, &grant->wait_ns);
+				 tokens, held.bytes, now, &grant->wait_ns);
 	records = bpipe_bucket_has(&meter->records, 1, READ_ONCE(reserved->records),
-				   held->records, now, &grant->wait_ns);
+				   held.records, now, &grant->wait_ns);
 	if (!bytes || !records)
 		return BPIPE_WAIT_TOKENS;
-	if (meter->bytes.rate && !req->atomic) {
-		tokens = bpipe_usable(bpipe_bucket_tokens(&meter->bytes, now), tokens,
-				      held->bytes);
-		grant->cut |= tokens < grant->bytes;
-		grant->bytes = min(grant->bytes, tokens);
-	}
+	if (meter->bytes.rate && !req->atomic)
+		bpipe_flow_cut(grant, bpipe_usable(bpipe_bucket_tokens(&meter->bytes, now),
+						   tokens, held.bytes));
 	return BPIPE_GO;
 }
 
-/* Is it admitted, with @room to have; or what stands in the way? */
-static enum bpipe_verdict bpipe_flow_lack(const struct bpipe_flow *flow,
-					  const struct bpipe_request *req, u64 room,
-					  u64 now, struct bpipe_grant *grant)
+/* Is it admitted, with @room to have and tokens of its own; or what stands in the way? */
+static inline enum bpipe_verdict bpipe_flow_ask(const struct bpipe_flow *flow,
+						const struct bpipe_request *req, u64 room,
+						u64 now, struct bpipe_grant *grant)
 {
-	static const struct bpipe_need nothing;
-	const struct bpipe_need *held = req->held ?: &nothing;
+	u64 reserved = READ_ONCE(flow->reserved[req->class].room);
 
-	if (unlikely(req->own && req->own->rate) &&
-	    !bpipe_bucket_has(req->own, bpipe_bucket_want(req->own, req), 0, 0, now,
-			      &grant->wait_ns))
-		return BPIPE_WAIT_OWN;
-	if (!req->held && (req->queued || (req->behind && bpipe_flow_shut(flow, req->class))))
+	if (unlikely(req->queued || req->behind) && !req->held &&
+	    (req->queued || bpipe_flow_shut(flow, req->class)))
 		return BPIPE_WAIT_TURN;
-
-	room = bpipe_usable(room, READ_ONCE(flow->reserved[req->class].room), held->room);
+	if (unlikely(reserved))
+		room = bpipe_usable(room, reserved, req->held ? req->held->room : 0);
 	if (room < (req->atomic ? req->len + flow->overhead : 1))
 		return BPIPE_WAIT_SPACE;
 	if (unlikely(req->spent))
 		return BPIPE_WAIT_TOKENS;
 	grant->bytes = min(req->len, room);
-	if (unlikely(req->own && req->own->rate && !req->atomic)) {
-		u64 tokens = bpipe_bucket_tokens(req->own, now);
+	return unlikely(flow->limited) ? bpipe_flow_afford(flow, req, now, grant) : BPIPE_GO;
+}
 
-		grant->cut |= tokens < grant->bytes;
-		grant->bytes = min(grant->bytes, tokens);
-	}
-	return unlikely(flow->limited) ? bpipe_flow_afford(flow, req, held, now, grant) :
-					 BPIPE_GO;
+/* The same, of a write whose file has a rate of its own. */
+static noinline enum bpipe_verdict bpipe_flow_ask_own(const struct bpipe_flow *flow,
+						      const struct bpipe_request *req, u64 room,
+						      u64 now, struct bpipe_grant *grant)
+{
+	enum bpipe_verdict verdict;
+
+	if (!bpipe_bucket_has(req->own, bpipe_bucket_want(req->own, req), 0, 0, now,
+			      &grant->wait_ns))
+		return BPIPE_WAIT_OWN;
+	verdict = bpipe_flow_ask(flow, req, room, now, grant);
+	if (verdict == BPIPE_GO && !req->atomic)
+		bpipe_flow_cut(grant, bpipe_bucket_tokens(req->own, now));
+	return verdict;
+}
+
+/* The same, of any write. */
+static inline enum bpipe_verdict bpipe_flow_lack(const struct bpipe_flow *flow,
+						 const struct bpipe_request *req, u64 room,
+						 u64 now, struct bpipe_grant *grant)
+{
+	return unlikely(req->own && req->own->rate) ?
+	       bpipe_flow_ask_own(flow, req, room, now, grant) :
+	       bpipe_flow_ask(flow, req, room, now, grant);
 }
 
 /*

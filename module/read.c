@@ -345,8 +345,6 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 	/* What is no memory of a user's is as long as it is. */
 	rd.partly = !user_backed_iter(to);
 	rd.self.queued = false;
-	rd.self.woken = false;
-	rd.self.granted = false;
 
 	for (;;) {
 		ret = bpipe_channel_lock_side(&ch->rd, how);

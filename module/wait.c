@@ -808,6 +808,8 @@ static void bpipe_join_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	struct bpipe_side *side = w->side;
 
 	w->queued = true;
+	w->woken = false;
+	w->granted = false;
 	w->reserved = (struct bpipe_need) { };
 	if (w->aside || !bpipe_is_wr(ch, w))
 		return;

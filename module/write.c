@@ -64,9 +64,9 @@ static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct b
 	struct bpipe_request *req = &wr->req;
 	struct bpipe_waiter *w = &wr->self;
 
-	req->queued = w->queued && !w->aside;
+	req->queued = unlikely(w->queued) && !w->aside;
 	req->behind = bpipe_wait_behind(&ch->wr, req->class);
-	req->held = unlikely(req->queued && w->granted) ? &w->need : NULL;
+	req->held = unlikely(req->queued) && w->granted ? &w->need : NULL;
 	*grant = (struct bpipe_grant) { };
 	return bpipe_flow_admit(&ch->flow, req, held, now, grant);
 }
@@ -460,8 +460,6 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	wr.evict = 0;
 	wr.self.deadline = 0;
 	wr.self.queued = false;
-	wr.self.woken = false;
-	wr.self.granted = false;
 
 	for (;;) {
 		ret = bpipe_channel_lock_side(&ch->wr, how);

@@ -8,7 +8,7 @@
  *
  * Bounds: levels, marks, lengths and times are any there can be. Division by
  * what is not known beforehand is too much for the solver: rate and burst are at
- * most 31, and so that they mean something, a second has 10 ns and PIPE_BUF is
+ * most 7, and so that they mean something, a second has 10 ns and PIPE_BUF is
  * 4. The code does not know. Of so low a rate, nothing comes in within 50 ms: where
  * the code divides by 20 for that, it is made to divide by 2. What is large is in
  * limits.c.
@@ -26,7 +26,7 @@
 
 #define NSEC_PER_SEC	10L
 #define PIPE_BUF	4
-#define MOST		31
+#define MOST		7
 #define MANY		(BPIPE_CREDIT_MAX / 4)
 #define div_u64(n, by)	div64_u64(n, (u32)((by) == 20 ? 2 : (by)))
 
@@ -292,8 +292,8 @@ void prove_room(void)
 		return;
 	prove(grant.bytes == (r.atomic ? r.len : min(r.len, room)) && !grant.cut);
 	prove(level + grant.bytes + f.overhead <= f.mark[class].limit);
-	prove(r.held ||
-	      level + f.reserved[class].room + grant.bytes + f.overhead <= f.mark[class].limit);
+	prove(r.held || grant.bytes + f.overhead <=
+			less(less(f.mark[class].limit, level), f.reserved[class].room));
 }
 
 /* Tokens and credit, where there is room: the same. */
@@ -732,12 +732,11 @@ void prove_pollout(void)
 	f.write.records = any_bucket();
 	f.write.records.stamp = now;
 	writable = bpipe_flow_writable(&f, &r, level, now, &ready);
-	r.len = ready.room - f.overhead;
+	r.len = min(max(r.len, PIPE_BUF), bpipe_flow_largest(&f, class));
 	/* poll speaks for no more tokens than an atomic write takes. */
 	assume(r.len <= PIPE_BUF || !f.write.bytes.rate);
 	assume(r.len <= PIPE_BUF || !own.rate);
 	assume(f.credit_unit != BPIPE_CREDIT_BYTES || f.credit >= f.reserved[class].credit + r.len);
-	prove(r.len >= 1 && r.len <= bpipe_flow_largest(&f, class));
 	prove(!writable || bpipe_flow_admit(&f, &r, level, now, &grant) == BPIPE_GO);
 }
 

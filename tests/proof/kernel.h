@@ -38,6 +38,7 @@ typedef u64 __u64;
 
 #define likely(x)		(x)
 #define unlikely(x)		(x)
+#define noinline
 #define READ_ONCE(x)		(x)
 #define WRITE_ONCE(x, value)	((x) = (value))
 
