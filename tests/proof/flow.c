@@ -17,6 +17,8 @@
  * are any that keep low < high <= limit <= size; tests/kunit has what it makes, and
  * limits.c at the largest size.
  *
+ * drop_to_low is off here: it drops more, and admits nothing; tests/kunit has it.
+ *
  * What is reserved for waiters is any sum; that each is taken off and put back whole is
  * in prove_reserve().
  *
