@@ -540,11 +540,11 @@ static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 {
 	int ret = 0;
 
+	if (ch->opens && !flags)
+		return -EBUSY;
 	if (flags & BPIPE_REMOVE_DRAIN && (ch->opens || bpipe_level_now(&ch->level))) {
 		WRITE_ONCE(ch->life, BPIPE_LIFE_DRAINING);
 		ret = -EINPROGRESS;
-	} else if (ch->opens && !(flags & BPIPE_REMOVE_FORCE)) {
-		return -EBUSY;
 	} else {
 		WRITE_ONCE(ch->life, BPIPE_LIFE_GONE);
 		bpipe_storage_strip_locked(ch, old);
