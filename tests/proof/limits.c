@@ -64,6 +64,15 @@ void prove_until(void)
 	prove(bpipe_bucket_until(&b, others, want, b.stamp) == U64_MAX);
 }
 
+/* What can be split goes with as many tokens as poll speaks for, however large a burst is. */
+void prove_split(void)
+{
+	const struct bpipe_bucket b = { .rate = BPIPE_RATE_MAX, .burst = BPIPE_BURST_MAX };
+	const struct bpipe_request req = { .len = any() };
+
+	prove(bpipe_bucket_want(&b, &req) == min(req.len, (u64)PIPE_BUF));
+}
+
 /* Marks in the largest channel, at a limit and without: a gate opens, and with room. */
 void prove_plan(void)
 {
