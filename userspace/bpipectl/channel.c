@@ -152,7 +152,7 @@ int channel_failed(const struct channel *ch, const char *what)
 static int open_once(struct channel *ch, const char *which, const char *path)
 {
 	ch->dir = bpipe_look(which);
-	if (ch->dir < 0)
+	if (ch->dir < 0 && errno == EOPNOTSUPP)
 		ch->fd = bpipe_open(path, O_ACCMODE);
 	return ch->dir < 0 && ch->fd < 0 ? -1 : 0;
 }

@@ -43,9 +43,10 @@ int bpipe_open(const char *channel, int flags);
 /*
  * Look at a channel, by name or path, through sysfs. That opens no file of the channel, so
  * it can be removed at any time, and takes no permission on its node. bpipe_look() returns
- * a directory for the functions that follow; ENOENT: sysfs does not have the channel (it
- * is not mounted, or the module is older than this). They fail with ENODEV once the
- * channel is removed.
+ * a directory for the functions that follow; ENOENT: there is no such channel; ENODEV: it
+ * came or went just then; EOPNOTSUPP: sysfs does not have what the node is of (it is not
+ * mounted, the module is older than this, or it is no channel), so open the node. They fail
+ * with ENODEV once the channel is removed.
  */
 int bpipe_look(const char *channel);
 int bpipe_look_config(int dir, struct bpipe_config *config);

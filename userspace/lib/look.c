@@ -35,11 +35,19 @@ static bool is_channel(int dir)
 	return !strcmp(last ? last + 1 : target, CLASS) && !faccessat(dir, "stats", R_OK, 0);
 }
 
+/* Return true if a node is the one that it was, and no channel came or went meanwhile. */
+static bool is_same(const char *node, const struct stat *before)
+{
+	struct stat now;
+
+	return !stat(node, &now) && now.st_rdev == before->st_rdev;
+}
+
 int bpipe_look(const char *channel)
 {
 	char node[BPIPE_PATH_MAX], path[DIR_MAX];
 	const char *name = bpipe_path(channel, node);
-	struct stat st;
+	struct stat st = { 0 };
 	int dir;
 
 	if (!name)
@@ -47,7 +55,7 @@ int bpipe_look(const char *channel)
 	/* What stands in the place of the node decides, if anything does. */
 	if (!stat(name, &st)) {
 		if (!S_ISCHR(st.st_mode))
-			return fail(ENOENT);
+			return fail(EOPNOTSUPP);
 		snprintf(path, sizeof(path), "/sys/dev/char/%u:%u", major(st.st_rdev),
 			 minor(st.st_rdev));
 	} else if (name == node) {
@@ -56,10 +64,13 @@ int bpipe_look(const char *channel)
 		return -1;
 	}
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0 || is_channel(dir))
+	if (dir >= 0 && is_channel(dir))
 		return dir;
-	close(dir);
-	return fail(ENOENT);
+	if (dir >= 0)
+		close(dir);
+	if (!st.st_mode)
+		return fail(ENOENT);
+	return fail(is_same(name, &st) ? EOPNOTSUPP : ENODEV);
 }
 
 /* Read a structure, of which the module may have more or less. */
