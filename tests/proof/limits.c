@@ -70,7 +70,7 @@ void prove_split(void)
 	const struct bpipe_bucket b = { .rate = BPIPE_RATE_MAX, .burst = BPIPE_BURST_MAX };
 	const struct bpipe_request req = { .len = any() };
 
-	prove(bpipe_bucket_want(&b, &req) == min(req.len, (u64)PIPE_BUF));
+	prove(bpipe_bucket_want(&b, &req) == min_t(u64, req.len, PIPE_BUF));
 }
 
 /* Marks in the largest channel, at a limit and without: a gate opens, and with room. */
