@@ -25,7 +25,6 @@
  * @first: nothing of it has been taken yet
  * @fetched: the caller's pages have been there a moment ago
  * @evict: bytes that older records still have to free for it
- * @evicted: they have, and the room is its own
  */
 struct bpipe_writing {
 	struct bpipe_request req;
@@ -36,7 +35,6 @@ struct bpipe_writing {
 	u64 timeout_ns;
 	bool first;
 	bool fetched;
-	bool evicted;
 	u64 evict;
 };
 
@@ -213,8 +211,9 @@ static int bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing 
 
 /*
  * Older records make room, in pieces between which others may go on; what is free by
- * then is kept for the newcomer. A reader may have made room in the meantime: with
- * both sides' locks held, the flow is asked once more.
+ * then is kept for the newcomer. A reader may have made room in the meantime, or a more
+ * important writer may have taken it: with both sides' locks held, the flow is asked
+ * once more.
  *
  * Return: 0, -EAGAIN, -EINTR.
  */
@@ -226,18 +225,17 @@ static int bpipe_evict_wr(struct bpipe_file *bf, struct bpipe_writing *wr, u64 n
 
 	if (ret)
 		return ret;
-	if (!wr->evicted) {
+	if (!wr->evict) {
 		wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
-		if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) ==
-		    BPIPE_EVICT) {
+		if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) == BPIPE_EVICT)
 			wr->evict = grant.evict;
-			wr->evicted = true;
-			wr->self.side = &ch->wr;
-			wr->self.class = wr->req.class;
-			wr->self.aside = false;
-			wr->self.need = bpipe_flow_need(&ch->flow, &wr->req);
-			bpipe_wait_claim(ch, &wr->self);
-		}
+	}
+	if (wr->evict && !wr->self.queued) {
+		wr->self.side = &ch->wr;
+		wr->self.class = wr->req.class;
+		wr->self.aside = false;
+		wr->self.need = bpipe_flow_need(&ch->flow, &wr->req);
+		bpipe_wait_claim(ch, &wr->self);
 	}
 	if (wr->evict)
 		wr->evict -= min(wr->evict, bpipe_band_evict_rd(ch, wr->req.class, wr->evict));
@@ -456,7 +454,6 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	wr.begun = false;
 	wr.first = true;
 	wr.fetched = false;
-	wr.evicted = false;
 	wr.evict = 0;
 	wr.self.deadline = 0;
 	wr.self.queued = false;
@@ -485,7 +482,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 		} else if (ret == -EFAULT) {
 			/* Nobody waits while a page of ours is fetched. */
 			bpipe_wait_leave(ch, &wr.self);
-			wr.evicted = false;
+			wr.evict = 0;
 			if (!user_backed_iter(from) || faults++ == BPIPE_FAULTS_MAX ||
 			    !bpipe_write_fault_in(from, &wr))
 				break;
