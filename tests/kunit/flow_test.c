@@ -456,7 +456,7 @@ static void flow_reserve(struct kunit *test)
 	bpipe_flow_reserve(&flow, 0, &two, &one);
 	EXPECT_NEED(flow.reserved[0], 1, 2, 3, 4);
 	bpipe_flow_reserve(&flow, 0, &one, &nothing);
-	KUNIT_EXPECT_MEMEQ(test, &flow, &before, sizeof(flow));
+	KUNIT_ASSERT_MEMEQ(test, &flow, &before, sizeof(flow));
 }
 
 static const struct fits_row {
