@@ -33,7 +33,7 @@ struct page;
  *	faults disabled, so never for longer than the copy takes.
  * @calls: calls that moved at least one byte, guarded by @lock
  * @asleep: sleepers (struct bpipe_waiter): writers by class and ticket; readers, in
- *	the first, by threshold. Guarded by the channel's lock, as is all below.
+ *	the first, by threshold. The channel's lock guards this and the fields below.
  * @aside: sleepers who wait for tokens of their own file, or of the readers
  * @sleepers: all of these, in the order in which they fell asleep
  * @places: writers of each class that wait, asleep or not
@@ -284,8 +284,8 @@ struct bpipe_channel {
 /**
  * struct bpipe_file - one open file of a channel
  * @ch: the channel
- * @sleepers: its calls that are asleep; guarded by the channel's lock, as is all below
- *	but what was written and read
+ * @sleepers: its calls that are asleep. The channel's lock guards this and the fields
+ *	below, except the counts of what was written and read.
  * @threshold_node: readers: in the channel's file_thresholds
  * @delay_node: readers with a delay: in the channel's file_delays
  * @id: its number, which no other open file of the module has
@@ -310,7 +310,7 @@ struct bpipe_channel {
  * @refused_at: the channel's chances when its last write was refused for want of tokens
  *	or credit; 0 if it was not
  * @refused_until: when there will be the tokens, nanoseconds; U64_MAX for credit
- * @refused_len: length of its last write, if that was refused for want of room; else 0
+ * @refused_len: length of its last write, if that was refused because it lacked room; else 0
  * @listens: events are kept for this file
  * @high_seen: the channel's high_events as last told to this file
  * @low_seen: the channel's low_events, likewise

@@ -188,7 +188,7 @@ u64 bpipe_flow_largest(const struct bpipe_flow *flow, u32 class)
 	return flow->mark[class].limit - flow->overhead;
 }
 
-/* What a write may use of what is @there: all but what is reserved for others. */
+/* How much a write may use: what is @there, less what is reserved for other writes. */
 static u64 bpipe_usable(u64 there, u64 reserved, u64 held)
 {
 	u64 others = reserved - min(reserved, held);

@@ -29,8 +29,8 @@
  *
  * Bounds
  *	At most BPIPE_WAKE_MAX waiters of a side are woken for one hold of the lock.
- *	There is always one more step to come then: whoever was woken settles as it
- *	leaves. Tasks, pollers and SIGIO are woken when the lock has been dropped.
+ *	Those left are not forgotten: each waiter that was woken settles as it leaves,
+ *	and wakes more. Tasks, pollers and SIGIO are woken when the lock has been dropped.
  *
  * Wait queues of the kernel cannot keep a place, a class and a reservation, so the
  * waiters have trees of their own, as those of ipc/mqueue.c and rwsem.c have lists.

@@ -14,7 +14,7 @@
 
 /* Internal: the caller was queued and has to sleep. Never seen by users. */
 #define EBPIPE_QUEUED	(MAX_ERRNO - 1)
-/* Likewise: the caller has done a bounded piece of work and tries again. */
+/* Internal: the caller has done a bounded piece of work and tries again. Never seen by users. */
 #define EBPIPE_RETRY	(MAX_ERRNO - 2)
 
 /**

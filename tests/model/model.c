@@ -1046,7 +1046,7 @@ void model_interrupt(struct model *m, int proc, bool kill)
 	end(p, -EINTR);
 }
 
-/* What a write may use of what is there: all but what is reserved for others. */
+/* How much a write may use: what is there, less what is reserved for other writes. */
 static uint64_t usable(uint64_t there, uint64_t others, uint64_t own)
 {
 	uint64_t spare = there - least(there, others);

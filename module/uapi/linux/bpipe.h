@@ -120,8 +120,8 @@ enum bpipe_credit {
  * enum bpipe_drop - why something was dropped
  * @BPIPE_DROP_FULL: drop-newest or drop-oldest, and there was no room, credit or
  *	token for it
- * @BPIPE_DROP_SHED: likewise, and only the limit of its class, or its gate with
- *	drop_to_low, stood in the way
+ * @BPIPE_DROP_SHED: drop-newest or drop-oldest, and only the limit of its class, or its
+ *	gate with drop_to_low, stood in the way
  * @BPIPE_DROP_EVICTED: drop-oldest: it made room for another
  * @BPIPE_DROP_EXPIRED: it waited for as long as its class's time to live
  * @BPIPE_DROP_SOJOURN: records of its class have waited for too long
