@@ -343,12 +343,16 @@ void bpipe_channel_release(struct bpipe_file *bf)
 		end = !ch->wr.open;
 	}
 	bpipe_wait_settle_locked(ch);
+	if (lost)
+		bpipe_wait_kick_locked(ch, &ch->wr);
+	if (end)
+		bpipe_wait_kick_locked(ch, &ch->rd);
 	bpipe_channel_reap_locked(ch);
 	bpipe_channel_unlock(ch);
 	if (lost)
-		bpipe_wait_kick(ch, &ch->wr);
+		bpipe_wait_kick_rest(ch, &ch->wr);
 	if (end)
-		bpipe_wait_kick(ch, &ch->rd);
+		bpipe_wait_kick_rest(ch, &ch->rd);
 
 	bpipe_storage_free(ch, &unused);
 	put_device(&ch->dev);
@@ -535,7 +539,7 @@ void bpipe_channel_put(struct bpipe_channel *ch)
 	bpipe_channel_unlock(ch);
 }
 
-/* Called with both sides' locks held, too; the caller frees @old, and lets all look again. */
+/* Called with both sides' locks held, too; the caller frees @old, and kicks the rest. */
 static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 				       struct bpipe_storage *old)
 {
@@ -551,6 +555,8 @@ static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 		bpipe_storage_strip_locked(ch, old);
 	}
 	bpipe_wait_settle_locked(ch);
+	bpipe_wait_kick_locked(ch, &ch->wr);
+	bpipe_wait_kick_locked(ch, &ch->rd);
 	return ret;
 }
 
@@ -568,12 +574,10 @@ static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 {
 	struct bpipe_storage old = { };
-	enum bpipe_life before;
 	int ret = mutex_lock_killable(&ch->config);
 
 	if (ret)
 		return ret;
-	before = ch->life;
 	mutex_lock(&ch->wr.lock);
 	mutex_lock(&ch->rd.lock);
 	bpipe_channel_lock(ch);
@@ -581,9 +585,9 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
-	if (ch->life != before) {
-		bpipe_wait_kick(ch, &ch->wr);
-		bpipe_wait_kick(ch, &ch->rd);
+	if (ret != -EBUSY) {
+		bpipe_wait_kick_rest(ch, &ch->wr);
+		bpipe_wait_kick_rest(ch, &ch->rd);
 	}
 	/* To be gone is not consumed by one poller, so wake the exclusive ones, too. */
 	if (!ret)

@@ -182,6 +182,8 @@ enum bpipe_life {
  * @records: how many records it holds
  * @tickets: places in the writers' queue that were given out
  * @sleeps: times that a reader or writer fell asleep
+ * @kicked: @sleeps when the rules changed last: who sleeps since then or before has to
+ *	look again
  * @delays: readers that are asleep and whose file has a delay, by it
  * @file_thresholds: open files of readers, by threshold
  * @file_delays: those that have a delay, by it
@@ -244,6 +246,7 @@ struct bpipe_channel {
 	u64 records;
 	u64 tickets;
 	u64 sleeps;
+	u64 kicked;
 	struct rb_root_cached delays;
 	struct rb_root_cached file_thresholds;
 	struct rb_root_cached file_delays;

@@ -355,6 +355,8 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	bpipe_wait_settle_locked(ch);
 	ch->overload.after_ns = plan->overload_after_ns;
 	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), ktime_get_ns());
+	bpipe_wait_kick_locked(ch, &ch->wr);
+	bpipe_wait_kick_locked(ch, &ch->rd);
 }
 
 /**
@@ -421,8 +423,8 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	mutex_unlock(&ch->rd.lock);
 	mutex_unlock(&ch->wr.lock);
 	if (!ret) {
-		bpipe_wait_kick(ch, &ch->wr);
-		bpipe_wait_kick(ch, &ch->rd);
+		bpipe_wait_kick_rest(ch, &ch->wr);
+		bpipe_wait_kick_rest(ch, &ch->rd);
 	}
 	mutex_unlock(&ch->config);
 out:
@@ -602,11 +604,12 @@ int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *se
 		bf->framed = set->framed;
 	ch->record_files += bpipe_file_for_records(bf);
 	bpipe_wait_settle_locked(ch);
+	bpipe_wait_kick_file_locked(bf);
 out:
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->rd.lock);
 	if (!ret)
-		bpipe_wait_kick_file(bf);
+		bpipe_wait_kick_file_rest(bf);
 	return ret;
 }
 
@@ -636,6 +639,7 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 	bf->refused_at = 0;
 	bf->refused_len = 0;
 	bpipe_wait_settle_locked(ch);
+	bpipe_wait_kick_file_locked(bf);
 }
 
 /**
@@ -673,7 +677,7 @@ int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *se
 	bpipe_writer_apply_locked(bf, set);
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->wr.lock);
-	bpipe_wait_kick_file(bf);
+	bpipe_wait_kick_file_rest(bf);
 	mutex_unlock(&ch->config);
 	return 0;
 }

@@ -295,60 +295,96 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay 
 	return now - (w ? min(since, w->queued_at) : since);
 }
 
-/* Wake all that sleep by now in a list of a side's or of a file's, some at a time. */
-static void bpipe_kick(struct bpipe_channel *ch, struct list_head *list, bool file)
+/*
+ * Wake some of a list of a side's or of a file's who slept as the rules changed. Return
+ * whether there may be more.
+ */
+static bool bpipe_kick_locked(struct bpipe_channel *ch, struct list_head *list, bool file)
 {
-	u64 last = U64_MAX;
 	int n;
+
+	for (n = 0; n < BPIPE_WAKE_MAX; n++) {
+		struct bpipe_waiter *w = file ?
+			list_first_entry_or_null(list, struct bpipe_waiter, file_sleeper) :
+			list_first_entry_or_null(list, struct bpipe_waiter, sleeper);
+
+		if (!w || w->slept > ch->kicked)
+			return false;
+		bpipe_wake_locked(ch, w);
+	}
+	return true;
+}
+
+/* Wake the rest of them, some for each hold of the lock. */
+static void bpipe_kick_rest(struct bpipe_channel *ch, struct list_head *list, bool file)
+{
+	bool more;
 
 	do {
 		bpipe_channel_lock(ch);
-		last = min(last, ch->sleeps);
-		for (n = 0; n < BPIPE_WAKE_MAX; n++) {
-			struct bpipe_waiter *w = file ?
-				list_first_entry_or_null(list, struct bpipe_waiter, file_sleeper) :
-				list_first_entry_or_null(list, struct bpipe_waiter, sleeper);
-
-			if (!w || w->slept > last)
-				break;
-			bpipe_wake_locked(ch, w);
-		}
+		more = bpipe_kick_locked(ch, list, file);
 		bpipe_channel_unlock(ch);
 		cond_resched();
-	} while (n == BPIPE_WAKE_MAX);
+	} while (more);
 }
 
 /**
- * bpipe_wait_kick() - the rules changed: let all of a side look again
+ * bpipe_wait_kick_locked() - the rules changed: let all of a side look again
  * @ch: the channel
  * @side: whose sleepers and pollers
  *
- * Context: may sleep.
+ * The caller drops the lock and then calls bpipe_wait_kick_rest(). Who falls asleep
+ * after the change knows the new rules, and is left asleep.
+ *
+ * Context: called with the channel's lock held.
  */
-void bpipe_wait_kick(struct bpipe_channel *ch, struct bpipe_side *side)
+void bpipe_wait_kick_locked(struct bpipe_channel *ch, struct bpipe_side *side)
 {
-	bpipe_channel_lock(ch);
 	bpipe_wait_notify_all_locked(ch, side);
 	if (READ_ONCE(side->fasync))
 		schedule_work(&side->sigio);
-	bpipe_channel_unlock(ch);
-	bpipe_kick(ch, &side->sleepers, false);
+	ch->kicked = ch->sleeps;
+	bpipe_kick_locked(ch, &side->sleepers, false);
 }
 
 /**
- * bpipe_wait_kick_file() - an open file's settings as a writer have changed
- * @bf: the open file, whose sleepers look again, as all pollers of writers do
+ * bpipe_wait_kick_rest() - wake who was too many for bpipe_wait_kick_locked()
+ * @ch: the channel
+ * @side: as there
  *
  * Context: may sleep.
  */
-void bpipe_wait_kick_file(struct bpipe_file *bf)
+void bpipe_wait_kick_rest(struct bpipe_channel *ch, struct bpipe_side *side)
+{
+	bpipe_kick_rest(ch, &side->sleepers, false);
+}
+
+/**
+ * bpipe_wait_kick_file_locked() - an open file's settings have changed
+ * @bf: the open file, whose sleepers look again, as all pollers of writers do
+ *
+ * The caller drops the lock and then calls bpipe_wait_kick_file_rest().
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_kick_file_locked(struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
 
-	bpipe_channel_lock(ch);
 	bpipe_wait_notify_all_locked(ch, &ch->wr);
-	bpipe_channel_unlock(ch);
-	bpipe_kick(ch, &bf->sleepers, true);
+	ch->kicked = ch->sleeps;
+	bpipe_kick_locked(ch, &bf->sleepers, true);
+}
+
+/**
+ * bpipe_wait_kick_file_rest() - wake who was too many for bpipe_wait_kick_file_locked()
+ * @bf: the open file
+ *
+ * Context: may sleep.
+ */
+void bpipe_wait_kick_file_rest(struct bpipe_file *bf)
+{
+	bpipe_kick_rest(bf->ch, &bf->sleepers, true);
 }
 
 /**

@@ -109,8 +109,10 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay 
 
 void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns);
 void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level);
-void bpipe_wait_kick(struct bpipe_channel *ch, struct bpipe_side *side);
-void bpipe_wait_kick_file(struct bpipe_file *bf);
+void bpipe_wait_kick_locked(struct bpipe_channel *ch, struct bpipe_side *side);
+void bpipe_wait_kick_rest(struct bpipe_channel *ch, struct bpipe_side *side);
+void bpipe_wait_kick_file_locked(struct bpipe_file *bf);
+void bpipe_wait_kick_file_rest(struct bpipe_file *bf);
 void bpipe_wait_granted_locked(struct bpipe_channel *ch);
 void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side, __poll_t events);
 void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *side);

@@ -4,7 +4,8 @@
  *
  * mirrors: module/wait.c: bpipe_first_asleep bpipe_reserve_locked bpipe_sum_asleep_locked
  * mirrors: module/wait.c: bpipe_fall_asleep_locked bpipe_wake_up_locked bpipe_wake_locked
- * mirrors: module/wait.c: bpipe_wait_unlock bpipe_kick bpipe_wait_kick bpipe_wait_timer_by
+ * mirrors: module/wait.c: bpipe_wait_unlock bpipe_kick_locked bpipe_kick_rest
+ * mirrors: module/wait.c: bpipe_wait_kick_locked bpipe_wait_kick_rest bpipe_wait_timer_by
  * mirrors: module/wait.c: bpipe_ahead_locked bpipe_relabel_locked bpipe_grant_locked
  * mirrors: module/wait.c: bpipe_wake_class_locked bpipe_wake_writers_locked
  * mirrors: module/wait.c: bpipe_poll_again_locked bpipe_writer_stalled_locked
@@ -179,7 +180,7 @@ bool w_queued[WRITERS];
 bool w_asleep[WRITERS];
 bool w_woken[WRITERS];
 bool w_granted[WRITERS];
-bool w_kicked[WRITERS];		/* it slept when a kick began that goes on */
+bool w_kicked[WRITERS];		/* it has slept since the rules changed */
 byte w_lack[WRITERS];
 byte w_room[WRITERS];		/* what it needs */
 byte w_tokens[WRITERS];
@@ -765,71 +766,79 @@ inline leave_reader(r)
 	STEP_END
 }
 
-/* All writers that sleep as it begins look again. */
-inline kick_writers()
+/* Those that sleep as the rules change are the ones to kick. */
+inline sleepers_to_kick()
 {
-	crossed = true;
+	i = 0;
 	do
-	:: true ->
-		LOCKED
-		d_step {
-			n = 0;
-			i = 0;
-			do
-			:: i == WRITERS -> break
-			:: else ->
-				w_kicked[i] = w_asleep[i] && (w_kicked[i] || crossed);
-				if
-				:: w_kicked[i] && n < WAKE_MAX ->
-					writer_awake(i);
-					w_woken[i] = true;
-					n++
-				:: else
-				fi;
-				i++
-			od;
-			crossed = false;
-			again = n == WAKE_MAX
-		}
-		UNLOCKED(spin);
-		if
-		:: again -> again = false
-		:: else -> break
-		fi
+	:: i == WRITERS -> break
+	:: else -> w_kicked[i] = w_asleep[i]; i++
+	od;
+	i = 0;
+	do
+	:: i == rq_len -> break
+	:: else -> r_kicked[rq[i]] = true; i++
 	od
 }
 
-inline kick_readers()
+/* Some of them look again. */
+inline kick_writers_locked()
 {
-	crossed = true;
+	n = 0;
+	i = 0;
 	do
-	:: true ->
-		LOCKED
-		d_step {
-			i = 0;
-			do
-			:: i == rq_len -> break
-			:: else -> r_kicked[rq[i]] = r_kicked[rq[i]] || crossed; i++
-			od;
-			n = 0;
-			i = 0;
-			do
-			:: i == READERS -> break
-			:: else ->
-				if
-				:: r_kicked[i] && n < WAKE_MAX -> wake_reader(i); n++
-				:: else
-				fi;
-				i++
-			od;
-			crossed = false;
-			again = n == WAKE_MAX
-		}
-		UNLOCKED(spin);
+	:: i == WRITERS -> break
+	:: else ->
 		if
-		:: again -> again = false
-		:: else -> break
-		fi
+		:: w_kicked[i] && n < WAKE_MAX ->
+			writer_awake(i);
+			w_woken[i] = true;
+			n++
+		:: else
+		fi;
+		i++
+	od;
+	more = n == WAKE_MAX
+}
+
+inline kick_readers_locked()
+{
+	n = 0;
+	i = 0;
+	do
+	:: i == READERS -> break
+	:: else ->
+		if
+		:: r_kicked[i] && n < WAKE_MAX -> wake_reader(i); n++
+		:: else
+		fi;
+		i++
+	od;
+	more = n == WAKE_MAX
+}
+
+/* The others do. */
+inline kick_writers_rest()
+{
+	more = true;
+	do
+	:: !more -> break
+	:: else ->
+		LOCKED
+		d_step { kick_writers_locked() }
+		UNLOCKED(spin)
+	od
+}
+
+inline kick_readers_rest()
+{
+	more = true;
+	do
+	:: !more -> break
+	:: else ->
+		LOCKED
+		d_step { kick_readers_locked() }
+		UNLOCKED(spin)
 	od
 }
 
@@ -839,7 +848,7 @@ proctype writer(byte id)
 {
 	byte left, go, at, seen, up;
 	short down;
-	bool crossed, sleeps, killed, turned_away, again;
+	bool crossed, sleeps, killed, turned_away, more;
 
 	do
 	:: killed -> break
@@ -980,12 +989,26 @@ end_polls:			p_notified[id]
 	od;
 #ifdef CLOSE
 	LOCKED
-	wr_open--;
-	settle_locked(false)
+	d_step {
+		wr_open--;
+		if
+		:: !wr_open -> sleepers_to_kick()
+		:: else
+		fi
+	};
+	settle_locked(false);
+#ifndef BREAK_CLOSE
+	d_step {
+		if
+		:: !wr_open -> kick_readers_locked()
+		:: else
+		fi
+	}
+#endif
 	UNLOCKED(spin);
 #ifndef BREAK_CLOSE
 	if
-	:: !wr_open -> kick_readers()
+	:: !wr_open -> kick_readers_rest()
 	:: else
 	fi
 #endif
@@ -1138,7 +1161,7 @@ proctype config()
 {
 	byte at, seen, up, changes = RESIZES;
 	short down;
-	bool crossed, again;
+	bool again, more;
 
 	do
 	:: !changes -> break
@@ -1152,6 +1175,7 @@ proctype config()
 		:: again ->
 			LOCKED
 			d_step {
+				sleepers_to_kick();
 				size = (size == SIZE -> OTHER_SIZE : SIZE);
 				high = MIN(HIGH, size);
 				low = MIN(LOW, high - 1);
@@ -1163,7 +1187,8 @@ proctype config()
 				poll_level = POLL_NONE;
 				due = NEVER
 			};
-			settle_locked(false)
+			settle_locked(false);
+			d_step { notify_writers(); kick_writers_locked(); kick_readers_locked() }
 			UNLOCKED(spin)
 		:: else
 		fi;
@@ -1171,12 +1196,9 @@ proctype config()
 		STEP_END;
 		if
 		:: again ->
-			LOCKED
-			d_step { notify_writers() }
-			UNLOCKED(spin);
 			again = false;
-			kick_writers();
-			kick_readers()
+			kick_writers_rest();
+			kick_readers_rest()
 		:: else
 		fi
 	od
