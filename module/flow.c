@@ -249,13 +249,10 @@ static void bpipe_flow_cut(struct bpipe_grant *grant, u64 tokens)
 	grant->bytes = min(grant->bytes, tokens);
 }
 
-/*
- * Room is there; do rates and credit allow it, and how much of it? Not inline, so
- * that a write without any has few registers to save.
- */
-static noinline enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
-						     const struct bpipe_request *req,
-						     u64 now, struct bpipe_grant *grant)
+/* Room is there; do rates and credit allow it, and how much of it? */
+static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
+					    const struct bpipe_request *req,
+					    u64 now, struct bpipe_grant *grant)
 {
 	const struct bpipe_need *reserved = &flow->reserved[req->class];
 	const struct bpipe_need held = req->held ? *req->held : (struct bpipe_need) { };
@@ -285,10 +282,10 @@ static noinline enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *fl
 	return BPIPE_GO;
 }
 
-/* Is it admitted, with @room to have and tokens of its own; or what stands in the way? */
-static inline enum bpipe_verdict bpipe_flow_ask(const struct bpipe_flow *flow,
-						const struct bpipe_request *req, u64 room,
-						u64 now, struct bpipe_grant *grant)
+/* Has its turn come, and does it find room, with @room to have? */
+static inline enum bpipe_verdict bpipe_flow_ask_room(const struct bpipe_flow *flow,
+						     const struct bpipe_request *req, u64 room,
+						     struct bpipe_grant *grant)
 {
 	u64 reserved = READ_ONCE(flow->reserved[req->class].room);
 
@@ -302,13 +299,24 @@ static inline enum bpipe_verdict bpipe_flow_ask(const struct bpipe_flow *flow,
 	if (unlikely(req->spent))
 		return BPIPE_WAIT_TOKENS;
 	grant->bytes = min(req->len, room);
-	return unlikely(flow->limited) ? bpipe_flow_afford(flow, req, now, grant) : BPIPE_GO;
+	return BPIPE_GO;
+}
+
+/* Is it admitted, with tokens of its own; or what stands in the way? */
+static inline enum bpipe_verdict bpipe_flow_ask(const struct bpipe_flow *flow,
+						const struct bpipe_request *req, u64 room,
+						u64 now, struct bpipe_grant *grant)
+{
+	enum bpipe_verdict verdict = bpipe_flow_ask_room(flow, req, room, grant);
+
+	return verdict == BPIPE_GO && flow->limited ? bpipe_flow_afford(flow, req, now, grant) :
+						      verdict;
 }
 
 /* The same, of a write whose file has a rate of its own. */
-static noinline enum bpipe_verdict bpipe_flow_ask_own(const struct bpipe_flow *flow,
-						      const struct bpipe_request *req, u64 room,
-						      u64 now, struct bpipe_grant *grant)
+static enum bpipe_verdict bpipe_flow_ask_own(const struct bpipe_flow *flow,
+					     const struct bpipe_request *req, u64 room,
+					     u64 now, struct bpipe_grant *grant)
 {
 	enum bpipe_verdict verdict;
 
@@ -322,13 +330,12 @@ static noinline enum bpipe_verdict bpipe_flow_ask_own(const struct bpipe_flow *f
 }
 
 /* The same, of any write. */
-static inline enum bpipe_verdict bpipe_flow_lack(const struct bpipe_flow *flow,
-						 const struct bpipe_request *req, u64 room,
-						 u64 now, struct bpipe_grant *grant)
+static enum bpipe_verdict bpipe_flow_lack(const struct bpipe_flow *flow,
+					  const struct bpipe_request *req, u64 room,
+					  u64 now, struct bpipe_grant *grant)
 {
-	return unlikely(req->own && req->own->rate) ?
-	       bpipe_flow_ask_own(flow, req, room, now, grant) :
-	       bpipe_flow_ask(flow, req, room, now, grant);
+	return req->own && req->own->rate ? bpipe_flow_ask_own(flow, req, room, now, grant) :
+					    bpipe_flow_ask(flow, req, room, now, grant);
 }
 
 /*
@@ -369,6 +376,46 @@ static bool bpipe_flow_drops_to_low(const struct bpipe_flow *flow,
 	       bpipe_flow_shut(flow, req->class) && level > flow->mark[req->class].low;
 }
 
+/*
+ * What becomes of a write that does not go, by its policy. This and the next function are
+ * not inline, so that a write that goes by room alone has no registers to save.
+ */
+static noinline enum bpipe_verdict bpipe_flow_turn_away(const struct bpipe_flow *flow,
+							const struct bpipe_request *req,
+							u64 level, u64 now,
+							struct bpipe_grant *grant,
+							enum bpipe_verdict verdict)
+{
+	grant->lack = verdict;
+	if (req->policy == BPIPE_POLICY_BLOCK)
+		return req->nonblock ? BPIPE_AGAIN : verdict;
+	if (req->policy == BPIPE_POLICY_ERROR)
+		return BPIPE_AGAIN;
+	grant->evict = bpipe_flow_evict(flow, req, level, now, grant);
+	if (grant->evict) {
+		grant->bytes = req->len;
+		return BPIPE_EVICT;
+	}
+	grant->shed = (verdict == BPIPE_WAIT_SPACE || verdict == BPIPE_WAIT_LOW) &&
+		      level + flow->reserved[req->class].room + req->len + flow->overhead <=
+		      flow->size;
+	return BPIPE_DROP;
+}
+
+/* Decide on a write by all that there is. */
+static noinline enum bpipe_verdict bpipe_flow_admit_limited(const struct bpipe_flow *flow,
+							    const struct bpipe_request *req,
+							    u64 level, u64 room, u64 now,
+							    struct bpipe_grant *grant)
+{
+	enum bpipe_verdict verdict = bpipe_flow_lack(flow, req, room, now, grant);
+
+	if (bpipe_flow_drops_to_low(flow, req, level))
+		verdict = BPIPE_WAIT_LOW;
+	return verdict == BPIPE_GO ? BPIPE_GO :
+	       bpipe_flow_turn_away(flow, req, level, now, grant, verdict);
+}
+
 /**
  * bpipe_flow_admit() - decide on a write
  * @flow: the state
@@ -386,26 +433,14 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 {
 	u64 limit = flow->mark[req->class].limit;
 	u64 room = level < limit ? limit - level : 0;
-	enum bpipe_verdict verdict = bpipe_flow_lack(flow, req, room, now, grant);
+	enum bpipe_verdict verdict;
 
-	if (unlikely(bpipe_flow_drops_to_low(flow, req, level)))
-		verdict = BPIPE_WAIT_LOW;
+	if (unlikely(flow->limited || flow->drop_to_low || (req->own && req->own->rate)))
+		return bpipe_flow_admit_limited(flow, req, level, room, now, grant);
+	verdict = bpipe_flow_ask_room(flow, req, room, grant);
 	if (likely(verdict == BPIPE_GO))
 		return BPIPE_GO;
-	grant->lack = verdict;
-	if (req->policy == BPIPE_POLICY_BLOCK)
-		return req->nonblock ? BPIPE_AGAIN : verdict;
-	if (req->policy == BPIPE_POLICY_ERROR)
-		return BPIPE_AGAIN;
-	grant->evict = bpipe_flow_evict(flow, req, level, now, grant);
-	if (grant->evict) {
-		grant->bytes = req->len;
-		return BPIPE_EVICT;
-	}
-	grant->shed = (verdict == BPIPE_WAIT_SPACE || verdict == BPIPE_WAIT_LOW) &&
-		      level + flow->reserved[req->class].room + req->len + flow->overhead <=
-		      flow->size;
-	return BPIPE_DROP;
+	return bpipe_flow_turn_away(flow, req, level, now, grant, verdict);
 }
 
 /**
