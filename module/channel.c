@@ -28,6 +28,8 @@
 #include "compat.h"
 #include "config.h"
 #include "node.h"
+#include "restart.h"
+#include "restart.h"
 #include "shed.h"
 #include "status.h"
 #include "storage.h"
@@ -289,6 +291,7 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	bf->rate.burst = 1;
 	bf->listens = !bf->mode;
 	INIT_LIST_HEAD(&bf->sleepers);
+	INIT_LIST_HEAD(&bf->restarts);
 
 	bpipe_channel_lock(ch);
 	ch->opens++;
@@ -355,6 +358,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 		bpipe_wait_kick_rest(ch, &ch->rd);
 
 	bpipe_storage_free(ch, &unused);
+	bpipe_restart_forget(bf);
 	put_device(&ch->dev);
 	kfree(bf);
 }

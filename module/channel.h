@@ -288,7 +288,9 @@ struct bpipe_channel {
  * struct bpipe_file - one open file of a channel
  * @ch: the channel
  * @sleepers: its calls that are asleep. The channel's lock guards this and the fields
- *	below, except the counts of what was written and read.
+ *	below, except @written and @read.
+ * @restarts: deadlines of its writes that will be restarted, see restart.c
+ * @nr_restarts: how many; read without the lock by the caller that may have one of them
  * @threshold_node: readers: in the channel's file_thresholds
  * @delay_node: readers with a delay: in the channel's file_delays
  * @id: its number, which no other open file of the module has
@@ -333,6 +335,8 @@ struct bpipe_channel {
 struct bpipe_file {
 	struct bpipe_channel *ch;
 	struct list_head sleepers;
+	struct list_head restarts;
+	unsigned int nr_restarts;
 	struct rb_node threshold_node;
 	struct rb_node delay_node;
 	u64 id;

@@ -948,8 +948,8 @@ void bpipe_wait_claim(struct bpipe_channel *ch, struct bpipe_waiter *w)
  * @w: the caller, in a queue of it
  *
  * Context: sleeps.
- * Return: 0 to look again, -ERESTARTSYS if a signal came first (-EINTR if it has a
- * deadline), -ETIMEDOUT if its deadline did.
+ * Return: 0 to look again, -ERESTARTSYS if a signal came first, -ETIMEDOUT if its deadline
+ * did.
  */
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
@@ -961,8 +961,7 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 		if (READ_ONCE(w->woken))
 			break;
 		if (signal_pending(current)) {
-			/* Restarted, it would have all of its time again. */
-			ret = w->deadline == KTIME_MAX ? -ERESTARTSYS : -EINTR;
+			ret = -ERESTARTSYS;
 			break;
 		}
 		if (until == KTIME_MAX) {

@@ -10,6 +10,7 @@
 #include <linux/uio.h>
 
 #include "channel.h"
+#include "restart.h"
 #include "shed.h"
 #include "trace.h"
 #include "wait.h"
@@ -409,19 +410,22 @@ static bool bpipe_write_fault_in(const struct iov_iter *from, struct bpipe_writi
 	return !fault_in_iov_iter_readable(from, wr->req.atomic ? wr->req.len : 1);
 }
 
-/* What comes with an error: a count, or a signal. */
-static void bpipe_write_failed(struct bpipe_file *bf, ssize_t error, ssize_t done,
-			       unsigned int how)
+/* What comes with an error of a write of which nothing was taken: a count, or a signal. */
+static ssize_t bpipe_write_failed(struct bpipe_file *bf, const struct bpipe_writing *wr,
+				  ssize_t error)
 {
-	if (error == -ETIMEDOUT && !done) {
+	if (error == -ERESTARTSYS)
+		return bpipe_restart_error(bf, wr->req.len, wr->self.deadline);
+	if (error == -ETIMEDOUT) {
 		bpipe_channel_lock(bf->ch);
 		bf->ch->timeouts++;
 		bf->timeouts++;
 		bpipe_channel_unlock(bf->ch);
-	} else if (error == -EPIPE && !done && !(how & BPIPE_NOSIGNAL) &&
+	} else if (error == -EPIPE && !(wr->how & BPIPE_NOSIGNAL) &&
 		   READ_ONCE(bf->ch->life) == BPIPE_LIFE_USABLE) {
 		send_sig(SIGPIPE, current, 0);
 	}
+	return error;
 }
 
 /**
@@ -435,7 +439,7 @@ static void bpipe_write_failed(struct bpipe_file *bf, ssize_t error, ssize_t don
  *
  * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
  * Return: bytes taken, if any were; else -EAGAIN, -EFAULT, -EINTR, -EMSGSIZE, -ENODEV,
- * -EPIPE, -ERESTARTSYS or -ETIMEDOUT.
+ * -EPIPE, -ERESTARTNOHAND, -ERESTARTSYS or -ETIMEDOUT.
  */
 ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int how)
 {
@@ -455,7 +459,8 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	wr.first = true;
 	wr.fetched = false;
 	wr.evict = 0;
-	wr.self.deadline = 0;
+	wr.self.deadline = unlikely(READ_ONCE(bf->nr_restarts)) ?
+			   bpipe_restart_take(bf, count) : 0;
 	wr.self.queued = false;
 
 	for (;;) {
@@ -498,7 +503,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 		}
 	}
 	bpipe_wait_leave(ch, &wr.self);
-	if (unlikely(ret < 0))
-		bpipe_write_failed(bf, ret, done, how);
-	return done ? done : ret;
+	if (unlikely(!done))
+		return bpipe_write_failed(bf, &wr, ret);
+	return done;
 }

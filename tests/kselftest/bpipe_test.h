@@ -305,6 +305,18 @@ static inline void pattern(unsigned char *buf, size_t at, size_t n)
 		*buf++ = (unsigned int)(at / 4) * 2654435761U >> at % 4 * 8;
 }
 
+/* Write a number to a file of the kernel's; return true if it was taken. */
+static inline bool set_number(const char *file, unsigned long long value)
+{
+	char text[32];
+	int fd = open(file, O_WRONLY);
+	int n = snprintf(text, sizeof(text), "%llu\n", value);
+	bool done = fd >= 0 && write(fd, text, n) == n;
+
+	close(fd);
+	return done;
+}
+
 /* For tests that need records, of whatever policy and order. */
 static inline int set_records(int fd, unsigned int order, unsigned int policy)
 {

@@ -31,21 +31,10 @@ static long long number(const char *file, const char *word)
 	return value;
 }
 
-static bool tell(const char *file, unsigned long long value)
-{
-	char text[32];
-	int fd = open(file, O_WRONLY);
-	int n = snprintf(text, sizeof(text), "%llu\n", value);
-	bool done = fd >= 0 && write(fd, text, n) == n;
-
-	close(fd);
-	return done;
-}
-
 /* A memory cgroup without processes in it, limited to so much. */
 static bool cgroup_make(unsigned long long max)
 {
-	return (!mkdir(CGROUP, 0700) || errno == EEXIST) && tell(CGROUP "/memory.max", max);
+	return (!mkdir(CGROUP, 0700) || errno == EEXIST) && set_number(CGROUP "/memory.max", max);
 }
 
 static int set_size(int fd, unsigned long long size)
@@ -59,7 +48,7 @@ static int set_size_inside(int fd, unsigned long long size)
 	pid_t pid = spawn();
 
 	if (!pid)
-		_exit(tell(CGROUP "/cgroup.procs", getpid()) ? -set_size(fd, size) : 125);
+		_exit(set_number(CGROUP "/cgroup.procs", getpid()) ? -set_size(fd, size) : 125);
 	return -reap(pid);
 }
 
@@ -107,7 +96,7 @@ TEST_F_TIMEOUT(channel, refused_resize_leaves_nothing_in_the_cgroup, 120)
 		SKIP(return, "no memory cgroups at /sys/fs/cgroup");
 	pid = spawn();
 	if (!pid) {
-		if (!tell(CGROUP "/cgroup.procs", getpid()))
+		if (!set_number(CGROUP "/cgroup.procs", getpid()))
 			_exit(125);
 		for (int i = 0; i < 100; i++)
 			if (set_size(self->ctl, 8 * MIB) != -ENOMEM ||
@@ -135,22 +124,22 @@ TEST_F(channel, cap_counts_all_buffers_to_the_byte)
 	ASSERT_LT(0, max);
 	EXPECT_EQ(SIZE, number(CLASS "memory", NULL));
 	/* While the size changes, old and new buffer both count. */
-	ASSERT_TRUE(tell(CLASS "memory_share", 100));
-	ASSERT_TRUE(tell(CLASS "memory_max", SIZE + MIB - 1));
+	ASSERT_TRUE(set_number(CLASS "memory_share", 100));
+	ASSERT_TRUE(set_number(CLASS "memory_max", SIZE + MIB - 1));
 	EXPECT_EQ(-ENOSPC, set_size(self->ctl, MIB));
 	after = get_config(self->ctl);
 	EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
 	EXPECT_EQ(SIZE, number(CLASS "memory", NULL));
-	ASSERT_TRUE(tell(CLASS "memory_max", SIZE + MIB));
+	ASSERT_TRUE(set_number(CLASS "memory_max", SIZE + MIB));
 	EXPECT_EQ(0, set_size(self->ctl, MIB));
 	EXPECT_EQ(MIB, number(CLASS "memory", NULL));
 	/* A cap below what is used takes nothing away. */
-	ASSERT_TRUE(tell(CLASS "memory_max", 0));
+	ASSERT_TRUE(set_number(CLASS "memory_max", 0));
 	EXPECT_EQ(-ENOSPC, set_size(self->ctl, SIZE));
 	EXPECT_EQ(MIB, put(self->wr, 2 * MIB));
 	EXPECT_EQ(MIB, take(self->rd, 2 * MIB));
-	ASSERT_TRUE(tell(CLASS "memory_max", max));
-	ASSERT_TRUE(tell(CLASS "memory_share", 50));
+	ASSERT_TRUE(set_number(CLASS "memory_max", max));
+	ASSERT_TRUE(set_number(CLASS "memory_share", 50));
 }
 
 /* Bytes of the channel's buffers: all, or those of a class. */
@@ -189,8 +178,8 @@ TEST_F_TIMEOUT(channel, refused_charge_takes_no_room_from_others, 120)
 
 	ASSERT_EQ(0, add_channel(control, "other", &small));
 	/* Room for each, once the other has given back what it had: but not for 8 MiB more. */
-	ASSERT_TRUE(tell(CLASS "memory_max", 8 * MIB + SIZE));
-	ASSERT_TRUE(tell(CLASS "memory_share", 100));
+	ASSERT_TRUE(set_number(CLASS "memory_max", 8 * MIB + SIZE));
+	ASSERT_TRUE(set_number(CLASS "memory_share", 100));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, refused_charges, &stop));
 	for (int i = 0; i < 100000; i++)
 		failed += !!set_size(self->ctl, i % 2 ? SIZE : SIZE / 2);
@@ -198,8 +187,8 @@ TEST_F_TIMEOUT(channel, refused_charge_takes_no_room_from_others, 120)
 	pthread_join(thread, &refused);
 	EXPECT_EQ(0, failed);
 	EXPECT_LT(0, (long)refused);
-	ASSERT_TRUE(tell(CLASS "memory_max", max));
-	ASSERT_TRUE(tell(CLASS "memory_share", 50));
+	ASSERT_TRUE(set_number(CLASS "memory_max", max));
+	ASSERT_TRUE(set_number(CLASS "memory_share", 50));
 	EXPECT_EQ(0, remove_channel(control, "other"));
 	close(control);
 }
@@ -242,7 +231,7 @@ static int take_by_mode(int fd)
 static int take_by_sysfs(int fd)
 {
 	close(fd);
-	return tell(CLASS "bpipe-slow/size", 3 * SLOW / 2) ? 0 : -EIO;
+	return set_number(CLASS "bpipe-slow/size", 3 * SLOW / 2) ? 0 : -EIO;
 }
 
 static const struct victim victims[] = {
@@ -262,7 +251,7 @@ static pid_t throttle(const struct victim *victim)
 	if (pid)
 		return pid;
 	fd = victim->writes_first ? open("/dev/bpipe-slow", O_RDWR) : -1;
-	if (!tell(CGROUP "/cgroup.procs", getpid()) || !tell(CGROUP "/memory.high", 0))
+	if (!set_number(CGROUP "/cgroup.procs", getpid()) || !set_number(CGROUP "/memory.high", 0))
 		_exit(125);
 	_exit(-victim->take(fd));
 }
@@ -323,7 +312,7 @@ TEST_F_TIMEOUT(channel, no_task_waits_for_a_throttled_allocation, 240)
 
 	if (!cgroup_make(64 * MIB))
 		SKIP(return, "no memory cgroups at /sys/fs/cgroup");
-	ASSERT_TRUE(tell(CLASS "memory_max", 8 * SLOW));
+	ASSERT_TRUE(set_number(CLASS "memory_max", 8 * SLOW));
 	for (size_t i = 0; i < sizeof(victims) / sizeof(victims[0]); i++) {
 		ASSERT_TRUE(slow_add(control));
 		before = number(CLASS "memory", NULL);
@@ -350,7 +339,7 @@ TEST_F_TIMEOUT(channel, no_task_waits_for_a_throttled_allocation, 240)
 		EXPECT_TRUE(EVENTUALLY(!rmdir(CGROUP)));
 		ASSERT_TRUE(cgroup_make(64 * MIB));
 	}
-	ASSERT_TRUE(tell(CLASS "memory_max", max));
+	ASSERT_TRUE(set_number(CLASS "memory_max", max));
 	EXPECT_EQ(0, rmdir(CGROUP));
 	close(control);
 }
@@ -380,8 +369,8 @@ TEST_F_TIMEOUT(channel, first_writers_do_not_fail_because_of_each_other, 120)
 	if (!cgroup_make(64 * MIB))
 		SKIP(return, "no memory cgroups at /sys/fs/cgroup");
 	ASSERT_TRUE(slow_add(control));
-	ASSERT_TRUE(tell(CLASS "memory_max", SIZE + 3 * SLOW / 2));
-	ASSERT_TRUE(tell(CLASS "memory_share", 100));
+	ASSERT_TRUE(set_number(CLASS "memory_max", SIZE + 3 * SLOW / 2));
+	ASSERT_TRUE(set_number(CLASS "memory_share", 100));
 	slow = throttle(&victims[0]);
 	EXPECT_TRUE(EVENTUALLY(number(CLASS "memory", NULL) == SIZE + SLOW));
 	killed = spawn();
@@ -400,8 +389,8 @@ TEST_F_TIMEOUT(channel, first_writers_do_not_fail_because_of_each_other, 120)
 	EXPECT_EQ(-SIGKILL, reap_in_time(slow, slow));
 	EXPECT_EQ(0, reap_in_time(other, other));
 	EXPECT_EQ(SIZE + SLOW, number(CLASS "memory", NULL));
-	ASSERT_TRUE(tell(CLASS "memory_max", max));
-	ASSERT_TRUE(tell(CLASS "memory_share", 50));
+	ASSERT_TRUE(set_number(CLASS "memory_max", max));
+	ASSERT_TRUE(set_number(CLASS "memory_share", 50));
 	EXPECT_EQ(0, remove_channel(control, "slow"));
 	EXPECT_TRUE(EVENTUALLY(!rmdir(CGROUP)));
 	close(control);
@@ -535,7 +524,7 @@ TEST_F(channel, no_channel_takes_more_than_its_share)
 	int control = open(CONTROL, O_RDWR), fd, other;
 
 	EXPECT_EQ(50, number(CLASS "memory_share", NULL));
-	ASSERT_TRUE(tell(CLASS "memory_max", 8 * SIZE));
+	ASSERT_TRUE(set_number(CLASS "memory_max", 8 * SIZE));
 	/* Never to be had, as one above the cap, though nothing is allocated yet. */
 	EXPECT_EQ(-ENOSPC, set_size(self->ctl, 4 * SIZE + 1));
 	EXPECT_EQ(0, add_channel(control, "whole", &whole));
@@ -567,7 +556,7 @@ TEST_F(channel, no_channel_takes_more_than_its_share)
 	EXPECT_EQ(3, write(fd, "one", 3));
 	EXPECT_STREQ("one", next_text(self->rd));
 	EXPECT_EQ(0, share_write("50\n"));
-	ASSERT_TRUE(tell(CLASS "memory_max", max));
+	ASSERT_TRUE(set_number(CLASS "memory_max", max));
 	close(fd);
 	close(control);
 }

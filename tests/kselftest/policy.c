@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "bpipe_test.h"
 
@@ -95,6 +96,106 @@ TEST_F(channel, signal_ends_a_write_with_a_timeout_for_good)
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	pthread_kill(h.thread, SIGUSR1);
 	EXPECT_EQ(-EINTR, helper_end(&h));
+}
+
+#define CGROUP	"/sys/fs/cgroup/bpipe-frozen"
+
+static bool is_frozen(void)
+{
+	FILE *f = fopen(CGROUP "/cgroup.events", "r");
+	char line[64];
+	bool frozen = false;
+
+	while (f && fgets(line, sizeof(line), f))
+		frozen |= !strcmp(line, "frozen 1\n");
+	if (f)
+		fclose(f);
+	return frozen;
+}
+
+/* A process in the cgroup that writes a byte; it exits with errno, or 0. */
+static pid_t frozen_writer(int fd)
+{
+	pid_t pid = spawn();
+
+	if (!pid)
+		_exit(!set_number(CGROUP "/cgroup.procs", getpid()) ? 125 : put(fd, 1) == 1 ? 0 : errno);
+	return pid;
+}
+
+/* A frozen writer must not keep room from others. */
+TEST_F(channel, frozen_writer_leaves_the_queue_and_waits_again)
+{
+	pid_t pid;
+
+	if (mkdir(CGROUP, 0700) && errno != EEXIST)
+		SKIP(return, "no cgroups at /sys/fs/cgroup");
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 3600000000000));
+	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
+	pid = frozen_writer(self->wrb);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 1));
+	EXPECT_TRUE(EVENTUALLY(is_frozen()));
+	EXPECT_EQ(0, get_stats(self->ctl).writers_waiting);
+	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 0));
+	EXPECT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	EXPECT_EQ(0, reap(pid));
+}
+
+/* Its deadline passes while it is frozen: it gets no second hour. */
+TEST_F(channel, frozen_writer_keeps_its_deadline)
+{
+	const unsigned long long timeout = 5000000000;
+	unsigned long long start;
+	pid_t pid;
+
+	if (mkdir(CGROUP, 0700) && errno != EEXIST)
+		SKIP(return, "no cgroups at /sys/fs/cgroup");
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, timeout));
+	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
+	pid = frozen_writer(self->wrb);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	start = now_ns();
+	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 1));
+	EXPECT_TRUE(EVENTUALLY(is_frozen()));
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 3600000000000));
+	while (now_ns() - start < timeout)
+		usleep(10000);
+	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 0));
+	EXPECT_EQ(ETIMEDOUT, reap(pid));
+}
+
+/* What was kept for a write that was frozen is not for the next one of that task. */
+TEST_F(channel, thawed_writer_has_all_of_its_time_the_next_time)
+{
+	pid_t pid;
+
+	if (mkdir(CGROUP, 0700) && errno != EEXIST)
+		SKIP(return, "no cgroups at /sys/fs/cgroup");
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 100000000));
+	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
+	pid = spawn();
+	if (!pid) {
+		if (!set_number(CGROUP "/cgroup.procs", getpid()))
+			_exit(125);
+		if (put(self->wrb, 1) != 1)
+			_exit(errno);
+		_exit(put(self->wrb, 1) == 1 ? 0 : errno);
+	}
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 1));
+	EXPECT_TRUE(EVENTUALLY(is_frozen()));
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	ASSERT_EQ(SIZE - 1, put(self->wrb, SIZE - 1));
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 3600000000000));
+	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 0));
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(SIZE, take(self->rd, SIZE));
+	EXPECT_EQ(0, reap(pid));
 }
 
 TEST_F(channel, who_times_out_hands_on)
