@@ -22,13 +22,14 @@ struct iov_iter;
  * @held: bytes in it, with overhead; 0 in a stream
  * @storage: bytes that the buffer of @ring takes, whole pages; 0 without one. Guarded by
  *	the channel's lock.
- * @written: bytes and records that came from writers, guarded by the writers' lock
- * @dropped: what of it was dropped, by enum bpipe_drop: guarded by the writers'
- *	lock if it never came in, else by the readers'
+ * @written: bytes and records that came from writers; of a stream, see
+ *	bpipe_stats_end_stream_locked(). Guarded by the channel's lock, as are @dropped and
+ *	@read.
+ * @dropped: what of it was dropped, by enum bpipe_drop
  * @lost_before: records dropped since the last one that was stored, guarded by the
  *	writers' lock
- * @read: bytes and records that went to readers, guarded by the readers' lock
- * @lost: records dropped since the last one that was read, likewise
+ * @read: bytes and records that went to readers
+ * @lost: records dropped since the last one that was read, guarded by the readers' lock
  * @sojourn: whether they wait for too long, likewise
  */
 struct bpipe_band {

@@ -31,7 +31,7 @@ struct page;
  * struct bpipe_side - the writers' or the readers' side of a channel
  * @lock: owner of this end of the bands' rings. Held over the copy, with page
  *	faults disabled, so never for longer than the copy takes.
- * @calls: calls that moved at least one byte, guarded by @lock
+ * @calls: calls that moved at least one byte, as in struct bpipe_tally
  * @asleep: sleepers (struct bpipe_waiter): writers by class and ticket; readers, in
  *	the first, by threshold. The channel's lock guards this and the fields below.
  * @aside: sleepers who wait for tokens of their own file, or of the readers
@@ -50,7 +50,7 @@ struct page;
  */
 struct bpipe_side {
 	struct mutex lock;
-	u64 calls;
+	u64_stats_t calls;
 	struct rb_root_cached asleep[BPIPE_CLASSES];
 	struct list_head aside;
 	struct list_head sleepers;
@@ -163,13 +163,15 @@ enum bpipe_life {
  *	storage comes and goes with @lock held, see storage.c.
  * @wr: the writers' side
  * @rd: the readers' side
- * @peak: highest level, guarded by @wr.lock
+ * @peak: highest level; changes under @wr.lock and is read without it
  * @seq: number of the next record, guarded by @wr.lock
  * @sojourn: how long the records that were read had waited, guarded by @rd.lock
  * @trip_up: a writer that brings the level to this or above has to settle
  * @trip_down: a reader that brings it to this or below has to settle; -1 for
  *	never. Both change under @lock and are read without it.
  * @lock: guards what follows, and what struct bpipe_side and struct bpipe_band say
+ * @stream_from: in a stream, bytes that had gone in before it began: what has passed since
+ *	is not in the counts of its band
  * @flow: the gates, the rate limits and the credit. Its settings, and the writers'
  *	rate limit and credit, change with @wr.lock held too, so that a writer can
  *	read them under that alone; likewise the readers' rate limit with @rd.lock.
@@ -236,6 +238,7 @@ struct bpipe_channel {
 	unsigned long trip_up ____cacheline_aligned_in_smp;
 	long trip_down;
 	spinlock_t lock;
+	u64 stream_from;
 	struct bpipe_flow flow;
 	enum bpipe_life life;
 	struct bpipe_settings set;
@@ -320,11 +323,9 @@ struct bpipe_channel {
  * @high_seen: the channel's high_events as last told to this file
  * @low_seen: the channel's low_events, likewise
  * @overload_seen: the channel's times of overload, likewise
- * @written: what was written here, guarded by the writers' lock
- * @writes: calls that wrote something, likewise
- * @dropped: what of it was dropped at once, likewise
- * @read: what was read here, guarded by the readers' lock
- * @reads: calls that read something, likewise
+ * @written: what was written here
+ * @dropped: what of it was dropped at once
+ * @read: what was read here
  * @again: writes refused with EAGAIN
  * @timeouts: writes that ended with ETIMEDOUT
  * @blocked: sleep for want of space or credit
@@ -360,11 +361,9 @@ struct bpipe_file {
 	u64 high_seen;
 	u64 low_seen;
 	u64 overload_seen;
-	struct bpipe_count written;
-	u64 writes;
+	struct bpipe_tally written;
 	struct bpipe_count dropped;
-	struct bpipe_count read;
-	u64 reads;
+	struct bpipe_tally read;
 	u64 again;
 	u64 timeouts;
 	struct bpipe_delay blocked;
@@ -433,6 +432,19 @@ static inline void bpipe_channel_unlock(struct bpipe_channel *ch) __releases(&ch
 		bpipe_wait_unlock(ch);
 	else
 		spin_unlock_bh(&ch->lock);
+}
+
+/* Tallies change between these, which cost nothing on a 64-bit machine. */
+static inline void bpipe_tally_lock(struct bpipe_channel *ch)
+{
+	if (BITS_PER_LONG == 32)
+		bpipe_channel_lock(ch);
+}
+
+static inline void bpipe_tally_unlock(struct bpipe_channel *ch)
+{
+	if (BITS_PER_LONG == 32)
+		bpipe_channel_unlock(ch);
 }
 
 /* Bytes copied in one go under a side's lock, so that others get their turn. */

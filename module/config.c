@@ -340,6 +340,8 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	bpipe_flow_plan(flow);
 	ch->wr.uneven += bpipe_flow_uneven(flow);
 
+	if (plan->set.mode != ch->set.mode)
+		bpipe_stats_end_stream_locked(ch);
 	ch->set = plan->set;
 	ch->chances++;
 	ch->poll_level = BPIPE_POLL_NONE;

@@ -9,9 +9,21 @@
 #include <asm/barrier.h>
 
 /**
+ * struct bpipe_end - bytes that have passed one end of a channel since it was made
+ * @pos: how many; wraps around with the type
+ * @halves: where that has 32 bits, times that its upper bit has changed
+ */
+struct bpipe_end {
+	unsigned long pos;
+#if BITS_PER_LONG == 32
+	u32 halves;
+#endif
+} ____cacheline_aligned_in_smp;
+
+/**
  * struct bpipe_level - how much a channel holds
- * @in: bytes that have gone in since it was made; wraps around with the type
- * @out: bytes that have come out, likewise
+ * @in: what has gone in
+ * @out: what has come out
  *
  * Each of the two has an owner at any time, who may change it: the owner of the
  * writers' and of the readers' side of the channel.
@@ -22,9 +34,53 @@
  * they are overwritten.
  */
 struct bpipe_level {
-	unsigned long in ____cacheline_aligned_in_smp;
-	unsigned long out ____cacheline_aligned_in_smp;
+	struct bpipe_end in;
+	struct bpipe_end out;
 };
+
+/**
+ * bpipe_end_extend() - the whole of a number of which 32 bits are stored at once
+ * @low: its lower half
+ * @halves: times that bit 31 of it had changed a moment earlier. It is stored after the
+ *	lower half is, and so may be one behind.
+ */
+static inline u64 bpipe_end_extend(u32 low, u32 halves)
+{
+	halves += (halves & 1) != low >> 31;
+	return (u64)(halves >> 1) << 32 | low;
+}
+
+#if BITS_PER_LONG == 32
+/* No more than 2^30 bytes pass at once, or between the two loads of the total. */
+static inline void bpipe_end_count_half(struct bpipe_end *end)
+{
+	if ((end->halves & 1) != end->pos >> 31)
+		smp_store_release(&end->halves, end->halves + 1);	/* total() */
+}
+
+static inline u64 bpipe_end_total(const struct bpipe_end *end)
+{
+	u32 halves = smp_load_acquire(&end->halves);			/* count_half() */
+
+	return bpipe_end_extend(smp_load_acquire(&end->pos), halves);	/* move() */
+}
+#else
+static inline void bpipe_end_count_half(struct bpipe_end *end)
+{
+}
+
+static inline u64 bpipe_end_total(const struct bpipe_end *end)
+{
+	return smp_load_acquire(&end->pos);				/* move() */
+}
+#endif
+
+/* For the owner of the end. */
+static inline void bpipe_end_move(struct bpipe_end *end, size_t n)
+{
+	smp_store_release(&end->pos, end->pos + n);
+	bpipe_end_count_half(end);
+}
 
 /**
  * bpipe_level_queued() - bytes held, for the owner of @out
@@ -32,7 +88,7 @@ struct bpipe_level {
  */
 static inline size_t bpipe_level_queued(const struct bpipe_level *level)
 {
-	return smp_load_acquire(&level->in) - level->out;	/* add() */
+	return smp_load_acquire(&level->in.pos) - level->out.pos;	/* add() */
 }
 
 /**
@@ -41,7 +97,7 @@ static inline size_t bpipe_level_queued(const struct bpipe_level *level)
  */
 static inline size_t bpipe_level_held(const struct bpipe_level *level)
 {
-	return level->in - smp_load_acquire(&level->out);	/* sub() */
+	return level->in.pos - smp_load_acquire(&level->out.pos);	/* sub() */
 }
 
 /**
@@ -55,13 +111,30 @@ static inline size_t bpipe_level_now(const struct bpipe_level *level)
 {
 	unsigned long in, out, again;
 
-	again = smp_load_acquire(&level->out);		/* sub() */
+	again = smp_load_acquire(&level->out.pos);	/* sub() */
 	do {
 		out = again;
-		in = smp_load_acquire(&level->in);	/* add() */
-		again = smp_load_acquire(&level->out);	/* sub() */
+		in = smp_load_acquire(&level->in.pos);	/* add() */
+		again = smp_load_acquire(&level->out.pos);	/* sub() */
 	} while (unlikely(out != again));
 	return in - out;
+}
+
+/**
+ * bpipe_level_totals() - bytes that have gone in and come out, for whoever owns neither
+ * @level: the level
+ * @in: set to the former
+ * @out: set to the latter, as of the same moment
+ */
+static inline void bpipe_level_totals(const struct bpipe_level *level, u64 *in, u64 *out)
+{
+	u64 again = bpipe_end_total(&level->out);	/* sub() */
+
+	do {
+		*out = again;
+		*in = bpipe_end_total(&level->in);	/* add() */
+		again = bpipe_end_total(&level->out);	/* sub() */
+	} while (unlikely(*out != again));
 }
 
 /**
@@ -71,7 +144,7 @@ static inline size_t bpipe_level_now(const struct bpipe_level *level)
  */
 static inline void bpipe_level_add(struct bpipe_level *level, size_t n)
 {
-	smp_store_release(&level->in, level->in + n);	/* queued() */
+	bpipe_end_move(&level->in, n);		/* queued() */
 }
 
 /**
@@ -81,7 +154,7 @@ static inline void bpipe_level_add(struct bpipe_level *level, size_t n)
  */
 static inline void bpipe_level_sub(struct bpipe_level *level, size_t n)
 {
-	smp_store_release(&level->out, level->out + n);	/* held() */
+	bpipe_end_move(&level->out, n);		/* held() */
 }
 
 #endif /* BPIPE_LEVEL_H */

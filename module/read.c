@@ -175,9 +175,10 @@ static inline void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *r
 {
 	struct bpipe_channel *ch = bf->ch;
 
-	ch->rd.calls += rd->first;
-	bf->reads += rd->first;
-	bpipe_count_add(&bf->read, n, record);
+	bpipe_tally_lock(ch);
+	u64_stats_add(&ch->rd.calls, rd->first);
+	bpipe_tally_add(&bf->read, n, record, rd->first);
+	bpipe_tally_unlock(ch);
 	rd->first = false;
 	if (unlikely(!bf->read_any))
 		bpipe_seen_rd(bf);
@@ -201,7 +202,7 @@ static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
 	size_t done;
 	int ret;
 
-	if (!rd->first && rd->pos != ch->level.out)
+	if (!rd->first && rd->pos != ch->level.out.pos)
 		return -EAGAIN;
 	ret = unlikely(rated) ? bpipe_afford_rd(bf, rd, &n, false) : 0;
 	if (ret)
@@ -219,9 +220,8 @@ static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
 	}
 
 	bpipe_ring_pop(&band->ring, done);
-	bpipe_count_add(&band->read, done, 0);
 	bpipe_level_sub(&ch->level, done);
-	rd->pos = ch->level.out;
+	rd->pos = ch->level.out.pos;
 	if (unlikely(rated))
 		bpipe_settle_up_rd(ch, NULL, done);
 	bpipe_given_rd(bf, rd, done, false);

@@ -11,9 +11,12 @@
 #include "shed.h"
 #include "wait.h"
 
-/* What became of a class's bytes and records, and what it adds to the sums. */
-static void bpipe_stats_class(const struct bpipe_band *band, struct bpipe_class_stats *class,
-			      struct bpipe_stats *sum)
+/*
+ * What became of a class's bytes and records, and what it adds to the sums. Of a stream,
+ * @in and @out are what its band does not count.
+ */
+static void bpipe_stats_class(const struct bpipe_band *band, u64 in, u64 out,
+			      struct bpipe_class_stats *class, struct bpipe_stats *sum)
 {
 	u64 dropped_bytes = 0, dropped_records = 0;
 	int i;
@@ -24,9 +27,9 @@ static void bpipe_stats_class(const struct bpipe_band *band, struct bpipe_class_
 		dropped_bytes += band->dropped[i].bytes;
 		dropped_records += band->dropped[i].records;
 	}
-	class->written_bytes = band->written.bytes;
+	class->written_bytes = band->written.bytes + in;
 	class->written_records = band->written.records;
-	class->read_bytes = band->read.bytes;
+	class->read_bytes = band->read.bytes + out;
 	class->read_records = band->read.records;
 	class->queued_bytes = class->written_bytes - class->read_bytes - dropped_bytes;
 	class->queued_records = class->written_records - class->read_records - dropped_records;
@@ -70,28 +73,29 @@ static void bpipe_stats_overload(struct bpipe_channel *ch, u64 now, struct bpipe
  * @ch: the channel
  * @stats: filled in
  *
- * Both ends rest meanwhile, so that the sums hold exactly.
+ * Nobody who copies is held up. The sums hold exactly all the same: what moves a record, or
+ * drops something, needs the channel's lock; and the bytes of a stream are not counted on
+ * either side but worked out from the level, both ends of it at one moment.
  *
- * Context: may sleep.
+ * Context: does not sleep.
  */
 void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 {
 	const struct bpipe_request who = { };
-	u64 level, now;
+	u64 in, out, level, now;
 	u32 class;
 
 	memset(stats, 0, sizeof(*stats));
-	mutex_lock(&ch->wr.lock);
-	mutex_lock(&ch->rd.lock);
 	bpipe_channel_lock(ch);
-	level = bpipe_level_now(&ch->level);
+	bpipe_level_totals(&ch->level, &in, &out);
+	level = in - out;
 	now = ktime_get_ns();
 	stats->time_ns = now;
 	stats->level = level;
 	stats->window = bpipe_channel_window_locked(ch, &who, level, now);
-	stats->peak_level = ch->peak;
-	stats->writes = ch->wr.calls;
-	stats->reads = ch->rd.calls;
+	stats->peak_level = max_t(u64, READ_ONCE(ch->peak), level);
+	stats->writes = u64_stats_read(&ch->wr.calls);
+	stats->reads = u64_stats_read(&ch->rd.calls);
 	stats->again = ch->again;
 	stats->blocked = ch->blocked.times;
 	stats->blocked_ns = bpipe_delay_ns(&ch->blocked, now);
@@ -117,12 +121,35 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	stats->credit = ch->flow.credit;
 	bpipe_stats_overload(ch, now, stats);
 	memcpy(stats->sojourn, ch->sojourn, sizeof(stats->sojourn));
-	for (class = 0; class < BPIPE_CLASSES; class++)
+	for (class = 0; class < BPIPE_CLASSES; class++) {
+		bool stream = class == 0 && !bpipe_is_record(ch);
+
 		if (ch->band[class])
-			bpipe_stats_class(ch->band[class], &stats->classes[class], stats);
+			bpipe_stats_class(ch->band[class], stream ? in - ch->stream_from : 0,
+					  stream ? out - ch->stream_from : 0,
+					  &stats->classes[class], stats);
+	}
 	bpipe_channel_unlock(ch);
-	mutex_unlock(&ch->rd.lock);
-	mutex_unlock(&ch->wr.lock);
+}
+
+/**
+ * bpipe_stats_end_stream_locked() - let the band of a stream count what has passed
+ * @ch: the channel, before its mode changes or what it holds is dropped; after that, it
+ *	holds nothing
+ *
+ * Context: called with both sides' locks and the channel's lock held.
+ */
+void bpipe_stats_end_stream_locked(struct bpipe_channel *ch)
+{
+	struct bpipe_band *band = ch->band[0];
+	u64 in, out;
+
+	bpipe_level_totals(&ch->level, &in, &out);
+	if (band && !bpipe_is_record(ch)) {
+		bpipe_count_add(&band->written, in - ch->stream_from, 0);
+		bpipe_count_add(&band->read, out - ch->stream_from, 0);
+	}
+	ch->stream_from = in;
 }
 
 /**
@@ -184,11 +211,79 @@ u64 bpipe_stats_readable(struct bpipe_channel *ch)
 void bpipe_stats_reset_peaks(struct bpipe_channel *ch)
 {
 	mutex_lock(&ch->wr.lock);
-	ch->peak = bpipe_level_now(&ch->level);
+	WRITE_ONCE(ch->peak, bpipe_level_now(&ch->level));
 	bpipe_channel_lock(ch);
 	bpipe_overload_reset_locked(ch);
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->wr.lock);
+}
+
+/* How often and how long calls of an open file slept for one reason. */
+static void bpipe_show_delay(struct seq_file *m, const char *name,
+			     const struct bpipe_delay *delay, u64 now)
+{
+	seq_printf(m, "%s:\t%llu\n", name, delay->times);
+	seq_printf(m, "%s_ns:\t%llu\n", name, bpipe_delay_ns(delay, now));
+}
+
+static void bpipe_show_writer(struct seq_file *m, struct bpipe_file *bf)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_delay blocked, throttled;
+	struct bpipe_count written, dropped;
+	u64 writes, again, timeouts, rate, now;
+	u32 class;
+
+	bpipe_channel_lock(ch);
+	written = bpipe_tally_count(&bf->written);
+	writes = u64_stats_read(&bf->written.calls);
+	dropped = bf->dropped;
+	again = bf->again;
+	timeouts = bf->timeouts;
+	blocked = bf->blocked;
+	throttled = bf->throttled;
+	class = bf->class;
+	rate = bf->rate.rate;
+	now = ktime_get_ns();
+	bpipe_channel_unlock(ch);
+
+	seq_printf(m, "written_bytes:\t%llu\n", written.bytes);
+	seq_printf(m, "writes:\t%llu\n", writes);
+	seq_printf(m, "again:\t%llu\n", again);
+	bpipe_show_delay(m, "blocked", &blocked, now);
+	bpipe_show_delay(m, "throttled", &throttled, now);
+	seq_printf(m, "timeouts:\t%llu\n", timeouts);
+	seq_printf(m, "written_records:\t%llu\n", written.records);
+	seq_printf(m, "dropped_bytes:\t%llu\n", dropped.bytes);
+	seq_printf(m, "dropped_records:\t%llu\n", dropped.records);
+	seq_printf(m, "class:\t%u\n", class);
+	seq_printf(m, "rate:\t%llu\n", rate);
+}
+
+static void bpipe_show_reader(struct seq_file *m, struct bpipe_file *bf)
+{
+	struct bpipe_channel *ch = bf->ch;
+	struct bpipe_delay starved, throttled;
+	u64 reads, threshold, delay_ns, now;
+	struct bpipe_count read;
+
+	bpipe_channel_lock(ch);
+	read = bpipe_tally_count(&bf->read);
+	reads = u64_stats_read(&bf->read.calls);
+	starved = bf->starved;
+	throttled = bf->read_throttled;
+	threshold = bf->threshold;
+	delay_ns = bf->delay_ns;
+	now = ktime_get_ns();
+	bpipe_channel_unlock(ch);
+
+	seq_printf(m, "read_bytes:\t%llu\n", read.bytes);
+	seq_printf(m, "reads:\t%llu\n", reads);
+	bpipe_show_delay(m, "starved", &starved, now);
+	bpipe_show_delay(m, "read_throttled", &throttled, now);
+	seq_printf(m, "read_records:\t%llu\n", read.records);
+	seq_printf(m, "threshold:\t%llu\n", threshold);
+	seq_printf(m, "delay_us:\t%llu\n", div_u64(delay_ns, NSEC_PER_USEC));
 }
 
 /**
@@ -201,47 +296,13 @@ void bpipe_stats_reset_peaks(struct bpipe_channel *ch)
 void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
-	struct bpipe_file copy;
-	u64 now;
-
-	mutex_lock(&ch->wr.lock);
-	mutex_lock(&ch->rd.lock);
-	bpipe_channel_lock(ch);
-	copy = *bf;
-	now = ktime_get_ns();
-	bpipe_channel_unlock(ch);
-	mutex_unlock(&ch->rd.lock);
-	mutex_unlock(&ch->wr.lock);
 
 	/* Another channel may have the name of one that was removed. */
 	seq_printf(m, "bpipe-channel:\t%s%s\n", dev_name(&ch->dev),
 		   READ_ONCE(ch->life) == BPIPE_LIFE_GONE ? "(removed)" : "");
-	seq_printf(m, "bpipe-file:\t%llu\n", copy.id);
-	if (copy.mode & FMODE_WRITE) {
-		seq_printf(m, "written_bytes:\t%llu\n", copy.written.bytes);
-		seq_printf(m, "writes:\t%llu\n", copy.writes);
-		seq_printf(m, "again:\t%llu\n", copy.again);
-		seq_printf(m, "blocked:\t%llu\n", copy.blocked.times);
-		seq_printf(m, "blocked_ns:\t%llu\n", bpipe_delay_ns(&copy.blocked, now));
-		seq_printf(m, "throttled:\t%llu\n", copy.throttled.times);
-		seq_printf(m, "throttled_ns:\t%llu\n", bpipe_delay_ns(&copy.throttled, now));
-		seq_printf(m, "timeouts:\t%llu\n", copy.timeouts);
-		seq_printf(m, "written_records:\t%llu\n", copy.written.records);
-		seq_printf(m, "dropped_bytes:\t%llu\n", copy.dropped.bytes);
-		seq_printf(m, "dropped_records:\t%llu\n", copy.dropped.records);
-		seq_printf(m, "class:\t%u\n", copy.class);
-		seq_printf(m, "rate:\t%llu\n", copy.rate.rate);
-	}
-	if (copy.mode & FMODE_READ) {
-		seq_printf(m, "read_bytes:\t%llu\n", copy.read.bytes);
-		seq_printf(m, "reads:\t%llu\n", copy.reads);
-		seq_printf(m, "starved:\t%llu\n", copy.starved.times);
-		seq_printf(m, "starved_ns:\t%llu\n", bpipe_delay_ns(&copy.starved, now));
-		seq_printf(m, "read_throttled:\t%llu\n", copy.read_throttled.times);
-		seq_printf(m, "read_throttled_ns:\t%llu\n",
-			   bpipe_delay_ns(&copy.read_throttled, now));
-		seq_printf(m, "read_records:\t%llu\n", copy.read.records);
-		seq_printf(m, "threshold:\t%llu\n", copy.threshold);
-		seq_printf(m, "delay_us:\t%llu\n", div_u64(copy.delay_ns, NSEC_PER_USEC));
-	}
+	seq_printf(m, "bpipe-file:\t%llu\n", bf->id);
+	if (bpipe_is_writer(bf))
+		bpipe_show_writer(m, bf);
+	if (bpipe_is_reader(bf))
+		bpipe_show_reader(m, bf);
 }

@@ -343,6 +343,7 @@ void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *
 {
 	u32 class;
 
+	bpipe_stats_end_stream_locked(ch);
 	bpipe_level_sub(&ch->level, bpipe_level_now(&ch->level));
 	ch->records = 0;
 	old->size = ch->flow.size;

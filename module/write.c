@@ -272,7 +272,6 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 	if (!wr->record) {
 		bpipe_ring_push(&ch->band[0]->ring, n);
 		bpipe_level_add(&ch->level, n);
-		bpipe_count_add(&ch->band[0]->written, n, 0);
 	}
 	if (unlikely(now)) {
 		struct bpipe_frame frame = {
@@ -388,7 +387,8 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 
 	bpipe_push_wr(bf, wr, done, now);
 	held = bpipe_level_held(&ch->level);
-	ch->peak = max(ch->peak, held);
+	if (held > ch->peak)
+		WRITE_ONCE(ch->peak, held);
 	trace_bpipe_write(ch, done, held);
 	return done;
 }
@@ -396,9 +396,12 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 /* Bytes were taken from a write, stored or dropped. */
 static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *wr, size_t n)
 {
-	bf->ch->wr.calls += wr->first;
-	bf->writes += wr->first;
-	bpipe_count_add(&bf->written, n, wr->record);
+	struct bpipe_channel *ch = bf->ch;
+
+	bpipe_tally_lock(ch);
+	u64_stats_add(&ch->wr.calls, wr->first);
+	bpipe_tally_add(&bf->written, n, wr->record, wr->first);
+	bpipe_tally_unlock(ch);
 	wr->first = false;
 	wr->req.len -= n;
 }

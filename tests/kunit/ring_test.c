@@ -36,7 +36,7 @@ static void start(struct kunit *test, struct both *b, size_t size, unsigned long
 {
 	*b = (struct both) { };
 	bpipe_ring_init(&b->ring, storage(test, size), size);
-	b->level = (struct bpipe_level) { .in = pos, .out = pos };
+	b->level = (struct bpipe_level) { .in.pos = pos, .out.pos = pos };
 }
 
 static void same(struct kunit *test, const struct both *b)
@@ -202,11 +202,26 @@ static void ring_random(struct kunit *test)
 	}
 }
 
+/* Step over the first halves of 32 bits; what is counted may be one behind. */
+static void ring_position_of_64_bits(struct kunit *test)
+{
+	const u64 step = (1U << 30) - 1;
+	u64 pos, halves;
+
+	for (pos = 0; pos < 6ULL << 32; pos += step) {
+		halves = pos >> 31;
+		KUNIT_ASSERT_EQ(test, bpipe_end_extend(pos, halves), pos);
+		if (halves)
+			KUNIT_ASSERT_EQ(test, bpipe_end_extend(pos, halves - 1), pos);
+	}
+}
+
 static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(ring_every_place),
 	KUNIT_CASE(ring_every_move),
 	KUNIT_CASE(ring_unpublished),
 	KUNIT_CASE(ring_random),
+	KUNIT_CASE(ring_position_of_64_bits),
 	{ }
 };
 

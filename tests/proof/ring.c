@@ -108,10 +108,10 @@ void others_act(void)
 		return;
 	acts--;
 	n = any_to(queued);
-	level.out += n;
+	level.out.pos += n;
 	queued -= n;
 	n = any_to(ring.size - queued);
-	level.in += n;
+	level.in.pos += n;
 	queued += n;
 }
 
@@ -218,8 +218,8 @@ void prove_count(void)
 {
 	size_t in = any_to(MOST), out;
 
-	level.in = any();
-	level.out = level.in;
+	level.in.pos = any();
+	level.out.pos = level.in.pos;
 	bpipe_level_add(&level, in);
 	out = any_to(in);
 	bpipe_level_sub(&level, out);
@@ -228,14 +228,40 @@ void prove_count(void)
 	prove(bpipe_level_now(&level) == in - out);
 }
 
+/* The whole of a position is known from its lower half, also a moment before the count is. */
+void prove_whole(void)
+{
+	u64 whole = any();
+	u32 halves = whole >> 31;
+
+	assume(whole < 1ULL << 63);
+	prove(bpipe_end_extend(whole, halves) == whole);
+	prove(whole < 1U << 31 || bpipe_end_extend(whole, halves - 1) == whole);
+}
+
 /* The level is never more than there can be, while others work. */
 void prove_level(void)
 {
 	ring.size = any_to(15);
 	queued = any_to(ring.size);
-	level.out = any();
-	assume(level.out >= -15UL);
-	level.in = level.out + queued;
+	level.out.pos = any();
+	assume(level.out.pos >= -15UL);
+	level.in.pos = level.out.pos + queued;
 	acts = 2;
 	prove(bpipe_level_now(&level) <= ring.size);
+}
+
+/* The same of the counters. */
+void prove_totals(void)
+{
+	u64 in, out;
+
+	ring.size = any_to(15);
+	queued = any_to(ring.size);
+	level.out.pos = any();
+	assume(level.out.pos >= -15UL);
+	level.in.pos = level.out.pos + queued;
+	acts = 2;
+	bpipe_level_totals(&level, &in, &out);
+	prove(in - out <= ring.size);
 }
