@@ -565,6 +565,35 @@ static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 }
 
 /**
+ * bpipe_channel_lock_sides() - become the owner of both ends
+ * @ch: the channel
+ *
+ * Context: may sleep.
+ * Return: 0, or -EINTR: the caller was killed.
+ */
+int bpipe_channel_lock_sides(struct bpipe_channel *ch)
+{
+	int ret = mutex_lock_killable(&ch->wr.lock);
+
+	if (ret)
+		return ret;
+	ret = mutex_lock_killable(&ch->rd.lock);
+	if (ret)
+		mutex_unlock(&ch->wr.lock);
+	return ret;
+}
+
+/**
+ * bpipe_channel_unlock_sides() - undo bpipe_channel_lock_sides()
+ * @ch: the channel
+ */
+void bpipe_channel_unlock_sides(struct bpipe_channel *ch)
+{
+	mutex_unlock(&ch->rd.lock);
+	mutex_unlock(&ch->wr.lock);
+}
+
+/**
  * bpipe_channel_retire() - let a channel be gone, or drain
  * @ch: the channel
  * @flags: BPIPE_REMOVE_DRAIN, BPIPE_REMOVE_FORCE, or 0
@@ -582,13 +611,13 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 
 	if (ret)
 		return ret;
-	mutex_lock(&ch->wr.lock);
-	mutex_lock(&ch->rd.lock);
+	ret = bpipe_channel_lock_sides(ch);
+	if (ret)
+		goto out;
 	bpipe_channel_lock(ch);
 	ret = bpipe_channel_retire_locked(ch, flags, &old);
 	bpipe_channel_unlock(ch);
-	mutex_unlock(&ch->rd.lock);
-	mutex_unlock(&ch->wr.lock);
+	bpipe_channel_unlock_sides(ch);
 	if (ret != -EBUSY) {
 		bpipe_wait_kick_rest(ch, &ch->wr);
 		bpipe_wait_kick_rest(ch, &ch->rd);
@@ -596,6 +625,7 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 	/* To be gone is not consumed by one poller, so wake the exclusive ones, too. */
 	if (!ret)
 		wake_up_interruptible_all(&ch->status_poll);
+out:
 	mutex_unlock(&ch->config);
 	bpipe_storage_free(ch, &old);
 	return ret;

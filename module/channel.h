@@ -477,6 +477,9 @@ static inline int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int 
 	return mutex_trylock(&side->lock) ? 0 : -EAGAIN;
 }
 
+int bpipe_channel_lock_sides(struct bpipe_channel *ch);
+void bpipe_channel_unlock_sides(struct bpipe_channel *ch);
+
 struct bpipe_channel *bpipe_channel_create(const char *name, dev_t devt, const u64 id[2],
 					   u64 size, const struct bpipe_config *config);
 int bpipe_channel_get(struct bpipe_channel *ch);

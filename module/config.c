@@ -398,6 +398,7 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 {
 	struct bpipe_storage spare = { }, old = { };
 	struct bpipe_plan plan;
+	bool kick = false;
 	int ret;
 
 	ret = bpipe_config_check(set);
@@ -407,27 +408,42 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	ret = bpipe_plan_config(ch, set, &plan, &spare);
 	if (ret)
 		goto out;
+	ret = bpipe_storage_copy(ch, &spare, false);
+	if (ret)
+		goto out_config;
+	/* Nothing is added from here on, so the rest is little, or done soon. */
+	ret = mutex_lock_killable(&ch->wr.lock);
+	if (ret)
+		goto out_config;
+	ret = bpipe_storage_copy(ch, &spare, true);
+	if (ret)
+		goto out_wr;
+	ret = mutex_lock_killable(&ch->rd.lock);
+	if (ret)
+		goto out_wr;
 
-	mutex_lock(&ch->wr.lock);
-	mutex_lock(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	ret = bpipe_plan_busy_locked(ch, &plan);
 	bpipe_channel_unlock(ch);
-	if (!ret) {
-		/* A long copy, and nobody else looks at the storage without these. */
-		bpipe_storage_move_rd(ch, &spare, &old);
-		bpipe_channel_lock(ch);
-		bpipe_storage_swap_locked(ch, plan.set.mode, &spare, &old);
-		bpipe_apply_locked(ch, &plan);
-		bpipe_channel_unlock(ch);
-		trace_bpipe_config(ch, &ch->flow);
-	}
+	if (ret)
+		goto out_rd;
+	bpipe_storage_move_rd(ch, &spare, &old);
+	bpipe_channel_lock(ch);
+	bpipe_storage_swap_locked(ch, plan.set.mode, &spare, &old);
+	bpipe_apply_locked(ch, &plan);
+	bpipe_channel_unlock(ch);
+	trace_bpipe_config(ch, &ch->flow);
+	kick = true;
+
+out_rd:
 	mutex_unlock(&ch->rd.lock);
+out_wr:
 	mutex_unlock(&ch->wr.lock);
-	if (!ret) {
+	if (kick) {
 		bpipe_wait_kick_rest(ch, &ch->wr);
 		bpipe_wait_kick_rest(ch, &ch->rd);
 	}
+out_config:
 	mutex_unlock(&ch->config);
 out:
 	bpipe_storage_free(ch, &old);
@@ -569,12 +585,12 @@ void bpipe_config_unwatch_locked(struct bpipe_file *bf)
  * @set: which fields to set, and to what
  *
  * Context: may sleep.
- * Return: 0, -EBADF, -EINVAL or -EOPNOTSUPP.
+ * Return: 0, -EBADF, -EINTR, -EINVAL or -EOPNOTSUPP.
  */
 int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *set)
 {
 	struct bpipe_channel *ch = bf->ch;
-	int ret = 0;
+	int ret;
 
 	if (!bpipe_is_reader(bf))
 		return -EBADF;
@@ -584,7 +600,9 @@ int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *se
 	    (set->mask & BPIPE_READER_DELAY && set->delay_us > BPIPE_DELAY_MAX))
 		return -EINVAL;
 
-	mutex_lock(&ch->rd.lock);
+	ret = mutex_lock_killable(&ch->rd.lock);
+	if (ret)
+		return ret;
 	bpipe_channel_lock(ch);
 	if (set->mask & BPIPE_READER_THRESHOLD &&
 	    (!set->threshold || set->threshold > ch->flow.size)) {
@@ -674,14 +692,17 @@ int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *se
 				  set->policy == BPIPE_POLICY_DROP_OLDEST);
 	if (ret)
 		return ret;
-	mutex_lock(&ch->wr.lock);
+	ret = mutex_lock_killable(&ch->wr.lock);
+	if (ret)
+		goto out;
 	bpipe_channel_lock(ch);
 	bpipe_writer_apply_locked(bf, set);
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->wr.lock);
 	bpipe_wait_kick_file_rest(bf);
+out:
 	mutex_unlock(&ch->config);
-	return 0;
+	return ret;
 }
 
 /**
@@ -690,16 +711,18 @@ int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *se
  * @amount: how much, in the unit of the channel's credit
  *
  * Context: may sleep.
- * Return: 0, -EBADF, -EINVAL or -EOPNOTSUPP.
+ * Return: 0, -EBADF, -EINTR, -EINVAL or -EOPNOTSUPP.
  */
 int bpipe_config_grant(struct bpipe_file *bf, u64 amount)
 {
 	struct bpipe_channel *ch = bf->ch;
-	int ret = 0;
+	int ret;
 
 	if (!bpipe_is_reader(bf))
 		return -EBADF;
-	mutex_lock(&ch->wr.lock);
+	ret = mutex_lock_killable(&ch->wr.lock);
+	if (ret)
+		return ret;
 	bpipe_channel_lock(ch);
 	if (!ch->flow.credit_unit)
 		ret = -EOPNOTSUPP;

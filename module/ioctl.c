@@ -133,8 +133,7 @@ static int bpipe_ioctl_reset_peaks(struct file *file, size_t size)
 		return -EINVAL;
 	if (!bpipe_file_may_configure(file))
 		return -EPERM;
-	bpipe_stats_reset_peaks(bf->ch);
-	return 0;
+	return bpipe_stats_reset_peaks(bf->ch);
 }
 
 static int bpipe_ioctl_set_reader(struct bpipe_file *bf, const void __user *arg, size_t size)

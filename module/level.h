@@ -78,7 +78,7 @@ static inline u64 bpipe_end_total(const struct bpipe_end *end)
 /* For the owner of the end. */
 static inline void bpipe_end_move(struct bpipe_end *end, size_t n)
 {
-	smp_store_release(&end->pos, end->pos + n);
+	smp_store_release(&end->pos, end->pos + n);	/* total(), queued(), held() */
 	bpipe_end_count_half(end);
 }
 

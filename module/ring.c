@@ -33,23 +33,42 @@ static size_t bpipe_ring_behind(const struct bpipe_ring *ring, size_t place, siz
 }
 
 /**
- * bpipe_ring_move() - move what is queued to another storage
+ * bpipe_ring_copy() - copy queued bytes to where they will stand in another storage
+ * @ring: the ring; the caller owns the tail
+ * @at: how far behind the oldest byte they begin
+ * @data: the other storage, @size bytes
+ * @size: bytes it is to hold
+ * @place: where in it the first one goes
+ * @n: how many bytes; with @at, at most what is queued, and at most @size
+ */
+void bpipe_ring_copy(const struct bpipe_ring *ring, size_t at, void *data, size_t size,
+		     size_t place, size_t n)
+{
+	size_t first = min(n, size - place);
+
+	bpipe_ring_peek(ring, at, data + place, first);
+	bpipe_ring_peek(ring, at + first, data, n - first);
+}
+
+/**
+ * bpipe_ring_move() - go on with another storage
  * @ring: the ring; the caller owns both ends
- * @queued: bytes in it
+ * @queued: bytes in it, which have been copied there
  * @data: the new storage, @size bytes; NULL for none, if nothing is queued
  * @size: bytes it is to hold, at least @queued
+ * @tail: where in it the oldest byte stands
  *
  * Return: the old storage.
  */
-void *bpipe_ring_move(struct bpipe_ring *ring, size_t queued, void *data, size_t size)
+void *bpipe_ring_move(struct bpipe_ring *ring, size_t queued, void *data, size_t size,
+		      size_t tail)
 {
 	void *old = ring->data;
 
-	bpipe_ring_peek(ring, 0, data, queued);
 	ring->data = data;
 	ring->size = size;
-	ring->tail = 0;
-	ring->head = queued < size ? queued : 0;
+	ring->tail = tail;
+	ring->head = bpipe_ring_behind(ring, tail, queued);
 	return old;
 }
 
@@ -152,4 +171,5 @@ void bpipe_ring_peek(const struct bpipe_ring *ring, size_t at, void *to, size_t 
 void bpipe_ring_pop(struct bpipe_ring *ring, size_t n)
 {
 	ring->tail = bpipe_ring_behind(ring, ring->tail, n);
+	ring->passed += n;
 }

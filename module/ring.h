@@ -13,6 +13,7 @@ struct iov_iter;
  * @size: bytes it holds
  * @head: where in it bytes are put in
  * @tail: where bytes are taken out
+ * @passed: bytes that have been taken out since it was made; changes with @tail
  *
  * ::
  *
@@ -35,10 +36,14 @@ struct bpipe_ring {
 	size_t size;
 	size_t head ____cacheline_aligned_in_smp;
 	size_t tail ____cacheline_aligned_in_smp;
+	u64 passed;
 };
 
 void bpipe_ring_init(struct bpipe_ring *ring, void *data, size_t size);
-void *bpipe_ring_move(struct bpipe_ring *ring, size_t queued, void *data, size_t size);
+void bpipe_ring_copy(const struct bpipe_ring *ring, size_t at, void *data, size_t size,
+		     size_t place, size_t n);
+void *bpipe_ring_move(struct bpipe_ring *ring, size_t queued, void *data, size_t size,
+		      size_t tail);
 
 size_t bpipe_ring_fill(struct bpipe_ring *ring, size_t at, struct iov_iter *from, size_t n);
 void bpipe_ring_put(struct bpipe_ring *ring, size_t at, const void *from, size_t n);

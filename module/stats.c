@@ -207,15 +207,20 @@ u64 bpipe_stats_readable(struct bpipe_channel *ch)
  * @ch: the channel
  *
  * Context: may sleep.
+ * Return: 0, or -EINTR: the caller was killed.
  */
-void bpipe_stats_reset_peaks(struct bpipe_channel *ch)
+int bpipe_stats_reset_peaks(struct bpipe_channel *ch)
 {
-	mutex_lock(&ch->wr.lock);
+	int ret = mutex_lock_killable(&ch->wr.lock);
+
+	if (ret)
+		return ret;
 	WRITE_ONCE(ch->peak, bpipe_level_now(&ch->level));
 	bpipe_channel_lock(ch);
 	bpipe_overload_reset_locked(ch);
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->wr.lock);
+	return 0;
 }
 
 /* How often and how long calls of an open file slept for one reason. */

@@ -99,7 +99,7 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats);
 void bpipe_stats_end_stream_locked(struct bpipe_channel *ch);
 void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window);
 u64 bpipe_stats_readable(struct bpipe_channel *ch);
-void bpipe_stats_reset_peaks(struct bpipe_channel *ch);
+int bpipe_stats_reset_peaks(struct bpipe_channel *ch);
 void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf);
 
 #endif /* BPIPE_STATS_H */

@@ -12,6 +12,8 @@
  */
 
 #include <linux/bitops.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/wait.h>
 
@@ -233,18 +235,92 @@ int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 	return ret;
 }
 
-/* What a class holds. With both sides' locks held, it does not change. */
-static size_t bpipe_storage_queued_rd(const struct bpipe_channel *ch, u32 class)
+/* What a class holds. Without the writers' lock, it may be more by now. */
+static size_t bpipe_storage_queued_rd(struct bpipe_channel *ch, u32 class)
 {
+	struct bpipe_band *band = ch->band[class];
+	size_t queued;
+
+	if (!band)
+		return 0;
 	if (class == 0 && !bpipe_is_record(ch))
-		return bpipe_level_now(&ch->level);
-	return ch->band[class]->held;
+		return bpipe_level_queued(&ch->level);
+	bpipe_channel_lock(ch);
+	queued = band->held;
+	bpipe_channel_unlock(ch);
+	return queued;
+}
+
+/* Where in a buffer of @size bytes a byte stands, by how many have passed before it. */
+static size_t bpipe_storage_place(u64 passed, u32 size)
+{
+	u32 place;
+
+	div_u64_rem(passed, size, &place);
+	return place;
+}
+
+/* Copy some of a class, which comes off @piece. Return how many bytes are left. */
+static size_t bpipe_storage_copy_rd(struct bpipe_channel *ch, struct bpipe_storage *spare,
+				    u32 class, size_t *piece)
+{
+	size_t queued = bpipe_storage_queued_rd(ch, class), n;
+	u64 *copied = &spare->copied[class];
+	const struct bpipe_ring *ring;
+
+	/* What does not fit will not be moved. */
+	if (!queued || !spare->data[class] || queued > spare->size)
+		return 0;
+	ring = &ch->band[class]->ring;
+	*copied = max(*copied, ring->passed);
+	n = min_t(u64, ring->passed + queued - *copied, *piece);
+	bpipe_ring_copy(ring, *copied - ring->passed, spare->data[class], spare->size,
+			bpipe_storage_place(*copied, spare->size), n);
+	*copied += n;
+	*piece -= n;
+	return ring->passed + queued - *copied;
 }
 
 /**
- * bpipe_storage_move_rd() - copy what is queued to buffers of another size
+ * bpipe_storage_copy() - copy what is queued to buffers of another size, ahead of the move
  * @ch: the channel
- * @spare: the buffers
+ * @spare: the buffers; notes how far this has come
+ * @rest: copy all that is left. The caller has the writers' lock, so that it is soon done.
+ *
+ * Readers get their turn after each BPIPE_CHUNK, and without @rest writers at any time:
+ * what they add is copied as well, until none is left or that seems not to come. So moves
+ * the memory of a virtual machine that goes on running.
+ *
+ * Context: called with the configuration lock held; may sleep.
+ * Return: 0, or -EINTR: the caller was killed.
+ */
+int bpipe_storage_copy(struct bpipe_channel *ch, struct bpipe_storage *spare, bool rest)
+{
+	unsigned int pieces = 2 * (spare->size / BPIPE_CHUNK + 1);
+	size_t piece, left;
+	u32 class;
+	int ret;
+
+	if (!spare->size)
+		return 0;
+	do {
+		ret = mutex_lock_killable(&ch->rd.lock);
+		if (ret)
+			return ret;
+		piece = BPIPE_CHUNK;
+		left = 0;
+		for (class = 0; class < BPIPE_CLASSES; class++)
+			left += bpipe_storage_copy_rd(ch, spare, class, &piece);
+		mutex_unlock(&ch->rd.lock);
+		cond_resched();
+	} while (left && (rest || --pieces));
+	return 0;
+}
+
+/**
+ * bpipe_storage_move_rd() - go on with buffers of another size where something is queued
+ * @ch: the channel
+ * @spare: the buffers, into which all of it has been copied
  * @old: gets those that were in use
  *
  * What is queued keeps the buffer of its class in use, so this needs no spinlock.
@@ -254,16 +330,18 @@ static size_t bpipe_storage_queued_rd(const struct bpipe_channel *ch, u32 class)
 void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare,
 			   struct bpipe_storage *old)
 {
+	struct bpipe_ring *ring;
 	size_t queued;
 	u32 class;
 
 	old->size = ch->flow.size;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
-		queued = ch->band[class] ? bpipe_storage_queued_rd(ch, class) : 0;
+		queued = bpipe_storage_queued_rd(ch, class);
 		if (!queued || !spare->data[class])
 			continue;
-		old->data[class] = bpipe_ring_move(&ch->band[class]->ring, queued,
-						   spare->data[class], spare->size);
+		ring = &ch->band[class]->ring;
+		old->data[class] = bpipe_ring_move(ring, queued, spare->data[class], spare->size,
+						   bpipe_storage_place(ring->passed, spare->size));
 		spare->data[class] = NULL;
 	}
 }
@@ -295,7 +373,7 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_
 			band->ring.data = NULL;
 		} else if (spare->data[class]) {
 			old->data[class] = bpipe_ring_move(&band->ring, 0, spare->data[class],
-							   spare->size);
+							   spare->size, 0);
 			spare->data[class] = NULL;
 		}
 		band->storage = band->ring.data ? PAGE_ALIGN(band->ring.size) : 0;
@@ -354,7 +432,7 @@ void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *
 			continue;
 		band->held = 0;
 		band->storage = 0;
-		old->data[class] = bpipe_ring_move(&band->ring, 0, NULL, ch->flow.size);
+		old->data[class] = bpipe_ring_move(&band->ring, 0, NULL, ch->flow.size, 0);
 	}
 }
 

@@ -14,6 +14,8 @@ struct bpipe_file;
  * struct bpipe_storage - buffers that no class has: not yet, or not any more
  * @data: a buffer for each class, or NULL
  * @size: bytes of each
+ * @copied: of each class, up to which byte of what is queued the buffer has it: as in struct
+ *	bpipe_ring, those that will have passed before the next one
  * @pending: counts in the channel's @allocating
  * @seen: the channel's @allocated when the latest allocation began
  *
@@ -22,6 +24,7 @@ struct bpipe_file;
 struct bpipe_storage {
 	void *data[BPIPE_CLASSES];
 	size_t size;
+	u64 copied[BPIPE_CLASSES];
 	bool pending;
 	unsigned int seen;
 };
@@ -43,6 +46,7 @@ int bpipe_storage_alloc(struct bpipe_channel *ch, struct bpipe_storage *spare, u
 			size_t size);
 void bpipe_storage_free(struct bpipe_channel *ch, struct bpipe_storage *storage);
 
+int bpipe_storage_copy(struct bpipe_channel *ch, struct bpipe_storage *spare, bool rest);
 void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare,
 			   struct bpipe_storage *old);
 void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_storage *spare,

@@ -118,8 +118,10 @@ static pid_t frozen_writer(int fd)
 {
 	pid_t pid = spawn();
 
+	if (!pid && !set_number(CGROUP "/cgroup.procs", getpid()))
+		_exit(125);
 	if (!pid)
-		_exit(!set_number(CGROUP "/cgroup.procs", getpid()) ? 125 : put(fd, 1) == 1 ? 0 : errno);
+		_exit(put(fd, 1) == 1 ? 0 : errno);
 	return pid;
 }
 

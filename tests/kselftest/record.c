@@ -261,6 +261,64 @@ TEST_F(channel, resize_keeps_the_records_of_all_classes)
 	ASSERT_EQ(4000, take(self->rd, 4096));
 }
 
+/* Record number @n: as long as it says, and of a text that no other has. */
+static size_t numbered(unsigned char *buf, unsigned int n)
+{
+	size_t len = 4 + n * 7919 % 6000;
+
+	pattern(buf, (size_t)n * 8192, len);
+	return len;
+}
+
+/* The queue is long enough to be copied in pieces, between which both sides go on. */
+TEST_F(channel, resize_loses_no_record_while_records_move)
+{
+	const unsigned int records = 3000, long_queue = 600000;
+	struct bpipe_config set = { .mask = BPIPE_CFG_SIZE };
+	unsigned char sent[8192], got[8192];
+	unsigned int *resized = mmap(NULL, sizeof(*resized), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid, resizer;
+	int wr[2];
+
+	ASSERT_NE(MAP_FAILED, resized);
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+	set.size = 1 << 20;
+	ASSERT_EQ(0, set_config(self->ctl, set));
+	wr[0] = open_class(0, 0);
+	wr[1] = open_class(7, 0);
+	pid = spawn();
+	if (!pid) {
+		for (unsigned int i = 0; i < records; i++) {
+			size_t len = numbered(sent, i);
+
+			if (write(wr[i % 2], sent, len) != (ssize_t)len)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).level > long_queue));
+	resizer = spawn();
+	if (!resizer) {
+		for (unsigned int i = 0;; i++) {
+			set.size = (1 << 20) + i * 65537 % (1 << 21);
+			*resized += !set_config(self->ctl, set);
+		}
+	}
+	BLOCKING_READER();
+	for (unsigned int i = 0; i < records; i++) {
+		size_t len = numbered(sent, i);
+
+		ASSERT_EQ(len, read(self->rdb, got, sizeof(got)));
+		ASSERT_EQ(0, memcmp(sent, got, len));
+	}
+	kill(resizer, SIGKILL);
+	EXPECT_EQ(-SIGKILL, reap(resizer));
+	EXPECT_EQ(0, reap(pid));
+	EXPECT_LT(10, *resized);
+	munmap(resized, sizeof(*resized));
+}
+
 /* The write keeps the class it began with, of which there is nothing else by then. */
 TEST_F(channel, class_that_changes_under_a_write_leaves_it_its_storage)
 {

@@ -59,6 +59,7 @@ static void any_ring(void)
 	ring.size = any();
 	ring.head = any();
 	ring.tail = any();
+	ring.passed = any();
 	queued = any();
 	witness = any();
 	assume(sane());
@@ -162,6 +163,7 @@ void prove_drain(void)
 {
 	struct iov_iter i = { .count = any() };
 	size_t at, n, done, count = i.count;
+	u64 passed;
 
 	any_ring();
 	at = any_to(queued);
@@ -172,7 +174,9 @@ void prove_drain(void)
 	prove(sane());
 
 	n = any_to(at + done);
+	passed = ring.passed;
 	bpipe_ring_pop(&ring, n);
+	prove(ring.passed == passed + n);
 	queued -= n;
 	prove(sane());
 }
@@ -193,24 +197,37 @@ void prove_peek(void)
 	prove(sane());
 }
 
-void prove_move(void)
+void prove_copy(void)
 {
-	const char *was;
-	char *old, *data;
-	size_t size;
+	size_t size = 1 + any_to(MOST - 1), at, n, there;
+	char *data = any_storage(size);
 
 	any_ring();
-	assume(witness <= queued);
+	at = any_to(queued);
+	n = any_to(min(queued - at, size));
+	there = any_to(size - 1);
+	bpipe_ring_copy(&ring, at, data, size, there, n);
+	prove(copied == n);
+	prove(witness >= n || (from == ring.data + place(at + witness) &&
+			       to == data + (there + witness < size ? there + witness :
+					     there + witness - size)));
+	prove(sane());
+}
+
+void prove_move(void)
+{
+	char *old, *data;
+	size_t size, tail;
+
+	any_ring();
 	old = ring.data;
-	was = old + place(witness);
 	size = queued + any_to(MOST - queued);
 	assume(size);
 	data = any_storage(size);
+	tail = any_to(size - 1);
 
-	prove(bpipe_ring_move(&ring, queued, data, size) == old);
-	prove(copied == queued);
-	prove(witness >= queued || (from == was && to == ring.data + place(witness)));
-	prove(ring.data == data && ring.size == size && sane());
+	prove(bpipe_ring_move(&ring, queued, data, size, tail) == old);
+	prove(ring.data == data && ring.size == size && ring.tail == tail && sane());
 }
 
 /* What goes in and comes out adds up, for either side, wherever the positions are. */
