@@ -217,20 +217,23 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 }
 
 /**
- * bpipe_channel_fasync() - turn SIGIO on or off
+ * bpipe_channel_fasync() - turn SIGIO on or off: of room, of data; or of events, for a file
+ *	that is neither a writer nor a reader
  * @bf: the open file
  * @fd: its descriptor
  * @file: the same, as fasync_helper() wants it
  * @on: on or off
  *
  * Context: may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: at least 0, or -ENOMEM.
  */
 int bpipe_channel_fasync(struct bpipe_file *bf, int fd, struct file *file, int on)
 {
 	struct bpipe_channel *ch = bf->ch;
 	int ret = 0;
 
+	if (!bf->mode)
+		return fasync_helper(fd, file, on, &ch->events_fasync);
 	if (bpipe_is_reader(bf))
 		ret = fasync_helper(fd, file, on, &ch->rd.fasync);
 	if (ret >= 0 && bpipe_is_writer(bf)) {

@@ -204,6 +204,8 @@ enum bpipe_life {
  * @low_events: times it fell back to low
  * @event_ns: when the latest of these, or of those of @overload, happened
  * @state_since: when the state was entered
+ * @events_fasync: open files that neither read nor write and want SIGIO
+ * @events_sigio: sends it
  * @overload: whether it is pressured for too long
  * @notify: wakes those that poll the attribute "state", on the system's workqueue
  * @notify_from: when the next wake-up may be, in jiffies since boot; guarded by @lock
@@ -265,6 +267,8 @@ struct bpipe_channel {
 	u64 low_events;
 	u64 event_ns;
 	u64 state_since;
+	struct fasync_struct *events_fasync;
+	struct work_struct events_sigio;
 	struct bpipe_overload overload;
 	struct delayed_work notify;
 	u64 notify_from;

@@ -264,6 +264,13 @@ static void bpipe_sigio_rd(struct work_struct *work)
 	kill_fasync(&side->fasync, SIGIO, POLL_IN);
 }
 
+static void bpipe_sigio_events(struct work_struct *work)
+{
+	struct bpipe_channel *ch = container_of(work, struct bpipe_channel, events_sigio);
+
+	kill_fasync(&ch->events_fasync, SIGIO, POLL_PRI);
+}
+
 /**
  * bpipe_wait_longest_locked() - age of the oldest waiter
  * @side: its side
@@ -736,6 +743,8 @@ void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, 
 	bpipe_sysfs_notify_locked(ch);
 	bpipe_wait_notify_locked(ch, &ch->rd, EPOLLPRI);
 	bpipe_wait_notify_locked(ch, &ch->wr, EPOLLPRI);
+	if (READ_ONCE(ch->events_fasync))
+		schedule_work(&ch->events_sigio);
 }
 
 /* Brings the gates in line with the level. */
@@ -1019,6 +1028,7 @@ void bpipe_wait_init(struct bpipe_channel *ch)
 	bpipe_side_init(&ch->rd, bpipe_read_tokens_due);
 	INIT_WORK(&ch->wr.sigio, bpipe_sigio_wr);
 	INIT_WORK(&ch->rd.sigio, bpipe_sigio_rd);
+	INIT_WORK(&ch->events_sigio, bpipe_sigio_events);
 	bpipe_hrtimer_setup(&ch->delay, bpipe_data_due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 	ch->delays = RB_ROOT_CACHED;
 	ch->file_thresholds = RB_ROOT_CACHED;
@@ -1042,4 +1052,5 @@ void bpipe_wait_uninit(struct bpipe_channel *ch)
 	hrtimer_cancel(&ch->delay);
 	cancel_work_sync(&ch->wr.sigio);
 	cancel_work_sync(&ch->rd.sigio);
+	cancel_work_sync(&ch->events_sigio);
 }

@@ -400,6 +400,32 @@ TEST_F(channel, sigio_may_be_another_signal_that_tells_the_file)
 	EXPECT_EQ(POLLIN | POLLRDNORM, info.si_band);
 }
 
+/* One that neither reads nor writes gets it for the marks, not for each write. */
+TEST_F(channel, sigio_of_events)
+{
+	siginfo_t info = { 0 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ASSERT_EQ(0, fcntl(self->ctl, F_SETSIG, SIGRTMIN));
+	ASSERT_EQ(0, fcntl(self->ctl, F_SETOWN, getpid()));
+	ASSERT_EQ(0, fcntl(self->ctl, F_SETFL, O_ASYNC));
+	EXPECT_EQ(O_ASYNC, fcntl(self->ctl, F_GETFL) & O_ASYNC);
+	for (int i = 0; i < 10; i++)
+		ASSERT_EQ(10, put(self->wr, 10));
+	ASSERT_EQ(HIGH - 100, put(self->wr, HIGH - 100));
+	ASSERT_EQ(SIGRTMIN, sigtimedwait(&set, &info, &(struct timespec) { .tv_sec = 10 }));
+	EXPECT_EQ(self->ctl, info.si_fd);
+	EXPECT_EQ(POLLPRI | POLLRDBAND, info.si_band);
+	EXPECT_EQ(BPIPE_EVENT_HIGH, get_events(self->ctl).events);
+	ASSERT_EQ(HIGH, take(self->rd, HIGH));
+	EXPECT_EQ(SIGRTMIN, sigtimedwait(&set, &info, &(struct timespec) { .tv_sec = 10 }));
+	EXPECT_EQ(BPIPE_EVENT_LOW, get_events(self->ctl).events);
+	EXPECT_EQ(-1, sigtimedwait(&set, &info, &(struct timespec) { 0 }));
+}
+
 TEST_F(channel, events_are_told_once_per_open_file)
 {
 	int other = open(DEV, O_ACCMODE);
