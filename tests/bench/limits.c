@@ -320,7 +320,7 @@ static void memory(void)
 	int control = open("/dev/bpipe-control", O_RDWR);
 	const struct bpipe_config small = { .mask = BPIPE_CFG_SIZE, .size = 4096 };
 	struct bpipe_add add = { .config = (unsigned long)&small, .config_size = sizeof(small) };
-	struct bpipe_remove gone = { "" };
+	struct bpipe_remove gone = { .name = "" };
 	double file, opener, channel, before, buffered;
 
 	raise_limits();
