@@ -197,13 +197,17 @@ static u64 bpipe_usable(u64 there, u64 reserved, u64 held)
 }
 
 /*
- * Tokens that are worth waiting for: half a burst, as a full bucket would let what
- * comes in while a waiter wakes up run over; but what comes in within 50 ms, if
- * that is less. So waiters sleep at most 20 times a second, at any rate.
+ * Tokens that are worth waiting for: what comes in within 5 ms, so that a second's worth
+ * is had within a second, to half a percent. If that is less than an atomic write, it may
+ * be up to one, for 50 ms at most. Waiters sleep 200 times a second at the most, at any
+ * rate. Half a burst is enough, as a full bucket would let what comes in while a waiter
+ * wakes up run over.
  */
 static u64 bpipe_bucket_quantum(const struct bpipe_bucket *bucket)
 {
-	return clamp_t(u64, div_u64(bucket->rate, 20), 1, max(bucket->burst / 2, 1ULL));
+	u64 worth = max(div_u64(bucket->rate, 200), min_t(u64, div_u64(bucket->rate, 20), PIPE_BUF));
+
+	return clamp_t(u64, worth, 1, max(bucket->burst / 2, 1ULL));
 }
 
 /*
@@ -480,14 +484,18 @@ enum bpipe_verdict bpipe_flow_deliver(const struct bpipe_flow *flow,
  * @flow: the state
  * @req: the write
  *
- * One that can be split is worth waking for an atomic write's worth of room.
+ * One that can be split is worth waking for an atomic write's worth of room, and for the
+ * tokens that it waits for: were fewer of them reserved, newcomers would have the rest.
  */
 struct bpipe_need bpipe_flow_need(const struct bpipe_flow *flow, const struct bpipe_request *req)
 {
+	const struct bpipe_bucket *bytes = &flow->write.bytes;
+
 	return (struct bpipe_need) {
 		.room = req->atomic ? req->len + flow->overhead :
 				      min_t(u64, req->len, PIPE_BUF),
-		.bytes = bpipe_bucket_want(&flow->write.bytes, req),
+		.bytes = req->atomic ? bpipe_bucket_want(bytes, req) :
+				       min(req->len, bpipe_bucket_quantum(bytes)),
 		.records = 1,
 		.credit = flow->credit_unit == BPIPE_CREDIT_RECORDS || !req->atomic ? 1 : req->len,
 	};

@@ -419,7 +419,9 @@ static void flow_need(struct kunit *test)
 	req.len = PIPE_BUF + 1;
 	EXPECT_NEED(bpipe_flow_need(&flow, &req), PIPE_BUF, 50, 1, 1);
 	flow.write.bytes = (struct bpipe_bucket)BUCKET(1000000, 100000, 0);
-	EXPECT_NEED(bpipe_flow_need(&flow, &req), PIPE_BUF, PIPE_BUF, 1, 1);
+	EXPECT_NEED(bpipe_flow_need(&flow, &req), PIPE_BUF, PIPE_BUF + 1, 1, 1);
+	req.len = 2 * PIPE_BUF;
+	EXPECT_NEED(bpipe_flow_need(&flow, &req), PIPE_BUF, 5000, 1, 1);
 	req.len = PIPE_BUF - 1;
 	EXPECT_NEED(bpipe_flow_need(&flow, &req), PIPE_BUF - 1, PIPE_BUF - 1, 1, 1);
 }
@@ -991,12 +993,16 @@ static bool ref_tokens(const struct bpipe_bucket *b, u64 n, u64 others, u64 held
 	       ((s64)(n + others) * SECOND <= fill || n <= held);
 }
 
-/* What comes in within 50 ms, but no more than half a burst; at least a token. */
+/*
+ * What comes in within 5 ms, or within 50 ms up to PIPE_BUF, but no more than half a burst;
+ * at least a token.
+ */
 static u64 ref_quantum(const struct bpipe_bucket *b)
 {
 	u64 n = 1;
 
-	while ((n + 1) * 20 <= b->rate && (n + 1) * 2 <= b->burst)
+	while (((n + 1) * 200 <= b->rate || ((n + 1) * 20 <= b->rate && n < PIPE_BUF)) &&
+	       (n + 1) * 2 <= b->burst)
 		n++;
 	return n;
 }
@@ -1016,7 +1022,8 @@ static struct bpipe_need ref_need(const struct bpipe_flow *f, const struct bpipe
 	struct bpipe_need need = { .records = 1, .credit = 1 };
 
 	need.room = r->atomic || r->len < PIPE_BUF ? r->len + f->overhead : PIPE_BUF;
-	need.bytes = ref_want(&f->write.bytes, r);
+	need.bytes = r->atomic ? ref_want(&f->write.bytes, r) :
+				 min(r->len, ref_quantum(&f->write.bytes));
 	if (r->atomic && f->credit_unit != BPIPE_CREDIT_RECORDS)
 		need.credit = r->len;
 	return need;

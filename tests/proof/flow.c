@@ -228,15 +228,17 @@ static bool worth(const struct bpipe_bucket *b, u64 others, u64 want, u64 wait)
 	return exact(b, others + want, wait);
 }
 
-/* As much as comes in within 50 ms, or half a burst; but at least a token. */
+/* As much as comes in within 5 ms, or within 50 ms if that is not above PIPE_BUF. */
 void prove_quantum(void)
 {
 	struct bpipe_bucket b = any_bucket();
-	u64 n = bpipe_bucket_quantum(&b), soon = div_u64(b.rate, 20);
+	u64 n = bpipe_bucket_quantum(&b), soon = div_u64(b.rate, 200);
 
 	prove(n >= 1 && n <= b.burst);
-	prove(n == 1 || (n <= soon && n <= b.burst / 2));
+	prove(n == 1 || (n <= div_u64(b.rate, 20) && n <= b.burst / 2));
+	prove(n <= soon || n <= PIPE_BUF);
 	prove(n >= soon || n >= b.burst / 2);
+	prove(n >= min(div_u64(b.rate, 20), PIPE_BUF) || n >= b.burst / 2);
 }
 
 /* Nothing is used that others have, but what is held is had if it is there. */
@@ -313,7 +315,7 @@ void prove_afford(void)
 	tokens = usable(bpipe_bucket_tokens(&f.write.bytes, now), f.reserved[class].bytes,
 			held.bytes);
 	credit = usable(f.credit, f.reserved[class].credit, held.credit);
-	want = bpipe_flow_need(&f, &r).bytes;
+	want = bpipe_bucket_want(&f.write.bytes, &r);
 	prove(want >= 1 && want <= f.write.bytes.burst && want <= r.len);
 	prove(r.atomic || want <= PIPE_BUF);
 
@@ -574,7 +576,8 @@ void prove_fits(void)
 	lack = bpipe_flow_admit(&f, &r, level, now, &grant);
 	prove(!r.atomic || fits == lack);
 	prove(fits != BPIPE_GO || lack == BPIPE_GO);
-	prove(lack == fits || fits == BPIPE_WAIT_SPACE);
+	prove(lack == fits || fits == BPIPE_WAIT_SPACE ||
+	      (!r.atomic && fits == BPIPE_WAIT_TOKENS && lack == BPIPE_GO));
 	prove(fits != BPIPE_WAIT_TOKENS ||
 	      worth(&f.write.bytes, ahead.bytes, need.bytes, wait_ns));
 	if (fits != BPIPE_GO)
@@ -605,6 +608,7 @@ void prove_progress(void)
 	r.held = &held;
 	prove(held.room >= 1 && held.room <= f.mark[class].limit);
 	prove(held.room >= min(r.len, PIPE_BUF));
+	prove(r.atomic || held.bytes == min(r.len, bpipe_bucket_quantum(&f.write.bytes)));
 	prove(bpipe_flow_admit(&f, &r, 0, f.write.bytes.stamp, &grant) == BPIPE_GO);
 }
 

@@ -412,7 +412,7 @@ inline queue_writer(w)
 	w_granted[w] = false;
 	w_lack[w] = why;
 	w_room[w] = (ATOMIC -> left : MIN(left, ATOM));
-	w_tokens[w] = (LIMITED -> WANT(left) : 0);
+	w_tokens[w] = (LIMITED -> (ATOMIC -> WANT(left) : MIN(left, SOME)) : 0);
 	reserve_lacking(w);
 	writer_asleep(w)
 }
