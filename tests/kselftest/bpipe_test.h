@@ -305,6 +305,18 @@ static inline void pattern(unsigned char *buf, size_t at, size_t n)
 		*buf++ = (unsigned int)(at / 4) * 2654435761U >> at % 4 * 8;
 }
 
+/* Bytes that the buffers of all channels take. */
+static inline unsigned long long memory(void)
+{
+	FILE *file = fopen("/sys/class/bpipe/memory", "r");
+	unsigned long long bytes = 0;
+
+	if (!file || fscanf(file, "%llu", &bytes) != 1)
+		abort();
+	fclose(file);
+	return bytes;
+}
+
 /* Write a number to a file of the kernel's; return true if it was taken. */
 static inline bool set_number(const char *file, unsigned long long value)
 {

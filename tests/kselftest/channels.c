@@ -12,17 +12,6 @@
 
 #define MANY		1000
 
-static unsigned long long memory(void)
-{
-	FILE *file = fopen("/sys/class/bpipe/memory", "r");
-	unsigned long long bytes = 0;
-
-	if (!file || fscanf(file, "%llu", &bytes) != 1)
-		abort();
-	fclose(file);
-	return bytes;
-}
-
 /* How many channels there are. */
 static int channels(void)
 {

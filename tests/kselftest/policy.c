@@ -113,15 +113,18 @@ static bool is_frozen(void)
 	return frozen;
 }
 
-/* A process in the cgroup that writes a byte; it exits with errno, or 0. */
-static pid_t frozen_writer(int fd)
+/* A process in the cgroup that writes @n bytes, one by one; it exits with errno, or 0. */
+static pid_t frozen_writer(int fd, int n)
 {
 	pid_t pid = spawn();
 
 	if (!pid && !set_number(CGROUP "/cgroup.procs", getpid()))
 		_exit(125);
+	while (!pid && n--)
+		if (put(fd, 1) != 1)
+			_exit(errno);
 	if (!pid)
-		_exit(put(fd, 1) == 1 ? 0 : errno);
+		_exit(0);
 	return pid;
 }
 
@@ -135,7 +138,7 @@ TEST_F(channel, frozen_writer_leaves_the_queue_and_waits_again)
 	BLOCKING_WRITER();
 	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 3600000000000));
 	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
-	pid = frozen_writer(self->wrb);
+	pid = frozen_writer(self->wrb, 1);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 1));
 	EXPECT_TRUE(EVENTUALLY(is_frozen()));
@@ -158,7 +161,7 @@ TEST_F(channel, frozen_writer_keeps_its_deadline)
 	BLOCKING_WRITER();
 	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, timeout));
 	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
-	pid = frozen_writer(self->wrb);
+	pid = frozen_writer(self->wrb, 1);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	start = now_ns();
 	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 1));
@@ -180,14 +183,7 @@ TEST_F(channel, thawed_writer_has_all_of_its_time_the_next_time)
 	BLOCKING_WRITER();
 	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 100000000));
 	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
-	pid = spawn();
-	if (!pid) {
-		if (!set_number(CGROUP "/cgroup.procs", getpid()))
-			_exit(125);
-		if (put(self->wrb, 1) != 1)
-			_exit(errno);
-		_exit(put(self->wrb, 1) == 1 ? 0 : errno);
-	}
+	pid = frozen_writer(self->wrb, 2);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 1));
 	EXPECT_TRUE(EVENTUALLY(is_frozen()));

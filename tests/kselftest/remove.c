@@ -12,17 +12,6 @@
 #define NODE	"/dev/bpipe-" NAME
 #define CLASS	"/sys/class/bpipe/bpipe-" NAME
 
-static unsigned long long memory(void)
-{
-	FILE *file = fopen("/sys/class/bpipe/memory", "r");
-	unsigned long long bytes = 0;
-
-	if (!file || fscanf(file, "%llu", &bytes) != 1)
-		abort();
-	fclose(file);
-	return bytes;
-}
-
 FIXTURE(removal) {
 	int control, rd, wr, ctl;
 	unsigned long long memory;

@@ -213,17 +213,6 @@ TEST_F(channel, no_file_too_many)
 	EXPECT_EQ(SIZE, status.size);
 }
 
-static unsigned long long memory(void)
-{
-	FILE *file = fopen("/sys/class/bpipe/memory", "r");
-	unsigned long long bytes = 0;
-
-	if (!file || fscanf(file, "%llu", &bytes) != 1)
-		abort();
-	fclose(file);
-	return bytes;
-}
-
 /* A channel of a test's own, to be removed under a status file. */
 struct doomed {
 	int control, status;
