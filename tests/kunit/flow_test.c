@@ -204,7 +204,7 @@ static const struct admit_row {
 	  { 100000 }, BPIPE_GO, 500 },
 	{ "split: PIPE_BUF is not there", 0,
 	  { LIMITED, .write.bytes = BUCKET(1000000, 100000, PIPE_BUF - 1) },
-	  { 100000 }, BPIPE_WAIT_TOKENS, (50000 - PIPE_BUF + 1) * 1000 },
+	  { 100000 }, BPIPE_WAIT_TOKENS, (5000 - PIPE_BUF + 1) * 1000 },
 	{ "split: non-blocking takes no less", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 49) },
 	  { 300, .nonblock = true }, BPIPE_AGAIN },
 	{ "non-blocking: nothing is", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 0) },
