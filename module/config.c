@@ -9,6 +9,7 @@
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "buffer.h"
@@ -397,15 +398,19 @@ void bpipe_config_init(struct bpipe_channel *ch, u64 size)
 int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 {
 	struct bpipe_storage spare = { }, old = { };
-	struct bpipe_plan plan;
+	struct bpipe_plan *plan;
 	bool kick = false;
 	int ret;
 
 	ret = bpipe_config_check(set);
 	if (ret)
 		return ret;
+	/* Too large for the stack of a 32-bit kernel. */
+	plan = kmalloc(sizeof(*plan), GFP_KERNEL);
+	if (!plan)
+		return -ENOMEM;
 
-	ret = bpipe_plan_config(ch, set, &plan, &spare);
+	ret = bpipe_plan_config(ch, set, plan, &spare);
 	if (ret)
 		goto out;
 	ret = bpipe_storage_copy(ch, &spare, false);
@@ -423,14 +428,14 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 		goto out_wr;
 
 	bpipe_channel_lock(ch);
-	ret = bpipe_plan_busy_locked(ch, &plan);
+	ret = bpipe_plan_busy_locked(ch, plan);
 	bpipe_channel_unlock(ch);
 	if (ret)
 		goto out_rd;
 	bpipe_storage_move_rd(ch, &spare, &old);
 	bpipe_channel_lock(ch);
-	bpipe_storage_swap_locked(ch, plan.set.mode, &spare, &old);
-	bpipe_apply_locked(ch, &plan);
+	bpipe_storage_swap_locked(ch, plan->set.mode, &spare, &old);
+	bpipe_apply_locked(ch, plan);
 	bpipe_channel_unlock(ch);
 	trace_bpipe_config(ch, &ch->flow);
 	kick = true;
@@ -448,6 +453,7 @@ out_config:
 out:
 	bpipe_storage_free(ch, &old);
 	bpipe_storage_free(ch, &spare);
+	kfree(plan);
 	return ret;
 }
 
