@@ -406,11 +406,18 @@ static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *wr, size
 	wr->req.len -= n;
 }
 
-/* Fetches the pages that come next. Whether it is worth trying again. */
+/*
+ * Fetch the pages that come next, and return true if it is worth trying again. Of a stream,
+ * not the first byte alone: i386 copies several bytes at a time, and copies none of them if
+ * one is on a page that is not there.
+ */
 static bool bpipe_write_fault_in(const struct iov_iter *from, struct bpipe_writing *wr)
 {
+	size_t n = wr->req.atomic ? wr->req.len : min_t(size_t, wr->req.len, PAGE_SIZE);
+	size_t missing = fault_in_iov_iter_readable(from, n);
+
 	wr->fetched = true;
-	return !fault_in_iov_iter_readable(from, wr->req.atomic ? wr->req.len : 1);
+	return wr->req.atomic ? !missing : missing < n;
 }
 
 /* What comes with an error of a write of which nothing was taken: a count, or a signal. */

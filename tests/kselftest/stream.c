@@ -672,6 +672,21 @@ TEST_F(channel, nowait_does_not_wait_for_locks)
 	}
 }
 
+/* A processor may copy several bytes at a time, of which some are on a page that is not there. */
+TEST_F(channel, writes_fetch_pages_whatever_the_alignment)
+{
+	const size_t page = 4096, n = 3 * page + 2;
+
+	for (size_t at = 0; at < 64; at++) {
+		char *map = mmap(NULL, 4 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		ASSERT_NE(MAP_FAILED, (void *)map);
+		ASSERT_EQ(n, write(self->wr, map + at, n));
+		munmap(map, 4 * page);
+		ASSERT_EQ(n, take(self->rd, n));
+	}
+}
+
 TEST_F(channel, counts_above_int_max_are_taken_in_part)
 {
 	size_t huge = 3UL << 30;
