@@ -7,8 +7,10 @@
 
 #include <linux/init.h>
 #include <linux/kernel.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/vmalloc.h>
 
 #include "buffer.h"
 #include "channel.h"
@@ -47,7 +49,7 @@ static void __init bpipe_explain(int error)
 		pr_err("parameter size is %llu, but must be %llu to %llu bytes\n", bpipe_size,
 		       BPIPE_SIZE_MIN, BPIPE_SIZE_MAX);
 	else if (error == -ENOSPC)
-		pr_err("parameter size is %llu, but the buffers of a channel may take %llu bytes, a sixteenth of the memory\n",
+		pr_err("parameter size is %llu, but the buffers of a channel may take %llu bytes\n",
 		       bpipe_size, bpipe_buffer_share());
 	else
 		pr_err("cannot make /dev/bpipe: error %d\n", error);
@@ -55,10 +57,16 @@ static void __init bpipe_explain(int error)
 
 static int __init bpipe_init(void)
 {
+	u64 max = (u64)totalram_pages() * PAGE_SIZE / 8;
 	int ret;
 
-	/* All buffers together: an eighth of the memory, until memory_max is written. */
-	bpipe_buffer_set_max((u64)totalram_pages() * PAGE_SIZE / 8);
+	/*
+	 * All buffers together, until memory_max is written. Buffers lie in vmalloc space, of
+	 * which a 32-bit kernel has little, and modules and drivers need it too.
+	 */
+	if (!IS_ENABLED(CONFIG_64BIT))
+		max = min_t(u64, max, VMALLOC_TOTAL / 2);
+	bpipe_buffer_set_max(max);
 
 	bpipe_sysfs_init();
 	ret = class_register(&bpipe_class);
