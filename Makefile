@@ -32,8 +32,10 @@ endif
 export PATH := $(PATH):/usr/sbin:/sbin
 
 CFLAGS ?= -O2 -g
-TOOLS_CFLAGS := -std=gnu11 -Wall -Wextra -Imodule/uapi -Iuserspace/lib \
-	-DBPIPE_VERSION='"$(VERSION)"' -MMD -MP
+# On 32-bit machines, stat() would fail on files whose size or inode number takes 64 bits.
+# There, the alignment of atomic counters depends on the compiler: no two compilers share them.
+TOOLS_CFLAGS := -std=gnu11 -Wall -Wextra -Wno-psabi -D_FILE_OFFSET_BITS=64 \
+	-Imodule/uapi -Iuserspace/lib -DBPIPE_VERSION='"$(VERSION)"' -MMD -MP
 TOOLS := bpipe-load bpipectl
 TOOLS_LIBS := -ljson-c -lpthread
 
