@@ -464,7 +464,7 @@ static ssize_t unframe(unsigned char *buf, ssize_t n)
 	while (at < n) {
 		memcpy(&frame, buf + at, sizeof(frame));
 		at += sizeof(frame);
-		if (frame.len % CELL || !frame.len || frame.len > n - at ||
+		if (frame.len % CELL || !frame.len || frame.len > (size_t)(n - at) ||
 		    frame.class >= BPIPE_CLASSES || frame.flags ||
 		    frame.time_ns > ts.tv_sec * 1000000000ULL + ts.tv_nsec) {
 			fail("a frame of %u bytes, class %u", frame.len, frame.class);
