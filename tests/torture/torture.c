@@ -13,7 +13,12 @@
  * A rate limit splits long writes wherever tokens end; so there is one in every
  * other round, in which all writes are short. In every other two rounds, writes are
  * records, of all classes and policies: those that were dropped may be missing, and
- * no more of them than were counted. Other channels come and go beside it.
+ * no more of them than were counted. Other channels come and go meanwhile.
+ *
+ * Hostile openers (hostile.c) have thousands of files of it open, of a channel where they
+ * move data, and of those that come and go. Half of the writers and readers share a
+ * cgroup with them, which is frozen, thawed and kept short of memory. Two pairs that
+ * misuse nothing (innocent.c) show how much of that they notice.
  *
  * It goes in rounds. At the end of each, nobody is killed or interrupted any
  * more: writers finish the call they are in, readers go on to end-of-file, and
@@ -51,10 +56,11 @@
 #include <linux/bpipe.h>
 
 #include "../random.h"
+#include "torture.h"
 
-#define DEV		"/dev/bpipe"
 #define SYSFS		"/sys/class/bpipe/bpipe/"
 #define CGROUP		"/sys/fs/cgroup/bpipe-torture"
+#define VICTIMS		"/sys/fs/cgroup/bpipe-victims"
 #define CELL		64U
 #define ATOMIC_CELLS	(4096 / CELL)
 #define PRODUCERS	4096U
@@ -62,6 +68,7 @@
 #define MOVE_MAX	(256U * 1024)	/* bytes in one call */
 #define PIPE_SIZE	(64U * 1024)
 #define ROUND_S		6
+#define QUIET_S		3		/* that the innocents have to themselves */
 #define PATIENCE_S	120		/* for what has to end by itself */
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -74,16 +81,18 @@ struct cell {
 };
 
 enum role {
-	WRITER, READER, CONFIGURER, SYSFS_USER, MEDDLER, CONFINED, FOUNDER, ROLES,
+	WRITER, READER, CONFIGURER, SYSFS_USER, MEDDLER, CONFINED, FOUNDER, HOSTILE, OWNER, ROLES,
 };
 
 static const char *const role_names[] = {
-	"writer", "reader", "configurer", "sysfs", "meddler", "confined", "founder",
+	"writer", "reader", "configurer", "sysfs", "meddler", "confined", "founder", "hostile",
+	"owner",
 };
 
 static const enum role cast[] = {
 	WRITER, WRITER, WRITER, WRITER, WRITER, READER, READER, READER, READER,
 	CONFIGURER, SYSFS_USER, MEDDLER, MEDDLER, CONFINED, FOUNDER, FOUNDER,
+	HOSTILE, HOSTILE, HOSTILE, OWNER,
 };
 
 #define ACTORS ARRAY_SIZE(cast)
@@ -112,7 +121,7 @@ static pid_t pids[ACTORS];
 static int me;			/* which actor this process is */
 static bool interrupts;		/* itself, by a timer */
 
-static void fail(const char *format, ...)
+void fail(const char *format, ...)
 {
 	va_list args;
 
@@ -126,7 +135,7 @@ static void fail(const char *format, ...)
 	va_end(args);
 }
 
-static uint64_t now_ms(void)
+uint64_t now_ms(void)
 {
 	struct timespec ts;
 
@@ -134,11 +143,21 @@ static uint64_t now_ms(void)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-static void nap_us(unsigned int us)
+void nap_us(unsigned int us)
 {
 	struct timespec ts = { us / 1000000, us % 1000000 * 1000L };
 
 	nanosleep(&ts, NULL);
+}
+
+bool stopping(void)
+{
+	return shared->stop;
+}
+
+void count_call(void)
+{
+	shared->calls[cast[me]]++;
 }
 
 /* Cells. */
@@ -634,13 +653,18 @@ static unsigned int some_bytes(void)
 
 /* The roles. */
 
-static int any_open(int mode)
+static int open_channel(const char *path, int mode)
 {
-	int fd = open(DEV, mode | O_CLOEXEC | (rnd(3) ? 0 : O_NONBLOCK));
+	int fd = open(path, mode | O_CLOEXEC);
 
 	if (fd < 0)
-		fail("open: %s", strerror(errno));
+		fail("%s: %s", path, strerror(errno));
 	return fd;
+}
+
+static int any_open(int mode)
+{
+	return open_channel(DEV, mode | (rnd(3) ? 0 : O_NONBLOCK));
 }
 
 /* A class and a policy, for as long as it is open. */
@@ -797,21 +821,26 @@ static void some_record_config(struct bpipe_config *c, uint64_t known)
 	c->read_rate_records = rnd(2) ? 0 : 1000 + rnd(100000);
 }
 
-static void be_configurer(unsigned int size_max)
+/* Of the arena, what a write is changes as well, whenever it is empty. */
+static void be_configurer(const char *path, unsigned int size_max)
 {
-	int fd = any_open(O_ACCMODE);
+	bool arena = cast[me] == OWNER;
+	int fd = open_channel(path, O_ACCMODE);
 	struct bpipe_config c = { 0 };
 	uint64_t known;
 
 	ioctl(fd, BPIPE_GET_CONFIG, &c);
-	known = c.mask;
+	known = c.mask & ~(BPIPE_CFG_UID | BPIPE_CFG_GID | BPIPE_CFG_PERMISSIONS);
 	while (!shared->stop) {
 		some_config(&c, size_max);
-		c.mask &= ~BPIPE_CFG_MODE;
-		if (shared->records)
+		c.mode = rnd(2);
+		if (!arena)
+			c.mask &= ~BPIPE_CFG_MODE;
+		if (shared->records || arena)
 			some_record_config(&c, known);
 		if (ioctl(fd, BPIPE_SET_CONFIG, &c) && errno != EINVAL && errno != EBUSY &&
-		    errno != ENOMEM && errno != ENOSPC && errno != EINTR)
+		    errno != ENOMEM && errno != ENOSPC && errno != EINTR &&
+		    (errno != EOPNOTSUPP || !arena))
 			fail("SET_CONFIG: %s", strerror(errno));
 		if (!rnd(4))
 			ioctl(fd, BPIPE_RESET_PEAKS);
@@ -926,7 +955,7 @@ static void put_text(const char *path, const char *text)
 static void be_confined(void)
 {
 	put_text(CGROUP "/cgroup.procs", "0");
-	be_configurer(32 << 20);
+	be_configurer(DEV, 32 << 20);
 }
 
 /* Channels that come, are used, and go, also while open; the same for all who do this. */
@@ -943,12 +972,14 @@ static void be_founder(void)
 		};
 
 		some_config(&config, 256 * 1024);
-		snprintf(gone.name, sizeof(gone.name), "torture%u", (unsigned int)rnd(4));
+		snprintf(gone.name, sizeof(gone.name), FOUNDED_NAME "%u",
+			 (unsigned int)rnd(FOUNDED));
 		memcpy(add.name, gone.name, sizeof(add.name));
 		if (ioctl(control, BPIPE_ADD, &add) && errno != EEXIST && errno != EINVAL &&
 		    errno != ENOMEM && errno != ENOSPC)
 			fail("ADD: %s", strerror(errno));
 		snprintf(path, sizeof(path), DEV "-%s", gone.name);
+		chmod(path, 0666);
 		fd = open(path, (rnd(2) ? O_RDWR : O_WRONLY) | O_NONBLOCK | O_CLOEXEC);
 		if (fd >= 0) {
 			if (write(fd, bytes, rnd(sizeof(bytes))) > 0 && rnd(2))
@@ -956,7 +987,7 @@ static void be_founder(void)
 			play(fd);
 			close(fd);
 		} else if (errno != ENOENT && errno != ENXIO && errno != ENODEV &&
-			   errno != ENOMEM && errno != EINTR) {
+			   errno != ENOMEM && errno != ENOSPC && errno != EINTR) {
 			fail("%s: %s", path, strerror(errno));
 		}
 		gone.flags = rnd(3);
@@ -986,6 +1017,8 @@ static void act(unsigned int i, uint64_t seed)
 	rnd_seed(seed, i);
 	me = i;
 	interrupts = !rnd(3);
+	if (cast[i] == HOSTILE || ((cast[i] == WRITER || cast[i] == READER) && rnd(2)))
+		put_text(VICTIMS "/cgroup.procs", "0");
 	switch (cast[i]) {
 	case WRITER:
 		be_writer();
@@ -994,7 +1027,13 @@ static void act(unsigned int i, uint64_t seed)
 		be_reader();
 		break;
 	case CONFIGURER:
-		be_configurer(256 * 1024);
+		be_configurer(DEV, 256 * 1024);
+		break;
+	case OWNER:
+		be_configurer(DEV "-" ARENA, 1 << 20);
+		break;
+	case HOSTILE:
+		be_hostile(rnd(UINT64_MAX));
 		break;
 	case SYSFS_USER:
 		be_sysfs_user();
@@ -1205,7 +1244,36 @@ static void clean(int ctl, bool records)
 		fail("SET_CONFIG: %s", strerror(errno));
 }
 
-static void play_round(int ctl, unsigned int nr, uint64_t until)
+/* The victims are frozen or short of memory for a while, and may be killed for that. */
+static void press_victims(void)
+{
+	static const char *const high[] = { "4M", "16M", "max" };
+	static const char *const max[] = { "16M", "32M", "max" };
+
+	switch (rnd(32)) {
+	case 0:
+		put_text(VICTIMS "/memory.high", high[rnd(3)]);
+		break;
+	case 1:
+		put_text(VICTIMS "/memory.max", max[rnd(3)]);
+		break;
+	case 2:
+		put_text(VICTIMS "/cgroup.freeze", "1");
+		break;
+	case 3:
+	case 4:
+		put_text(VICTIMS "/cgroup.freeze", "0");
+	}
+}
+
+static void relieve_victims(void)
+{
+	put_text(VICTIMS "/memory.high", "max");
+	put_text(VICTIMS "/memory.max", "max");
+	put_text(VICTIMS "/cgroup.freeze", "0");
+}
+
+static void play_round(int ctl, int arena, unsigned int nr, uint64_t until)
 {
 	const struct bpipe_config calm = {
 		.mask = BPIPE_CFG_RATE | BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE | BPIPE_CFG_CREDIT |
@@ -1226,6 +1294,7 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 
 		nap_us(rnd(20000));
 		reap(true);
+		press_victims();
 		if (!rnd(16))
 			put_text(CGROUP "/memory.high", rnd(2) ? "1M" : "max");
 		if (!rnd(8) && pids[victim]) {
@@ -1240,7 +1309,9 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 
 	shared->stop = true;
 	put_text(CGROUP "/memory.high", "max");
-	wait_until_gone(CONFIGURER, FOUNDER);
+	relieve_victims();
+	wait_until_gone(CONFIGURER, OWNER);
+	law(arena);
 	/* From here on, readers have seen a writer, and wait for no other. */
 	writer = any_open(O_WRONLY);
 	wait_until_readers_are_open();
@@ -1254,29 +1325,73 @@ static void play_round(int ctl, unsigned int nr, uint64_t until)
 	check_memory();
 }
 
+/* A channel for records that stays until the end; an open file of it. */
+static int channel_add(int control, const char *name, gid_t group)
+{
+	const struct bpipe_config config = {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_SIZE, .mode = BPIPE_MODE_RECORD, .size = 65536,
+	};
+	struct bpipe_add add = { .config = (uintptr_t)&config, .config_size = sizeof(config) };
+	char path[64];
+
+	snprintf(add.name, sizeof(add.name), "%s", name);
+	if (ioctl(control, BPIPE_ADD, &add))
+		fail("ADD: %s", strerror(errno));
+	snprintf(path, sizeof(path), DEV "-%s", name);
+	if (chown(path, 0, group) || chmod(path, 0660))
+		fail("%s: %s", path, strerror(errno));
+	return open_channel(path, O_ACCMODE);
+}
+
+/* Files that are closed in the background keep the module for a moment. */
+static void unload(void)
+{
+	uint64_t end = now_ms() + PATIENCE_S * 1000;
+	int ret;
+
+	do {
+		ret = syscall(SYS_delete_module, "bpipe", O_NONBLOCK);
+		nap_us(2000);
+	} while (ret && errno == EWOULDBLOCK && now_ms() < end);
+	if (ret)
+		fail("cannot be unloaded in the end: %s", strerror(errno));
+}
+
 static int torture(unsigned int seconds, uint64_t seed)
 {
-	uint64_t end = now_ms() + seconds * 1000ULL, until;
 	unsigned long long calls[ROLES] = { 0 }, cells = 0;
 	unsigned int rounds = 0;
-	int ctl;
+	uint64_t end, until;
+	int ctl, control, arena, calm;
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		      -1, 0);
 	ctl = open(DEV, O_ACCMODE | O_CLOEXEC);
-	if (shared == MAP_FAILED || ctl < 0) {
+	control = open(DEV "-control", O_RDWR | O_CLOEXEC);
+	if (shared == MAP_FAILED || ctl < 0 || control < 0) {
 		perror(DEV);
 		return 2;
 	}
 	mkdir(CGROUP, 0755);
+	mkdir(VICTIMS, 0755);
 	put_text(CGROUP "/memory.max", "8M");
 	printf("torture: seed %llu, %u seconds\n", (unsigned long long)seed, seconds);
 	fflush(stdout);
 	rnd_seed(seed, 0);
+	if (chown(DEV, 0, HOSTILE_ID) || chmod(DEV, 0660))
+		fail("chown " DEV ": %s", strerror(errno));
+	arena = channel_add(control, ARENA, HOSTILE_ID);
+	calm = channel_add(control, CALM, 0);
+	if (!innocents_start())
+		fail("innocents: %s", strerror(errno));
+	innocents_phase(INNOCENT_QUIET);
+	nap_us(QUIET_S * 1000000);
+	innocents_phase(INNOCENT_TORTURE);
 
+	end = now_ms() + seconds * 1000ULL;
 	while (now_ms() < end && !shared->failed) {
 		until = now_ms() + ROUND_S * 1000;
-		play_round(ctl, rounds++, until < end ? until : end);
+		play_round(ctl, arena, rounds++, until < end ? until : end);
 		cells += shared->read_cells;
 		for (unsigned int r = 0; r < ROLES; r++)
 			calls[r] += shared->calls[r];
@@ -1284,6 +1399,13 @@ static int torture(unsigned int seconds, uint64_t seed)
 		       shared->read_cells * CELL / 1024, killed);
 		fflush(stdout);
 	}
+	innocents_end(PATIENCE_S * 1000);
+	close(arena);
+	close(calm);
+	close(control);
+	close(ctl);
+	unload();
+	innocents_print();
 	printf("torture: %u rounds, %llu MiB;", rounds, cells * CELL >> 20);
 	for (unsigned int r = 0; r < ROLES; r++)
 		printf(" %s %llu", role_names[r], calls[r]);
