@@ -8,7 +8,7 @@
  * the channel's lock. The bytes are copied under one side's lock only.
  */
 
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -56,7 +56,7 @@ void bpipe_band_free(struct bpipe_band *band, struct bpipe_memory *memory)
  * In pieces, between which others may run: it may be as long as the channel.
  *
  * Context: called with the writers' lock held; user pages are not faulted in.
- * Return: bytes copied, fewer than @len if a page is not there.
+ * Return: bytes copied, fewer than @len if a page is not there, or the caller was killed.
  */
 size_t bpipe_band_fill_wr(struct bpipe_band *band, struct iov_iter *from, size_t len)
 {
@@ -69,7 +69,7 @@ size_t bpipe_band_fill_wr(struct bpipe_band *band, struct iov_iter *from, size_t
 		pagefault_enable();
 		done += n;
 		cond_resched();
-	} while (n == part && done < len);
+	} while (n == part && done < len && !fatal_signal_pending(current));
 	return done;
 }
 
@@ -156,7 +156,8 @@ struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_fra
  * @to: where to copy to, with room for it; advanced by what was copied
  *
  * Context: called with the readers' lock held; user pages are not faulted in.
- * Return: bytes copied; fewer than there are if a page is not there.
+ * Return: bytes copied; fewer than there are if a page is not there, or the caller was
+ * killed.
  */
 size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *frame, bool framed,
 			   struct iov_iter *to)
@@ -177,7 +178,7 @@ size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *fr
 		pagefault_enable();
 		done += n;
 		cond_resched();
-	} while (n == part && done < frame->len);
+	} while (n == part && done < frame->len && !fatal_signal_pending(current));
 	return head + done;
 }
 

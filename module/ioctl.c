@@ -111,8 +111,9 @@ static int bpipe_ioctl_get_stats(struct bpipe_file *bf, void __user *arg, size_t
 
 	if (!stats)
 		return -ENOMEM;
-	bpipe_stats_snapshot(bf->ch, stats);
-	ret = bpipe_ioctl_put(arg, size, BPIPE_STATS_SIZE_VER0, stats, sizeof(*stats));
+	ret = bpipe_stats_snapshot(bf->ch, stats);
+	if (!ret)
+		ret = bpipe_ioctl_put(arg, size, BPIPE_STATS_SIZE_VER0, stats, sizeof(*stats));
 	kfree(stats);
 	return ret;
 }

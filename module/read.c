@@ -9,6 +9,7 @@
 #include <linux/uio.h>
 
 #include "channel.h"
+#include "fetch.h"
 #include "shed.h"
 #include "trace.h"
 #include "wait.h"
@@ -300,19 +301,17 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 			    bpipe_read_stream_rd(bf, to, rd, queued);
 }
 
-/*
- * Fetches the pages that the next bytes go to. Whether it is worth trying again.
- */
-static bool bpipe_read_fault_in(const struct iov_iter *to, struct bpipe_reading *rd)
+/* Fetch the pages that the next bytes go to; return true if it is worth trying again. */
+static bool bpipe_read_fetch(const struct iov_iter *to, struct bpipe_reading *rd)
 {
 	size_t n = min(rd->missing, iov_iter_count(to));
-	size_t missing = fault_in_iov_iter_writeable(to, n);
+	size_t there = bpipe_fetch(to, n);
 
 	/* A record is not given in part. */
 	if (rd->record)
-		return !missing;
-	rd->partly = missing;
-	return missing < n;
+		return there == n;
+	rd->partly = there < n;
+	return there;
 }
 
 /**
@@ -335,6 +334,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 	unsigned int faults = 0;
 	struct bpipe_reading rd;
 	ssize_t ret, done = 0;
+	bool there;
 
 	if (!iov_iter_count(to))
 		return 0;
@@ -370,14 +370,14 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 		} else if (ret == -EFAULT) {
 			/* Nobody waits while a page of ours is fetched. */
 			bpipe_wait_leave(ch, &rd.self);
-			if (!user_backed_iter(to) || faults++ == BPIPE_FAULTS_MAX ||
-			    !bpipe_read_fault_in(to, &rd))
+			if (!user_backed_iter(to) || faults++ == BPIPE_FAULTS_MAX)
+				break;
+			there = bpipe_read_fetch(to, &rd);
+			if (fatal_signal_pending(current))
+				ret = -EINTR;
+			if (!there || ret == -EINTR)
 				break;
 			rd.partly |= faults == BPIPE_FAULTS_MAX;
-			if (fatal_signal_pending(current)) {
-				ret = -EINTR;
-				break;
-			}
 		} else if (ret != -EBPIPE_RETRY) {
 			break;
 		} else if (fatal_signal_pending(current)) {

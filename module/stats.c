@@ -78,8 +78,9 @@ static void bpipe_stats_overload(struct bpipe_channel *ch, u64 now, struct bpipe
  * either side but worked out from the level, both ends of it at one moment.
  *
  * Context: does not sleep.
+ * Return: 0, or -ENODEV: the channel is gone, and what it held with it, in no count.
  */
-void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
+int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 {
 	const struct bpipe_request who = { };
 	u64 in, out, level, now;
@@ -87,6 +88,10 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 
 	memset(stats, 0, sizeof(*stats));
 	bpipe_channel_lock(ch);
+	if (ch->life == BPIPE_LIFE_GONE) {
+		bpipe_channel_unlock(ch);
+		return -ENODEV;
+	}
 	bpipe_level_totals(&ch->level, &in, &out);
 	level = in - out;
 	now = ktime_get_ns();
@@ -130,6 +135,7 @@ void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 					  &stats->classes[class], stats);
 	}
 	bpipe_channel_unlock(ch);
+	return 0;
 }
 
 /**

@@ -95,7 +95,7 @@ static inline u64 bpipe_delay_ns(const struct bpipe_delay *delay, u64 now)
 	return delay->ended_ns + delay->sleeping * now - delay->since_sum;
 }
 
-void bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats);
+int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats);
 void bpipe_stats_end_stream_locked(struct bpipe_channel *ch);
 void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window);
 u64 bpipe_stats_readable(struct bpipe_channel *ch);

@@ -138,8 +138,9 @@ static ssize_t bpipe_stats_show(struct device *dev, struct device_attribute *att
 
 	if (!stats)
 		return -ENOMEM;
-	bpipe_stats_snapshot(to_channel(dev), stats);
-	ret = bpipe_emit(to_attribute(attr), stats, buf);
+	ret = bpipe_stats_snapshot(to_channel(dev), stats);
+	if (!ret)
+		ret = bpipe_emit(to_attribute(attr), stats, buf);
 	kfree(stats);
 	return ret;
 }
@@ -295,9 +296,12 @@ static ssize_t pressure_show(struct device *dev, struct device_attribute *attr, 
 
 	if (!stats)
 		return -ENOMEM;
-	bpipe_stats_snapshot(to_channel(dev), stats);
+	ret = bpipe_stats_snapshot(to_channel(dev), stats);
+	if (ret)
+		goto out;
 	ret = bpipe_emit_pressure(buf, 0, "some", stats->stalled, stats->stalled_ns);
 	ret += bpipe_emit_pressure(buf, ret, "full", stats->stalled_all, stats->stalled_all_ns);
+out:
 	kfree(stats);
 	return ret;
 }
@@ -333,8 +337,9 @@ static ssize_t stats_read(struct file *file, struct kobject *kobj,
 
 	if (!stats)
 		return -ENOMEM;
-	bpipe_stats_snapshot(to_channel(kobj_to_dev(kobj)), stats);
-	ret = memory_read_from_buffer(buf, count, &pos, stats, sizeof(*stats));
+	ret = bpipe_stats_snapshot(to_channel(kobj_to_dev(kobj)), stats);
+	if (!ret)
+		ret = memory_read_from_buffer(buf, count, &pos, stats, sizeof(*stats));
 	kfree(stats);
 	return ret;
 }

@@ -10,6 +10,7 @@
 #include <linux/uio.h>
 
 #include "channel.h"
+#include "fetch.h"
 #include "restart.h"
 #include "shed.h"
 #include "trace.h"
@@ -411,13 +412,13 @@ static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *wr, size
  * not the first byte alone: i386 copies several bytes at a time, and copies none of them if
  * one is on a page that is not there.
  */
-static bool bpipe_write_fault_in(const struct iov_iter *from, struct bpipe_writing *wr)
+static bool bpipe_write_fetch(const struct iov_iter *from, struct bpipe_writing *wr)
 {
 	size_t n = wr->req.atomic ? wr->req.len : min_t(size_t, wr->req.len, PAGE_SIZE);
-	size_t missing = fault_in_iov_iter_readable(from, n);
+	size_t there = bpipe_fetch(from, n);
 
 	wr->fetched = true;
-	return wr->req.atomic ? !missing : missing < n;
+	return wr->req.atomic ? there == n : there;
 }
 
 /* What comes with an error of a write of which nothing was taken: a count, or a signal. */
@@ -458,6 +459,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	unsigned int faults = 0;
 	struct bpipe_writing wr;
 	ssize_t ret, done = 0;
+	bool there;
 
 	if (!count)
 		return 0;
@@ -498,13 +500,13 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 			/* Nobody waits while a page of ours is fetched. */
 			bpipe_wait_leave(ch, &wr.self);
 			wr.evict = 0;
-			if (!user_backed_iter(from) || faults++ == BPIPE_FAULTS_MAX ||
-			    !bpipe_write_fault_in(from, &wr))
+			if (!user_backed_iter(from) || faults++ == BPIPE_FAULTS_MAX)
 				break;
-			if (fatal_signal_pending(current)) {
+			there = bpipe_write_fetch(from, &wr);
+			if (fatal_signal_pending(current))
 				ret = -EINTR;
+			if (!there || ret == -EINTR)
 				break;
-			}
 		} else if (ret) {
 			break;
 		} else if (fatal_signal_pending(current)) {
