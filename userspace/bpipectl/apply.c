@@ -18,6 +18,7 @@
 #include "declared.h"
 #include "fields.h"
 #include "set.h"
+#include "udev.h"
 #include "usual.h"
 
 /* A channel, and what becomes of it. */
@@ -224,10 +225,30 @@ static void undo(const struct step *step)
 		channel_own(step->now, &step->before);
 }
 
+/* Return true if udev's rules may give the node another owner, group or permissions. */
+static bool concerns_udev(const struct step *step)
+{
+	const struct bpipe_config *want = &step->declared->want.config;
+	const struct bpipe_config *now = step->now ? &step->now->config : NULL;
+
+	return step->done && (!now || want->uid != now->uid || want->gid != now->gid ||
+			      want->permissions != now->permissions);
+}
+
+static void wait_for_udev(const struct plan *plan, struct udev *udev)
+{
+	for (const struct step *step = plan->steps; step < plan->steps + plan->nr; step++)
+		if (concerns_udev(step))
+			udev_wait(udev, step->declared->name, &step->declared->want.config);
+}
+
 static int carry_out(struct plan *plan)
 {
 	int status = EXIT_OK;
+	struct udev udev;
 	size_t i;
+
+	udev_begin(&udev);
 
 	for (i = 0; i < plan->nr && !status; i++) {
 		struct step *step = &plan->steps[i];
@@ -241,6 +262,9 @@ static int carry_out(struct plan *plan)
 	while (status && i--)
 		if (plan->steps[i].done)
 			undo(&plan->steps[i]);
+	if (!status)
+		wait_for_udev(plan, &udev);
+	udev_end(&udev);
 	return status;
 }
 

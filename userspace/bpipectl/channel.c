@@ -21,8 +21,10 @@
 #define MODULE_DIR	"/sys/module/bpipe"
 #define CLASS_PATH_MAX	(sizeof(CLASS_DIR) + NAME_MAX + 32)
 
+#define NS_PER_SEC	1000000000ULL
+
 /* A longer sample says nothing of the pace now. */
-#define PACE_NS		60000000000ULL
+#define PACE_NS		(60 * NS_PER_SEC)
 
 bool module_loaded(void)
 {
@@ -45,19 +47,26 @@ bool channel_exists(const char *node)
 	return !access(class_path(node, "", buf), F_OK);
 }
 
+bool channel_number(const char *node, unsigned int *major, unsigned int *minor)
+{
+	char buf[CLASS_PATH_MAX];
+	FILE *file = fopen(class_path(node, "dev", buf), "re");
+	bool found = file && fscanf(file, "%u:%u", major, minor) == 2;
+
+	if (file)
+		fclose(file);
+	return found;
+}
+
 static int explain_no_node(const char *path)
 {
-	unsigned int major = 0, minor = 0;
-	char buf[CLASS_PATH_MAX];
-	FILE *file = fopen(class_path(path, "dev", buf), "re");
+	unsigned int major, minor;
 
-	if (!file || fscanf(file, "%u:%u", &major, &minor) != 2)
+	if (!channel_number(path, &major, &minor))
 		complain("%s: the channel has just come or gone", path);
 	else
 		complain("%s: the channel exists, but there is no node for it in this /dev, as in a container or chroot; pass the device in, or try: mknod -m 660 %s c %u %u",
 			 path, path, major, minor);
-	if (file)
-		fclose(file);
 	return EXIT_NO_CHANNEL;
 }
 
@@ -342,6 +351,14 @@ uint64_t channel_full_in(const struct channel *ch, const struct channel *before)
 	if (rise < size / 100)
 		return UINT64_MAX;
 	return (double)(size - level) * elapsed / rise;
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_SEC + now.tv_nsec;
 }
 
 void nap(void)

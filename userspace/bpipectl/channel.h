@@ -68,8 +68,8 @@ const char *channel_name_fault(const char *name);
 const char *channel_node_name(const char *name, char node[BPIPE_NAME_MAX]);
 
 /*
- * Give the node the owner, group and permissions among what was set. Where udev runs, its
- * rule does the same a moment later.
+ * Give the node the owner, group and permissions among what was set. Where udev runs, what
+ * is left to its rules is not changed here: udev_wait() waits until udev has set it.
  */
 int channel_own(const struct channel *ch, const struct bpipe_config *set);
 
@@ -93,6 +93,9 @@ uint64_t class_share(void);
 /* Return true if there is a channel with a node of that name or path, without opening it. */
 bool channel_exists(const char *node);
 
+/* Read the device number of the channel with a node of that name or path; false without one. */
+bool channel_number(const char *node, unsigned int *major, unsigned int *minor);
+
 /* Whether there are such channels, or any; asked without opening them. */
 int channels_exist(char **names);
 
@@ -103,6 +106,9 @@ bool channels_full(void);
 bool channel_is_used(const char *name);
 
 bool module_loaded(void);
+
+/* The time of CLOCK_MONOTONIC. */
+uint64_t now_ns(void);
 
 /* Sleep 10 ms: for what no event announces. */
 void nap(void);

@@ -11,6 +11,7 @@
 #include "bpipectl.h"
 #include "fields.h"
 #include "set.h"
+#include "udev.h"
 #include "usual.h"
 
 /* Explain why channels can be neither made nor deleted here. */
@@ -101,7 +102,9 @@ static int assign_option(struct channel *want, const char *key, const char *valu
 int create(const struct options *opts, char **args)
 {
 	const char *name = *args && !strchr(*args, '=') ? channel_bare_name(*args++) : NULL;
+	char node[BPIPE_NAME_MAX];
 	struct channel ch, want;
+	struct udev udev;
 	int status;
 
 	if (!name) {
@@ -119,8 +122,12 @@ int create(const struct options *opts, char **args)
 		status = assign_option(&want, "permissions", opts->permissions);
 	if (status)
 		return status;
+	udev_begin(&udev);
 	if (bpipe_add(name, &want.config))
 		return explain_control(name, &want);
+	if (!channel_node_name(name, node))
+		udev_wait(&udev, node, &want.config);
+	udev_end(&udev);
 	if (!opts->json)
 		return EXIT_OK;
 	status = channel_open(&ch, name);

@@ -17,14 +17,6 @@
 #define PAUSE_MIN_NS	NS_PER_SEC
 #define PAUSE_MAX_NS	(60 * NS_PER_SEC)
 
-uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_SEC + now.tv_nsec;
-}
-
 /* A command that has run for long may be started again as if it had not failed before. */
 static void fail(struct helper *helper, const char *why, int number)
 {

@@ -21,8 +21,6 @@ struct helper {
 	uint64_t pause_ns;	/* it failed: how long to wait the last time */
 };
 
-uint64_t now_ns(void);
-
 void helper_start(struct helper *helper, const struct channel *ch);
 
 /* Notice what has ended of it. */

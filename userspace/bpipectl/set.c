@@ -6,6 +6,7 @@
 #include "bpipectl.h"
 #include "fields.h"
 #include "set.h"
+#include "udev.h"
 
 /* The class whose limit is to be set, and cannot be; BPIPE_CLASSES if all can. */
 static int worst_limit(const struct bpipe_config *want)
@@ -19,6 +20,7 @@ static int worst_limit(const struct bpipe_config *want)
 	return i;
 }
 
+#define NODE_KEYS	(BPIPE_CFG_UID | BPIPE_CFG_GID | BPIPE_CFG_PERMISSIONS)
 #define TTLS		(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_TTL(0))
 #define SOJOURNS	(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_SOJOURN(0))
 
@@ -182,7 +184,7 @@ int set_explain(const struct channel *ch, const struct bpipe_config *want)
 		break;
 	case EPERM:
 		complain("%s: %s; try sudo", ch->path,
-			 want->mask & (BPIPE_CFG_UID | BPIPE_CFG_GID | BPIPE_CFG_PERMISSIONS) ?
+			 want->mask & NODE_KEYS ?
 			 "only root may set uid, gid and permissions" :
 			 "only root and the node's owner may change it");
 		break;
@@ -254,6 +256,7 @@ int set(const struct options *opts, char **args)
 {
 	const char *which = BPIPE_DEFAULT;
 	struct channel ch, want;
+	struct udev udev;
 	int status;
 
 	if (*args && !strchr(*args, '='))
@@ -270,10 +273,14 @@ int set(const struct options *opts, char **args)
 	status = set_assign(&want, args);
 	if (!status)
 		status = channel_steer(&ch);
+	udev_begin(&udev);
 	if (!status && bpipe_set_config(ch.fd, &want.config))
 		status = set_explain(&ch, &want.config);
 	if (!status)
 		status = channel_own(&ch, &want.config);
+	if (!status && want.config.mask & NODE_KEYS)
+		udev_wait(&udev, ch.config.name, &want.config);
+	udev_end(&udev);
 	if (!status && opts->json)
 		status = channel_read(&ch);
 	if (!status && opts->json)

@@ -88,14 +88,6 @@ static bool has_been_met(const struct condition *condition, const struct channel
 	return false;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 * NS_PER_MS + now.tv_nsec;
-}
-
 static int wait_until(const struct condition *condition, struct channel *ch, uint64_t timeout_ns,
 		      int watch)
 {
