@@ -57,9 +57,11 @@ static void end_section(struct reader *r)
 	bool good = true;
 	size_t i, pass;
 
-	/* Twice, as set does: a percentage is one of the size, also if that comes later. */
-	for (pass = 0; d && good && pass < 2; pass++) {
+	/* First the size, of which others may be a part. */
+	for (pass = 0; d && pass < 2; pass++) {
 		for (i = 0; i < r->nr; i++) {
+			if (set_is_size(r->lines[i].text) == pass)
+				continue;
 			complain_at(r->file, r->lines[i].number);
 			if (set_assign_one(&d->want, r->lines[i].text))
 				good = false;

@@ -265,6 +265,11 @@ static int parse_level(const char *text, uint64_t size, uint64_t *value)
 	/* In two steps, so that no size overflows. */
 	*value = size / BPIPE_PERCENT_MAX * part;
 	*value += size % BPIPE_PERCENT_MAX * part / BPIPE_PERCENT_MAX;
+	/* 0 may mean "without limit": not what a tiny part asks for. */
+	if (part && !*value) {
+		errno = ERANGE;
+		return -1;
+	}
 	return 0;
 }
 
@@ -274,7 +279,11 @@ static int parse_share(const char *text, uint64_t *value)
 
 	if (bpipe_parse_percent(text, &part))
 		return -1;
-	*value = (part + 5000) / 10000;
+	*value = part / 10000;
+	if (part % 10000) {
+		errno = ERANGE;
+		return -1;
+	}
 	return 0;
 }
 

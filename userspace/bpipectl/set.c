@@ -21,6 +21,7 @@ static int worst_limit(const struct bpipe_config *want)
 }
 
 #define NODE_KEYS	(BPIPE_CFG_UID | BPIPE_CFG_GID | BPIPE_CFG_PERMISSIONS)
+#define LIMITS		(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_LIMIT(0))
 #define TTLS		(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_TTL(0))
 #define SOJOURNS	(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_SOJOURN(0))
 
@@ -218,6 +219,11 @@ int set_explain(const struct channel *ch, const struct bpipe_config *want)
 	return EXIT_FAILED;
 }
 
+bool set_is_size(const char *arg)
+{
+	return field_find(arg, strcspn(arg, "=")) == field_find("size", strlen("size"));
+}
+
 int set_assign_one(struct channel *want, const char *arg)
 {
 	size_t len = strcspn(arg, "=");
@@ -235,6 +241,11 @@ int set_assign_one(struct channel *want, const char *arg)
 	status = field_parse(field, arg + len + 1, want->config.size, &value);
 	if (status)
 		return status;
+	if (!value && field->config_bit & LIMITS && strchr(arg, '%')) {
+		complain("%s: would be 0 B, but must be at least 4 KiB; %s=0 is without limit", arg,
+			 field->name);
+		return EXIT_FAILED;
+	}
 	field_store(field, want, value);
 	want->config.mask |= field->config_bit;
 	return EXIT_OK;
@@ -244,11 +255,12 @@ int set_assign(struct channel *want, char **args)
 {
 	int status = EXIT_OK;
 
-	/* twice, as a percentage is one of the new size, also if that comes last */
 	for (int i = 0; !status && args[i]; i++)
-		status = set_assign_one(want, args[i]);
+		if (set_is_size(args[i]))
+			status = set_assign_one(want, args[i]);
 	for (int i = 0; !status && args[i]; i++)
-		status = set_assign_one(want, args[i]);
+		if (!set_is_size(args[i]))
+			status = set_assign_one(want, args[i]);
 	return status;
 }
 

@@ -7,10 +7,12 @@
 
 /*
  * Put each KEY=VALUE into the configuration wanted, with its bit in the mask: an exit
- * status, having complained if it is not EXIT_OK.
+ * status, having complained if it is not EXIT_OK. Values may be parts of the size, so
+ * set_assign() assigns the size first; set_is_size() lets callers of set_assign_one() do so.
  */
 int set_assign(struct channel *want, char **args);
 int set_assign_one(struct channel *want, const char *arg);
+bool set_is_size(const char *arg);
 
 /*
  * Return EXIT_FAILED, having complained, if the module would refuse this configuration
