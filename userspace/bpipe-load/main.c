@@ -165,11 +165,19 @@ static int set_option(struct options *opt, const struct option_spec *spec, const
 
 	if (!(spec->verbs & opt->verb->bit))
 		return misused("--%s: not an option of %s", spec->name, opt->verb->name);
-	if (spec->parse && spec->parse(text, &value))
-		return misused("--%s: %s: %s %s%s (see bpipe-load --help)", spec->name, text,
-			       errno == ERANGE ? "out of range for a" : "not a",
+	if (spec->parse && spec->parse(text, &value)) {
+		bool time = spec->parse == bpipe_parse_time;
+
+		if (errno == EDOM)
+			return misused("--%s: %s: not a whole number of %s", spec->name, text,
+				       time ? "nanoseconds" : "bytes");
+		if (errno == ERANGE)
+			return misused("--%s: %s: out of range, or has too many digits",
+				       spec->name, text);
+		return misused("--%s: %s: not a %s%s (see bpipe-load --help)", spec->name, text,
 			       spec->parse == parse_number ? "number" : spec->arg,
-			       spec->parse == bpipe_parse_time ? " with its unit" : "");
+			       time ? " with its unit" : "");
+	}
 	if (value < spec->min || value > spec->max)
 		return misused("--%s: %s: too %s", spec->name, text,
 			       value < spec->min ? "small" : "large");

@@ -399,6 +399,9 @@ int field_parse(const struct field *field, const char *text, uint64_t size, uint
 		complain("%s: '%s' is out of range, or has too many digits", field->name, text);
 		return EXIT_USAGE;
 	}
+	if (errno == EDOM)
+		expected = field->kind == FIELD_TIME ? "a whole number of nanoseconds" :
+			   "a whole number of bytes";
 	complain("%s: '%s' is not %s", field->name, text, expected);
 	return EXIT_USAGE;
 }

@@ -93,7 +93,7 @@ int bpipe_remove(const char *name, uint32_t flags);
  *	time	100us, 250ms, 10s, 2m, 1h; only 0 needs no unit
  *	percent	12.5%, at most 100%
  * EINVAL: not such a number. ERANGE: too large, too many digits, or so small
- * that it would become 0.
+ * that it would become 0. EDOM: a fraction of a byte or nanosecond, as 1.5 or 1.5ns.
  */
 #define BPIPE_TIME_UNITS	"ns, us, ms, s, m (or min), h, d"
 #define BPIPE_PERCENT_MAX	100000000	/* 100%, in millionths of 1% */

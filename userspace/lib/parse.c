@@ -102,6 +102,9 @@ static int parse(const char *text, size_t len, const struct unit *units, uint64_
 	if (!unit)
 		return fail(EINVAL);
 
+	/* There is no part of a byte or of a nanosecond. */
+	if (fraction && unit->factor == 1)
+		return fail(EDOM);
 	while (decimals--)
 		scale *= 10;
 	if (__builtin_mul_overflow(whole, unit->factor, &result) ||
