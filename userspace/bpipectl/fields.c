@@ -229,6 +229,12 @@ static int parse_bool(const char *text, uint64_t *value)
 	return error;
 }
 
+static int out_of_range(void)
+{
+	errno = ERANGE;
+	return -1;
+}
+
 static int parse_count(const char *text, uint64_t *value)
 {
 	char *end;
@@ -246,8 +252,10 @@ static int parse_count_rate(const char *text, uint64_t *value)
 	size_t len = strcspn(text, "/");
 	char number[32];
 
-	if (len >= sizeof(number) || (text[len] && strcmp(text + len, "/s")))
+	if (text[len] && strcmp(text + len, "/s"))
 		return -1;
+	if (len >= sizeof(number))
+		return strspn(text, "0123456789") == len ? out_of_range() : -1;
 	memcpy(number, text, len);
 	number[len] = '\0';
 	return parse_count(number, value);
@@ -266,11 +274,7 @@ static int parse_level(const char *text, uint64_t size, uint64_t *value)
 	*value = size / BPIPE_PERCENT_MAX * part;
 	*value += size % BPIPE_PERCENT_MAX * part / BPIPE_PERCENT_MAX;
 	/* 0 may mean "without limit": not what a tiny part asks for. */
-	if (part && !*value) {
-		errno = ERANGE;
-		return -1;
-	}
-	return 0;
+	return part && !*value ? out_of_range() : 0;
 }
 
 static int parse_share(const char *text, uint64_t *value)
@@ -280,11 +284,7 @@ static int parse_share(const char *text, uint64_t *value)
 	if (bpipe_parse_percent(text, &part))
 		return -1;
 	*value = part / 10000;
-	if (part % 10000) {
-		errno = ERANGE;
-		return -1;
-	}
-	return 0;
+	return part % 10000 ? out_of_range() : 0;
 }
 
 /* What a value of BPIPE_UNSET is called. */
@@ -300,8 +300,11 @@ static int parse_id(enum field_kind kind, const char *text, uint64_t *value)
 		*value = BPIPE_UNSET;
 		return 0;
 	}
-	if (isdigit((unsigned char)*text))
-		return parse_count(text, value) || *value >= BPIPE_UNSET ? -1 : 0;
+	if (isdigit((unsigned char)*text)) {
+		if (parse_count(text, value))
+			return -1;
+		return *value >= BPIPE_UNSET ? out_of_range() : 0;
+	}
 	if (kind == FIELD_UID) {
 		user = getpwnam(text);
 		*value = user ? user->pw_uid : 0;
@@ -320,10 +323,10 @@ static int parse_permissions(const char *text, uint64_t *value)
 		*value = BPIPE_UNSET;
 		return 0;
 	}
-	if (!digits || digits > 4 || text[digits])
+	if (!digits || text[digits])
 		return -1;
 	*value = strtoul(text, NULL, 8);
-	return *value > 0777 ? -1 : 0;
+	return digits > 4 || *value > 0777 ? out_of_range() : 0;
 }
 
 int field_parse(const struct field *field, const char *text, uint64_t size, uint64_t *value)

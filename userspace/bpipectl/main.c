@@ -231,7 +231,9 @@ static int parse_time_option(const char *name, uint64_t *ns)
 {
 	if (!bpipe_parse_time(optarg, ns))
 		return EXIT_OK;
-	complain("--%s: '%s' is not a time with its unit (" BPIPE_TIME_UNITS "), like 250ms or 10s",
+	complain(errno == ERANGE ? "--%s: '%s' is out of range, or has too many digits" :
+		 errno == EDOM ? "--%s: '%s' is not a whole number of nanoseconds" :
+		 "--%s: '%s' is not a time with its unit (" BPIPE_TIME_UNITS "), like 250ms or 10s",
 		 name, optarg);
 	return EXIT_USAGE;
 }
