@@ -180,7 +180,7 @@ static int make_plan(struct plan *plan)
 		complain_at(step->declared->file, step->declared->line);
 		failed = check_change(step);
 		if (!failed)
-			failed = channel_steer(step->now);
+			failed = channel_steer(step->now, 0);
 		complain_at(NULL, 0);
 		if (failed)
 			status = failed;

@@ -110,7 +110,7 @@ static int explain_denied(const char *path, const struct stat *st)
 	const char *group_name = group ? group->gr_name : "?";
 
 	if (!access(path, R_OK) || !access(path, W_OK))
-		complain("%s: permission denied; to change a channel takes permission to read and to write, and its mode is %04o",
+		complain("%s: permission denied; without /sys, to look at a channel takes permission to read and to write, and its mode is %04o",
 			 path, st->st_mode & 07777);
 	else if (st->st_uid == geteuid() || group_member(st->st_gid))
 		complain("%s: permission denied, though you own it or are in its group %s; its mode is %04o; if that allows reading and writing, ask what else confines you",
@@ -121,6 +121,23 @@ static int explain_denied(const char *path, const struct stat *st)
 	else
 		complain("%s: permission denied; its group is %s and its mode %04o; be root, or install the udev rule that opens it to group bpipe",
 			 path, group_name, st->st_mode & 07777);
+	return EXIT_FAILED;
+}
+
+const char *channel_changers(uint64_t mask)
+{
+	return mask & CHANNEL_NODE_KEYS ? "only root may set uid, gid and permissions" :
+	       "only root and the node's owner may change it";
+}
+
+/* Explain EACCES of a change. To be in the node's group would not help: it may not change. */
+static int explain_unchanged(const char *path, const struct stat *st, uint64_t mask)
+{
+	if (st->st_uid == geteuid() && !(mask & CHANNEL_NODE_KEYS))
+		complain("%s: permission denied, though you own it; to change it takes permission to read and to write, and its mode is %04o; if that allows both, ask what else confines you",
+			 path, st->st_mode & 07777);
+	else
+		complain("%s: permission denied; %s; try sudo", path, channel_changers(mask));
 	return EXIT_FAILED;
 }
 
@@ -228,10 +245,17 @@ int channel_open(struct channel *ch, const char *which)
 	return open_channel(ch, which, true);
 }
 
-int channel_steer(struct channel *ch)
+int channel_steer(struct channel *ch, uint64_t mask)
 {
+	struct stat st;
+	int error;
+
 	if (ch->fd >= 0 || !open_patiently(ch, ch->path, ch->path, open_device))
 		return EXIT_OK;
+	error = errno;
+	if (error == EACCES && !stat(ch->path, &st))
+		return explain_unchanged(ch->path, &st, mask);
+	errno = error;
 	return explain_open(ch->path);
 }
 

@@ -38,12 +38,19 @@ struct channels {
  * All return an exit status, having complained if it is not EXIT_OK. channel_open() finds a
  * channel and reads it; channel_read() looks again. Neither keeps a file of the channel
  * open, unless sysfs cannot be used. channel_steer() opens its device, in a way that
- * counts neither as reader nor as writer, for a command that changes something.
+ * counts neither as reader nor as writer, for a command that changes something: these
+ * BPIPE_CFG_* of the configuration, or 0.
  */
 int channel_open(struct channel *ch, const char *which);
 int channel_read(struct channel *ch);
-int channel_steer(struct channel *ch);
+int channel_steer(struct channel *ch, uint64_t mask);
 void channel_close(struct channel *ch);
+
+/* The keys of the device node. */
+#define CHANNEL_NODE_KEYS	(BPIPE_CFG_UID | BPIPE_CFG_GID | BPIPE_CFG_PERMISSIONS)
+
+/* Say in words which users may change what @mask names, or peaks if it is 0. */
+const char *channel_changers(uint64_t mask);
 
 /*
  * Return a file that poll(POLLPRI) watches for changes of state, or -1 where there is none

@@ -20,7 +20,6 @@ static int worst_limit(const struct bpipe_config *want)
 	return i;
 }
 
-#define NODE_KEYS	(BPIPE_CFG_UID | BPIPE_CFG_GID | BPIPE_CFG_PERMISSIONS)
 #define LIMITS		(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_LIMIT(0))
 #define TTLS		(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_TTL(0))
 #define SOJOURNS	(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_SOJOURN(0))
@@ -184,10 +183,7 @@ int set_explain(const struct channel *ch, const struct bpipe_config *want)
 		explain_invalid(ch, want);
 		break;
 	case EPERM:
-		complain("%s: %s; try sudo", ch->path,
-			 want->mask & NODE_KEYS ?
-			 "only root may set uid, gid and permissions" :
-			 "only root and the node's owner may change it");
+		complain("%s: %s; try sudo", ch->path, channel_changers(want->mask));
 		break;
 	case EBUSY:
 		if (want->mask & BPIPE_CFG_MODE && want->mode != ch->config.mode) {
@@ -284,13 +280,13 @@ int set(const struct options *opts, char **args)
 	want.config.mask = 0;
 	status = set_assign(&want, args);
 	if (!status)
-		status = channel_steer(&ch);
+		status = channel_steer(&ch, want.config.mask);
 	udev_begin(&udev);
 	if (!status && bpipe_set_config(ch.fd, &want.config))
 		status = set_explain(&ch, &want.config);
 	if (!status)
 		status = channel_own(&ch, &want.config);
-	if (!status && want.config.mask & NODE_KEYS)
+	if (!status && want.config.mask & CHANNEL_NODE_KEYS)
 		udev_wait(&udev, ch.config.name, &want.config);
 	udev_end(&udev);
 	if (!status && opts->json)
@@ -311,7 +307,7 @@ int reset_peaks(const struct options *opts, char **args)
 
 	status = channels_open(&all, *args ? args : standard);
 	for (ch = all.at; ch < all.at + all.nr; ch++) {
-		failed = channel_steer(ch);
+		failed = channel_steer(ch, 0);
 		if (!failed)
 			failed = bpipe_reset_peaks(ch->fd) ? set_explain(ch, &none) :
 				 channel_read(ch);
