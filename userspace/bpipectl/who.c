@@ -168,7 +168,7 @@ int who(const struct options *opts, char **args)
 	qsort(all.at, all.nr, sizeof(*all.at), compare);
 	if (opts->json)
 		json_print_holders(&all);
-	else
+	else if (!status || all.nr)
 		print_table(opts, &all);
 	if (!opts->json)
 		explain_hidden(&all);
