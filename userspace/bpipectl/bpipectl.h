@@ -16,6 +16,7 @@ enum {
 	EXIT_USAGE	= 2,
 	EXIT_NO_CHANNEL	= 3,
 	EXIT_TIMEOUT	= 4,
+	EXIT_UNPRINTED	= 5,	/* done, but what was to be printed is lost */
 };
 
 struct options {

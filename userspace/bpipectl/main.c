@@ -116,7 +116,8 @@ static void usage(void)
 	      "  -h, --help             this text\n"
 	      "  -V, --version          as the verb\n", stdout);
 	print_fields();
-	fputs("\nStatus: 0 done, 1 failed, 2 wrong usage, 3 no such channel, 4 timed out.\n"
+	fputs("\nStatus: 0 done, 1 failed, 2 wrong usage, 3 no such channel, 4 timed out,\n"
+	      "5 done, but standard output failed.\n"
 	      "More in bpipectl(1) and bpipe(4).\n", stdout);
 }
 
@@ -227,6 +228,13 @@ static int check_options(const struct verb *verb, const char *given)
 	return EXIT_USAGE;
 }
 
+/* Return true if the verb does more than print. */
+static bool changes(const struct verb *verb)
+{
+	return verb->run == set || verb->run == create || verb->run == delete ||
+	       verb->run == apply || verb->run == reset_peaks;
+}
+
 static int parse_time_option(const char *name, uint64_t *ns)
 {
 	if (!bpipe_parse_time(optarg, ns))
@@ -323,7 +331,11 @@ static int run(int argc, char **argv)
 	if (!verb)
 		verb = find_verb(*argv ? *argv++ : "show");
 	status = verb ? check_options(verb, given) : EXIT_USAGE;
-	return status ? status : verb->run(&opts, argv);
+	if (!status)
+		status = verb->run(&opts, argv);
+	if (!status && changes(verb) && !opts.dry_run && finish_output())
+		status = EXIT_UNPRINTED;
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -333,5 +345,5 @@ int main(int argc, char **argv)
 	output_init();
 	status = run(argc, argv);
 	failed = finish_output();
-	return failed ? failed : status;
+	return failed && status != EXIT_UNPRINTED ? failed : status;
 }
