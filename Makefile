@@ -10,10 +10,13 @@ BUILD := build
 # include/config/kernel.release is not what Debian's kernels call themselves.
 release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
+kdir_given := $(KDIR)
 ifndef KVER
-KVER := $(if $(KDIR),$(release),$(shell uname -r))
+override KVER := $(if $(KDIR),$(release),$(shell uname -r))
 endif
-KDIR ?= /lib/modules/$(KVER)/build
+ifndef KDIR
+override KDIR := /lib/modules/$(KVER)/build
+endif
 
 # kbuild changes the directory, so a relative path would mean another place there.
 ifeq ($(DESTDIR),/)
@@ -83,11 +86,22 @@ module_objects := *.o *.ko *.mod *.mod.c .*.cmd modules.order Module.symvers \
 	.module-common.o module/*.o module/.*.cmd
 kernel = $(KVER) $(realpath $(KDIR))
 
+# What a directory that was named lacks, no package puts there.
+ifdef kdir_given
+define no_headers
+echo 'bpipe: KDIR=$(KDIR): there are no headers of a kernel'; \
+echo 'bpipe: name a directory that has them, as KDIR=/lib/modules/$(shell uname -r)/build'
+endef
+else
+define no_headers
+echo 'bpipe: no headers for kernel $(KVER) in $(KDIR)'; \
+echo 'bpipe: try: sudo apt-get install linux-headers-$(KVER)'
+endef
+endif
+
 module:
 	$(call check_path,$(CURDIR))
-	@test '$(release)' || { \
-		echo 'bpipe: no headers for kernel $(KVER) in $(KDIR)'; \
-		echo 'bpipe: try: sudo apt-get install linux-headers-$(KVER)'; exit 1; } >&2
+	@test '$(release)' || { $(no_headers); exit 1; } >&2
 	@test '$(release)' = '$(KVER)' || { \
 		echo 'bpipe: KVER is $(KVER), but $(KDIR) is for $(release)'; exit 1; } >&2
 	@mkdir -p $(BUILD)
