@@ -273,7 +273,8 @@ endif
 # First see that it builds: until then, DKMS keeps what it has.
 dkms:
 	@command -v dkms > /dev/null || { \
-		echo 'bpipe: try: sudo apt-get install dkms' >&2; exit 1; }
+		echo 'bpipe: dkms is not installed'; \
+		echo 'bpipe: try: sudo apt-get install dkms'; exit 1; } >&2
 	$(call check_path,$(DESTDIR))
 	@$(MAKE) --no-print-directory module
 	@$(remove_from_dkms)
