@@ -207,7 +207,7 @@ endef
 module_dir = updates/bpipe
 
 # Headers do not have the key that the kernel's own modules are signed with.
-signing_key = $(shell sed -n 's/^CONFIG_MODULE_SIG_KEY="\(.*\)"/\1/p' \
+signing_key = $(shell sed -n 's/^CONFIG_MODULE_SIG_KEY=//p' \
 	'$(KDIR)/include/config/auto.conf' 2>/dev/null)
 unsigned = $(if $(wildcard $(KDIR)/$(signing_key)),,CONFIG_MODULE_SIG_ALL=)
 
