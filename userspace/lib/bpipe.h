@@ -90,7 +90,7 @@ int bpipe_remove(const char *name, uint32_t flags);
  * Decimal numbers with units, in any case and with at most six digits after a point:
  *	size	64, 4K, 64KiB, 1.5M, 1GiB (powers of 1024); 100kB, 1MB, 1GB (of 1000)
  *	rate	a size a second, with or without "/s"
- *	time	100us, 250ms, 10s, 2m, 1h; only 0 needs no unit
+ *	time	100us, 250ms, 10s, 2m, 1h, 1d; only 0 needs no unit
  *	percent	12.5%, at most 100%
  * EINVAL: not such a number. ERANGE: too large, too many digits, or so small
  * that it would become 0. EDOM: a fraction of a byte or nanosecond, as 1.5 or 1.5ns.
