@@ -57,8 +57,8 @@ all: tools module
 
 help:
 	@echo 'make            build bpipe.ko for the running kernel, and the tools'
-	@echo 'make demo       see it work, in a virtual machine'
-	@echo 'make check      run the tests in virtual machines; five minutes'
+	@echo 'make demo       see it work, in a virtual machine; a minute or two'
+	@echo 'make check      run the tests in virtual machines; ten minutes at most'
 	@echo 'make check-full all tests, on kernels that catch more, and others; an hour or two'
 	@echo 'make lint       check the style, for contributors'
 	@echo
