@@ -235,7 +235,7 @@ void bpipe_buffer_flush(void)
  * 7.3, it stayed charged for a while after vmalloc() had failed, and whoever asked
  * for memory next, in that full memory cgroup, was killed.
  */
-static void *bpipe_buffer_map(size_t n)
+static void *bpipe_buffer_map(const struct bpipe_memory *memory, size_t n)
 {
 	/* RETRY_MAYFAIL: a memory cgroup at its limit is an error, not a kill. */
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
@@ -245,7 +245,7 @@ static void *bpipe_buffer_map(size_t n)
 
 	if (!pages)
 		return NULL;
-	for (i = 0; i < n && !fatal_signal_pending(current); i++) {
+	for (i = 0; i < n && !fatal_signal_pending(current) && !READ_ONCE(memory->gone); i++) {
 		pages[i] = alloc_page(gfp | __GFP_HIGHMEM);
 		if (!pages[i])
 			break;
@@ -263,15 +263,17 @@ static void *bpipe_buffer_map(size_t n)
 
 /**
  * bpipe_buffer_alloc() - allocate a buffer that is charged already
+ * @memory: the account that it is charged to
  * @size: bytes
  *
  * May take long, as the memory cgroup of the caller may be throttled: call it without
  * a lock.
  *
  * Context: may sleep.
- * Return: the buffer; NULL if there is no memory, or the caller is being killed.
+ * Return: the buffer; NULL if there is no memory, the caller is being killed, or the channel
+ * is gone.
  */
-void *bpipe_buffer_alloc(size_t size)
+void *bpipe_buffer_alloc(const struct bpipe_memory *memory, size_t size)
 {
-	return bpipe_buffer_map(PAGE_ALIGN(size) >> PAGE_SHIFT);
+	return bpipe_buffer_map(memory, PAGE_ALIGN(size) >> PAGE_SHIFT);
 }

@@ -8,9 +8,11 @@
  * struct bpipe_memory - what the buffers of one channel take
  * @bytes: bytes charged for them, whole pages: also for buffers that are being
  *	allocated or replaced; protected by a lock of buffer.c
+ * @gone: the channel is gone: who still allocates for it gives up; read without a lock
  */
 struct bpipe_memory {
 	u64 bytes;
+	bool gone;
 };
 
 u64 bpipe_buffer_used(void);
@@ -24,7 +26,7 @@ u64 bpipe_buffer_share(void);
 int bpipe_buffer_charge(struct bpipe_memory *memory, u64 bytes);
 void bpipe_buffer_uncharge(struct bpipe_memory *memory, u64 bytes);
 
-void *bpipe_buffer_alloc(size_t size);
+void *bpipe_buffer_alloc(const struct bpipe_memory *memory, size_t size);
 void bpipe_buffer_free(struct bpipe_memory *memory, void *data, size_t size);
 void bpipe_buffer_free_later(struct bpipe_memory *memory, void *data, size_t size);
 void bpipe_buffer_flush(void);

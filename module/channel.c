@@ -29,7 +29,6 @@
 #include "config.h"
 #include "node.h"
 #include "restart.h"
-#include "restart.h"
 #include "shed.h"
 #include "status.h"
 #include "storage.h"
@@ -330,6 +329,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_storage unused = { };
 	bool lost = false, end = false;
+	u64 sleeps;
 
 	bpipe_channel_lock(ch);
 	bpipe_config_forget_locked(bf);
@@ -354,11 +354,12 @@ void bpipe_channel_release(struct bpipe_file *bf)
 	if (end)
 		bpipe_wait_kick_locked(ch, &ch->rd);
 	bpipe_channel_reap_locked(ch);
+	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
 	if (lost)
-		bpipe_wait_kick_rest(ch, &ch->wr);
+		bpipe_wait_kick_rest(ch, &ch->wr, sleeps);
 	if (end)
-		bpipe_wait_kick_rest(ch, &ch->rd);
+		bpipe_wait_kick_rest(ch, &ch->rd, sleeps);
 
 	bpipe_storage_free(ch, &unused);
 	bpipe_restart_forget(bf);
@@ -423,8 +424,8 @@ static void bpipe_channel_free(struct device *dev)
 	struct bpipe_channel *ch = container_of(dev, struct bpipe_channel, dev);
 	u32 class;
 
-	bpipe_wait_uninit(ch);
 	bpipe_shed_uninit(ch);
+	bpipe_wait_uninit(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		bpipe_band_free(ch->band[class], &ch->memory);
 	kfree(ch);
@@ -559,6 +560,7 @@ static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 		ret = -EINPROGRESS;
 	} else {
 		WRITE_ONCE(ch->life, BPIPE_LIFE_GONE);
+		WRITE_ONCE(ch->memory.gone, true);
 		bpipe_storage_strip_locked(ch, old);
 	}
 	bpipe_wait_settle_locked(ch);
@@ -611,6 +613,7 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 {
 	struct bpipe_storage old = { };
 	int ret = mutex_lock_killable(&ch->config);
+	u64 sleeps;
 
 	if (ret)
 		return ret;
@@ -619,11 +622,12 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 		goto out;
 	bpipe_channel_lock(ch);
 	ret = bpipe_channel_retire_locked(ch, flags, &old);
+	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
 	bpipe_channel_unlock_sides(ch);
 	if (ret != -EBUSY) {
-		bpipe_wait_kick_rest(ch, &ch->wr);
-		bpipe_wait_kick_rest(ch, &ch->rd);
+		bpipe_wait_kick_rest(ch, &ch->wr, sleeps);
+		bpipe_wait_kick_rest(ch, &ch->rd, sleeps);
 	}
 	/* To be gone is not consumed by one poller, so wake the exclusive ones, too. */
 	if (!ret)

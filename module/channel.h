@@ -175,6 +175,7 @@ enum bpipe_life {
  * @flow: the gates, the rate limits and the credit. Its settings, and the writers'
  *	rate limit and credit, change with @wr.lock held too, so that a writer can
  *	read them under that alone; likewise the readers' rate limit with @rd.lock.
+ *	But the credit also ends with the last reader, whatever a writer has read.
  * @life: what there is of it; changes with @config and both sides' locks held too
  * @set: what else is set; changes with both sides' locks held too
  * @record_files: open files with settings that a stream does not have
@@ -184,8 +185,6 @@ enum bpipe_life {
  * @records: how many records it holds
  * @tickets: places in the writers' queue that were given out
  * @sleeps: times that a reader or writer fell asleep
- * @kicked: @sleeps when the rules changed last: who sleeps since then or before has to
- *	look again
  * @delays: readers that are asleep and whose file has a delay, by it
  * @file_thresholds: open files of readers, by threshold
  * @file_delays: those that have a delay, by it
@@ -251,7 +250,6 @@ struct bpipe_channel {
 	u64 records;
 	u64 tickets;
 	u64 sleeps;
-	u64 kicked;
 	struct rb_root_cached delays;
 	struct rb_root_cached file_thresholds;
 	struct rb_root_cached file_delays;

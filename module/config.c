@@ -274,8 +274,10 @@ static int bpipe_plan_config(struct bpipe_channel *ch, const struct bpipe_config
 			ret = -ENOSPC;
 		lacks = ret ? 0 : bpipe_storage_lacks_config(ch, plan->set.mode,
 							     plan->flow.size, spare);
-		if (!ret && !lacks)
+		if (!ret && !lacks) {
+			bpipe_storage_fit(ch, spare, plan->flow.size);
 			return 0;
+		}
 		mutex_unlock(&ch->config);
 		if (!ret)
 			ret = bpipe_storage_alloc(ch, spare, lacks, plan->flow.size);
@@ -400,6 +402,7 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	struct bpipe_storage spare = { }, old = { };
 	struct bpipe_plan *plan;
 	bool kick = false;
+	u64 sleeps = 0;
 	int ret;
 
 	ret = bpipe_config_check(set);
@@ -420,23 +423,29 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	ret = mutex_lock_killable(&ch->wr.lock);
 	if (ret)
 		goto out_config;
-	ret = bpipe_storage_copy(ch, &spare, true);
-	if (ret)
-		goto out_wr;
-	ret = mutex_lock_killable(&ch->rd.lock);
-	if (ret)
-		goto out_wr;
+	for (;;) {
+		ret = bpipe_storage_copy(ch, &spare, true);
+		if (ret)
+			goto out_wr;
+		ret = mutex_lock_killable(&ch->rd.lock);
+		if (ret)
+			goto out_wr;
+		if (bpipe_storage_copied_rd(ch, &spare))
+			break;
+		/* What was too much for the new buffers, readers have made fit since. */
+		mutex_unlock(&ch->rd.lock);
+	}
 
 	bpipe_channel_lock(ch);
 	ret = bpipe_plan_busy_locked(ch, plan);
+	if (!ret) {
+		bpipe_storage_swap_locked(ch, plan->set.mode, &spare, &old);
+		bpipe_apply_locked(ch, plan);
+	}
+	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
 	if (ret)
 		goto out_rd;
-	bpipe_storage_move_rd(ch, &spare, &old);
-	bpipe_channel_lock(ch);
-	bpipe_storage_swap_locked(ch, plan->set.mode, &spare, &old);
-	bpipe_apply_locked(ch, plan);
-	bpipe_channel_unlock(ch);
 	trace_bpipe_config(ch, &ch->flow);
 	kick = true;
 
@@ -445,8 +454,8 @@ out_rd:
 out_wr:
 	mutex_unlock(&ch->wr.lock);
 	if (kick) {
-		bpipe_wait_kick_rest(ch, &ch->wr);
-		bpipe_wait_kick_rest(ch, &ch->rd);
+		bpipe_wait_kick_rest(ch, &ch->wr, sleeps);
+		bpipe_wait_kick_rest(ch, &ch->rd, sleeps);
 	}
 out_config:
 	mutex_unlock(&ch->config);
@@ -596,6 +605,7 @@ void bpipe_config_unwatch_locked(struct bpipe_file *bf)
 int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *set)
 {
 	struct bpipe_channel *ch = bf->ch;
+	u64 sleeps;
 	int ret;
 
 	if (!bpipe_is_reader(bf))
@@ -632,10 +642,11 @@ int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *se
 	bpipe_wait_settle_locked(ch);
 	bpipe_wait_kick_file_locked(bf);
 out:
+	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->rd.lock);
 	if (!ret)
-		bpipe_wait_kick_file_rest(bf);
+		bpipe_wait_kick_file_rest(bf, sleeps);
 	return ret;
 }
 
@@ -679,6 +690,7 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *set)
 {
 	struct bpipe_channel *ch = bf->ch;
+	u64 sleeps;
 	int ret;
 
 	if (!bpipe_is_writer(bf))
@@ -703,9 +715,10 @@ int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *se
 		goto out;
 	bpipe_channel_lock(ch);
 	bpipe_writer_apply_locked(bf, set);
+	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->wr.lock);
-	bpipe_wait_kick_file_rest(bf);
+	bpipe_wait_kick_file_rest(bf, sleeps);
 out:
 	mutex_unlock(&ch->config);
 	return ret;

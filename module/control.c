@@ -149,7 +149,9 @@ static int bpipe_control_add(const void __user *arg, size_t size)
 	if (ret)
 		return ret;
 
-	mutex_lock(&bpipe_control_lock);
+	ret = mutex_lock_killable(&bpipe_control_lock);
+	if (ret)
+		return ret;
 	ret = bpipe_control_find_locked(node) ? -EEXIST :
 						bpipe_control_add_locked(node, &config);
 	mutex_unlock(&bpipe_control_lock);
@@ -173,7 +175,9 @@ static int bpipe_control_remove(const void __user *arg, size_t size)
 		return -EOPNOTSUPP;
 	if (remove.flags == BPIPE_CONTROL_REMOVE_KNOWN || remove.pad)
 		return -EINVAL;
-	mutex_lock(&bpipe_control_lock);
+	ret = mutex_lock_killable(&bpipe_control_lock);
+	if (ret)
+		return ret;
 	if (bpipe_control_name(node, remove.name))
 		ch = bpipe_control_find_locked(node);
 	ret = ch ? bpipe_channel_retire(ch, remove.flags) : -ENOENT;

@@ -205,7 +205,8 @@ static u64 bpipe_usable(u64 there, u64 reserved, u64 held)
  */
 static u64 bpipe_bucket_quantum(const struct bpipe_bucket *bucket)
 {
-	u64 worth = max(div_u64(bucket->rate, 200), min_t(u64, div_u64(bucket->rate, 20), PIPE_BUF));
+	u64 worth = max(div_u64(bucket->rate, 200),
+			min_t(u64, div_u64(bucket->rate, 20), PIPE_BUF));
 
 	return clamp_t(u64, worth, 1, max(bucket->burst / 2, 1ULL));
 }

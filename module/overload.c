@@ -7,6 +7,7 @@
 #include <linux/jiffies.h>
 #include <linux/kobject.h>
 #include <linux/ktime.h>
+#include <linux/minmax.h>
 
 #include "channel.h"
 #include "compat.h"
@@ -22,9 +23,9 @@
 
 static void bpipe_overload_notify_locked(struct bpipe_overload *ov)
 {
-	unsigned long now = jiffies;
+	u64 now = get_jiffies_64(), at = max(now, ov->tell_from);
 
-	schedule_delayed_work(&ov->tell, time_before(now, ov->tell_from) ? ov->tell_from - now : 0);
+	schedule_delayed_work(&ov->tell, at - now);
 }
 
 /**
@@ -83,7 +84,7 @@ static void bpipe_overload_tell(struct work_struct *work)
 	before = ch->overload.told;
 	ch->overload.told = now;
 	if (now != before)
-		ch->overload.tell_from = jiffies + BPIPE_OVERLOAD_PAUSE;
+		ch->overload.tell_from = get_jiffies_64() + BPIPE_OVERLOAD_PAUSE;
 	bpipe_channel_unlock(ch);
 	env[0] = now ? "BPIPE_STATE=overloaded" : "BPIPE_STATE=normal";
 	if (now != before)
@@ -144,7 +145,7 @@ void bpipe_overload_init(struct bpipe_channel *ch, u64 now)
 	bpipe_hrtimer_setup(&ov->timer, bpipe_overload_due, CLOCK_MONOTONIC,
 			    HRTIMER_MODE_ABS_SOFT);
 	INIT_DELAYED_WORK(&ov->tell, bpipe_overload_tell);
-	ov->tell_from = jiffies;
+	ov->tell_from = get_jiffies_64();
 }
 
 /**

@@ -17,7 +17,7 @@ struct bpipe_channel;
  * @now: it has been for longer
  * @off: the channel goes away, and nobody is to be told any more
  * @told: what user space was told last
- * @tell_from: jiffies before which no further uevent is sent
+ * @tell_from: when the next uevent may be sent, in jiffies since boot
  * @pressured_since: when it came to be pressured last
  * @events: times it came to be overloaded
  * @alarm_since: when it did so first; 0 if not since the peaks were reset
@@ -32,7 +32,7 @@ struct bpipe_overload {
 	bool now;
 	bool off;
 	bool told;
-	unsigned long tell_from;
+	u64 tell_from;
 	u64 pressured_since;
 	u64 events;
 	u64 alarm_since;

@@ -108,6 +108,7 @@ static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u6
 
 	bpipe_channel_lock(ch);
 	bpipe_wait_timer_by(&ch->rd.tokens, now, wait_ns);
+	rd->self.tokens_at = now + wait_ns;
 	if (rd->how & BPIPE_NONBLOCK) {
 		ch->read_throttled.times += !(rd->how & BPIPE_NOWAIT);
 		bf->read_throttled.times += !(rd->how & BPIPE_NOWAIT);
@@ -325,7 +326,7 @@ static bool bpipe_read_fetch(const struct iov_iter *to, struct bpipe_reading *rd
  * it gives one; or, to a file that wants frames, as many as fit.
  *
  * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
- * Return: bytes read, 0 at end-of-file, -EAGAIN, -EFAULT, -EMSGSIZE, -ENODEV or
+ * Return: bytes read, 0 at end-of-file, -EAGAIN, -EFAULT, -EINTR, -EMSGSIZE, -ENODEV or
  * -ERESTARTSYS.
  */
 ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how)

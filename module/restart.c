@@ -68,7 +68,8 @@ int bpipe_restart_error(struct bpipe_file *bf, size_t count, ktime_t deadline)
 
 	if (deadline == KTIME_MAX)
 		return -ERESTARTSYS;
-	if (bpipe_restart_signalled())
+	/* A worker of io_uring does not come back to what it was told to leave. */
+	if (bpipe_restart_signalled() || current->flags & PF_IO_WORKER)
 		return -EINTR;
 	restart = kmalloc(sizeof(*restart), GFP_KERNEL_ACCOUNT);
 	if (!restart)
@@ -95,8 +96,9 @@ int bpipe_restart_error(struct bpipe_file *bf, size_t count, ktime_t deadline)
  * @bf: the open file
  * @count: bytes that it writes
  *
- * What was kept for the caller is forgotten by this. If it comes with another count, it was
- * a signal that made it leave after all, and it does something else by now.
+ * What was kept for the caller is forgotten by this. If it comes with another count, a signal
+ * came while it was frozen, and it does something else by now. With the same count, after a
+ * signal, it goes on with what it did: bpipe(4) says so.
  *
  * Context: does not sleep.
  * Return: the deadline; 0 if it is not restarted.

@@ -15,6 +15,7 @@
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/string.h>
 #include <linux/wait.h>
 
 #include "buffer.h"
@@ -94,6 +95,21 @@ void bpipe_storage_free(struct bpipe_channel *ch, struct bpipe_storage *storage)
 }
 
 /**
+ * bpipe_storage_fit() - free buffers of another size than is wanted by now
+ * @ch: the channel
+ * @spare: the buffers
+ * @size: the size that is, bytes
+ *
+ * Context: may sleep.
+ */
+void bpipe_storage_fit(struct bpipe_channel *ch, struct bpipe_storage *spare, size_t size)
+{
+	if (spare->size != size)
+		bpipe_storage_free_buffers(ch, spare);
+	spare->size = size;
+}
+
+/**
  * bpipe_storage_alloc() - allocate buffers for classes
  * @ch: the channel
  * @spare: where to put them; buffers of another size in it are freed
@@ -101,7 +117,7 @@ void bpipe_storage_free(struct bpipe_channel *ch, struct bpipe_storage *storage)
  * @size: bytes of each
  *
  * Context: may sleep, for minutes if the memory cgroup is throttled; called without locks.
- * Return: 0, -ENOMEM or -ENOSPC. The caller frees @spare in any case.
+ * Return: 0, -ENODEV, -ENOMEM or -ENOSPC. The caller frees @spare in any case.
  */
 int bpipe_storage_alloc(struct bpipe_channel *ch, struct bpipe_storage *spare, u32 classes,
 			size_t size)
@@ -114,17 +130,15 @@ int bpipe_storage_alloc(struct bpipe_channel *ch, struct bpipe_storage *spare, u
 	spare->seen = ch->allocated;
 	bpipe_channel_unlock(ch);
 	spare->pending = true;
-	if (spare->size != size)
-		bpipe_storage_free_buffers(ch, spare);
-	spare->size = size;
+	bpipe_storage_fit(ch, spare, size);
 	if (bpipe_buffer_charge(&ch->memory, hweight32(classes) * bytes))
 		return -ENOSPC;
 	for (; classes; classes &= ~BIT(class)) {
 		class = __ffs(classes);
-		spare->data[class] = bpipe_buffer_alloc(size);
+		spare->data[class] = bpipe_buffer_alloc(&ch->memory, size);
 		if (!spare->data[class]) {
 			bpipe_buffer_uncharge(&ch->memory, hweight32(classes) * bytes);
-			return -ENOMEM;
+			return READ_ONCE(ch->memory.gone) ? -ENODEV : -ENOMEM;
 		}
 	}
 	return 0;
@@ -236,17 +250,21 @@ int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 }
 
 /* What a class holds. Without the writers' lock, it may be more by now. */
-static size_t bpipe_storage_queued_rd(struct bpipe_channel *ch, u32 class)
+static size_t bpipe_storage_queued_locked(struct bpipe_channel *ch, u32 class)
 {
-	struct bpipe_band *band = ch->band[class];
-	size_t queued;
-
-	if (!band)
+	if (!ch->band[class])
 		return 0;
 	if (class == 0 && !bpipe_is_record(ch))
 		return bpipe_level_queued(&ch->level);
+	return ch->band[class]->held;
+}
+
+static size_t bpipe_storage_queued_rd(struct bpipe_channel *ch, u32 class)
+{
+	size_t queued;
+
 	bpipe_channel_lock(ch);
-	queued = band->held;
+	queued = bpipe_storage_queued_locked(ch, class);
 	bpipe_channel_unlock(ch);
 	return queued;
 }
@@ -301,7 +319,7 @@ int bpipe_storage_copy(struct bpipe_channel *ch, struct bpipe_storage *spare, bo
 	u32 class;
 	int ret;
 
-	if (!spare->size)
+	if (!memchr_inv(spare->data, 0, sizeof(spare->data)))
 		return 0;
 	do {
 		ret = mutex_lock_killable(&ch->rd.lock);
@@ -318,39 +336,34 @@ int bpipe_storage_copy(struct bpipe_channel *ch, struct bpipe_storage *spare, bo
 }
 
 /**
- * bpipe_storage_move_rd() - go on with buffers of another size where something is queued
+ * bpipe_storage_copied_rd() - has all that is queued been copied?
  * @ch: the channel
- * @spare: the buffers, into which all of it has been copied
- * @old: gets those that were in use
+ * @spare: the buffers
  *
- * What is queued keeps the buffer of its class in use, so this needs no spinlock.
+ * Not what was more than they hold, which readers may have made fit since. Also true if it
+ * still is more: then there will be no move.
  *
- * Context: called with the configuration lock and both sides' locks held.
+ * Context: called with both sides' locks held; does not sleep.
  */
-void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare,
-			   struct bpipe_storage *old)
+bool bpipe_storage_copied_rd(struct bpipe_channel *ch, const struct bpipe_storage *spare)
 {
-	struct bpipe_ring *ring;
 	size_t queued;
 	u32 class;
 
-	old->size = ch->flow.size;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
-		queued = bpipe_storage_queued_rd(ch, class);
-		if (!queued || !spare->data[class])
-			continue;
-		ring = &ch->band[class]->ring;
-		old->data[class] = bpipe_ring_move(ring, queued, spare->data[class], spare->size,
-						   bpipe_storage_place(ring->passed, spare->size));
-		spare->data[class] = NULL;
+		queued = spare->data[class] ? bpipe_storage_queued_rd(ch, class) : 0;
+		if (queued && queued <= spare->size &&
+		    spare->copied[class] < ch->band[class]->ring.passed + queued)
+			return false;
 	}
+	return true;
 }
 
 /**
- * bpipe_storage_swap_locked() - give and take the buffers of classes that hold nothing
+ * bpipe_storage_swap_locked() - give and take buffers
  * @ch: the channel, still with its old configuration
  * @mode: the new mode
- * @spare: new buffers, after bpipe_storage_move_rd()
+ * @spare: new buffers, into which all that is queued has been copied
  * @old: gets those that are not needed any more
  *
  * A class for which a buffer was allocated may have lost its last writer meanwhile.
@@ -363,6 +376,7 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_
 {
 	u32 class;
 
+	old->size = ch->flow.size;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		struct bpipe_band *band = ch->band[class];
 
@@ -372,8 +386,9 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_
 			old->data[class] = band->ring.data;
 			band->ring.data = NULL;
 		} else if (spare->data[class]) {
-			old->data[class] = bpipe_ring_move(&band->ring, 0, spare->data[class],
-							   spare->size, 0);
+			old->data[class] = bpipe_ring_move(&band->ring,
+				bpipe_storage_queued_locked(ch, class), spare->data[class],
+				spare->size, bpipe_storage_place(band->ring.passed, spare->size));
 			spare->data[class] = NULL;
 		}
 		band->storage = band->ring.data ? PAGE_ALIGN(band->ring.size) : 0;

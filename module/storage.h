@@ -46,9 +46,9 @@ int bpipe_storage_alloc(struct bpipe_channel *ch, struct bpipe_storage *spare, u
 			size_t size);
 void bpipe_storage_free(struct bpipe_channel *ch, struct bpipe_storage *storage);
 
+void bpipe_storage_fit(struct bpipe_channel *ch, struct bpipe_storage *spare, size_t size);
+bool bpipe_storage_copied_rd(struct bpipe_channel *ch, const struct bpipe_storage *spare);
 int bpipe_storage_copy(struct bpipe_channel *ch, struct bpipe_storage *spare, bool rest);
-void bpipe_storage_move_rd(struct bpipe_channel *ch, struct bpipe_storage *spare,
-			   struct bpipe_storage *old);
 void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_storage *spare,
 			       struct bpipe_storage *old);
 void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *old);

@@ -121,7 +121,8 @@ static ssize_t bpipe_config_store(struct device *dev, struct device_attribute *a
 		*(u64 *)field = value;
 	/*
 	 * Removal waits until this write has ended, and the next ADD for removal. The write
-	 * may wait for memory, so let removal fail instead.
+	 * may wait for memory, so let removal fail instead; if it is by force, the write
+	 * stops waiting.
 	 */
 	ret = bpipe_channel_get(ch);
 	if (ret)

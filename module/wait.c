@@ -28,7 +28,8 @@
  *	as records came; of a stream, one, which wakes the next as it leaves.
  *
  * Bounds
- *	At most BPIPE_WAKE_MAX waiters of a side are woken for one hold of the lock.
+ *	At most BPIPE_WAKE_MAX writers have their turn come in one hold of the lock, and
+ *	as many of a side are woken by new rules, or readers for each look at the level.
  *	Those left are not forgotten: each waiter that was woken settles as it leaves,
  *	and wakes more. Tasks, pollers and SIGIO are woken when the lock has been dropped.
  *
@@ -303,10 +304,11 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay 
 }
 
 /*
- * Wake some of a list of a side's or of a file's who slept as the rules changed. Return
- * whether there may be more.
+ * Wake some of a list of a side's or of a file's, up to sleep @last. Return whether there
+ * may be more.
  */
-static bool bpipe_kick_locked(struct bpipe_channel *ch, struct list_head *list, bool file)
+static bool bpipe_kick_locked(struct bpipe_channel *ch, struct list_head *list, bool file,
+			      u64 last)
 {
 	int n;
 
@@ -315,7 +317,7 @@ static bool bpipe_kick_locked(struct bpipe_channel *ch, struct list_head *list, 
 			list_first_entry_or_null(list, struct bpipe_waiter, file_sleeper) :
 			list_first_entry_or_null(list, struct bpipe_waiter, sleeper);
 
-		if (!w || w->slept > ch->kicked)
+		if (!w || w->slept > last)
 			return false;
 		bpipe_wake_locked(ch, w);
 	}
@@ -323,13 +325,13 @@ static bool bpipe_kick_locked(struct bpipe_channel *ch, struct list_head *list, 
 }
 
 /* Wake the rest of them, some for each hold of the lock. */
-static void bpipe_kick_rest(struct bpipe_channel *ch, struct list_head *list, bool file)
+static void bpipe_kick_rest(struct bpipe_channel *ch, struct list_head *list, bool file, u64 last)
 {
 	bool more;
 
 	do {
 		bpipe_channel_lock(ch);
-		more = bpipe_kick_locked(ch, list, file);
+		more = bpipe_kick_locked(ch, list, file, last);
 		bpipe_channel_unlock(ch);
 		cond_resched();
 	} while (more);
@@ -350,20 +352,20 @@ void bpipe_wait_kick_locked(struct bpipe_channel *ch, struct bpipe_side *side)
 	bpipe_wait_notify_all_locked(ch, side);
 	if (READ_ONCE(side->fasync))
 		schedule_work(&side->sigio);
-	ch->kicked = ch->sleeps;
-	bpipe_kick_locked(ch, &side->sleepers, false);
+	bpipe_kick_locked(ch, &side->sleepers, false, ch->sleeps);
 }
 
 /**
  * bpipe_wait_kick_rest() - wake who was too many for bpipe_wait_kick_locked()
  * @ch: the channel
  * @side: as there
+ * @last: bpipe_channel.sleeps then
  *
  * Context: may sleep.
  */
-void bpipe_wait_kick_rest(struct bpipe_channel *ch, struct bpipe_side *side)
+void bpipe_wait_kick_rest(struct bpipe_channel *ch, struct bpipe_side *side, u64 last)
 {
-	bpipe_kick_rest(ch, &side->sleepers, false);
+	bpipe_kick_rest(ch, &side->sleepers, false, last);
 }
 
 /**
@@ -379,19 +381,19 @@ void bpipe_wait_kick_file_locked(struct bpipe_file *bf)
 	struct bpipe_channel *ch = bf->ch;
 
 	bpipe_wait_notify_all_locked(ch, &ch->wr);
-	ch->kicked = ch->sleeps;
-	bpipe_kick_locked(ch, &bf->sleepers, true);
+	bpipe_kick_locked(ch, &bf->sleepers, true, ch->sleeps);
 }
 
 /**
  * bpipe_wait_kick_file_rest() - wake who was too many for bpipe_wait_kick_file_locked()
  * @bf: the open file
+ * @last: bpipe_channel.sleeps then
  *
  * Context: may sleep.
  */
-void bpipe_wait_kick_file_rest(struct bpipe_file *bf)
+void bpipe_wait_kick_file_rest(struct bpipe_file *bf, u64 last)
 {
-	bpipe_kick_rest(bf->ch, &bf->sleepers, true);
+	bpipe_kick_rest(bf->ch, &bf->sleepers, true, last);
 }
 
 /**
@@ -473,8 +475,9 @@ static void bpipe_grant_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 }
 
 /*
- * Wake the writers of a class whose turn has come. Tokens are waited for until the
- * timer goes off, also when there are enough for the first before.
+ * Wake the writers of a class whose turn has come. The first leaves tokens to come in until
+ * its own time, also when there are enough for it before. That the timer is queued says
+ * nothing: pollers, too, set it.
  */
 static void bpipe_wake_class_locked(struct bpipe_channel *ch, u32 class, u64 level, u64 now)
 {
@@ -486,16 +489,18 @@ static void bpipe_wake_class_locked(struct bpipe_channel *ch, u32 class, u64 lev
 		enum bpipe_verdict lack = bpipe_flow_fits(&ch->flow, class, &w->need, &ahead,
 							  level, now, &wait_ns);
 
-		if (lack == BPIPE_GO && w->lack == BPIPE_WAIT_TOKENS &&
-		    hrtimer_is_queued(&ch->wr.tokens))
-			break;
-		if (lack != BPIPE_GO) {
+		if (lack == BPIPE_GO && w->lack == BPIPE_WAIT_TOKENS && now < w->tokens_at)
+			wait_ns = w->tokens_at - now;
+		else if (lack == BPIPE_GO)
+			bpipe_grant_locked(ch, w);
+		else
 			bpipe_relabel_locked(ch, w, lack);
-			if (wait_ns && wait_ns != U64_MAX)
-				bpipe_wait_timer_by(&ch->wr.tokens, now, wait_ns);
-			break;
+		if (wait_ns && wait_ns != U64_MAX) {
+			w->tokens_at = now + wait_ns;
+			bpipe_wait_timer_by(&ch->wr.tokens, now, wait_ns);
 		}
-		bpipe_grant_locked(ch, w);
+		if (w->asleep)
+			break;
 	}
 }
 
@@ -602,6 +607,22 @@ static struct bpipe_waiter *bpipe_next_reader_locked(struct bpipe_channel *ch, u
 	return due && node ? rb_entry(node, struct bpipe_waiter, delay_node) : NULL;
 }
 
+/* The first reader that has waited for tokens, if they are due; else the timer is set. */
+static struct bpipe_waiter *bpipe_aside_due_locked(struct bpipe_channel *ch)
+{
+	struct bpipe_waiter *w = list_first_entry_or_null(&ch->rd.aside, struct bpipe_waiter,
+							  aside_node);
+	u64 now;
+
+	if (!w)
+		return NULL;
+	now = ktime_get_ns();
+	if (now >= w->tokens_at)
+		return w;
+	bpipe_wait_timer_by(&ch->rd.tokens, now, w->tokens_at - now);
+	return NULL;
+}
+
 /*
  * Wake the readers that are content with @level bytes. With @due, data has waited for
  * long enough, so also one that set a delay.
@@ -613,11 +634,11 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 	struct bpipe_waiter *w;
 	u64 delay_ns;
 
+	/* Those that wait for tokens are woken one by one. */
+	w = bpipe_aside_due_locked(ch);
 	if (!level)
 		return;
-	/* Those that wait for tokens are woken one by one, once the timer went off. */
-	w = list_first_entry_or_null(&ch->rd.aside, struct bpipe_waiter, aside_node);
-	if (n && w && !hrtimer_is_queued(&ch->rd.tokens)) {
+	if (n && w) {
 		bpipe_wake_locked(ch, w);
 		n--;
 	}
@@ -644,7 +665,7 @@ static u64 bpipe_trip_up_locked(struct bpipe_channel *ch)
 	struct bpipe_waiter *w = bpipe_first_asleep(&ch->rd, 0);
 	u64 up = U64_MAX;
 
-	any |= !list_empty(&ch->rd.aside) && !hrtimer_is_queued(&ch->rd.tokens);
+	any |= bpipe_aside_due_locked(ch) != NULL;
 	if ((w || any) && (bpipe_is_record(ch) || !ch->rd.woken)) {
 		up = any || (timed && !RB_EMPTY_ROOT(&ch->delays.rb_root)) ? 1 : w->threshold;
 		/* One more record for one more reader. */
@@ -985,6 +1006,8 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	bpipe_channel_lock(ch);
 	if (w->asleep)
 		bpipe_wake_up_locked(ch, w);
+	else if (ret == -ETIMEDOUT)
+		ret = 0;
 	bpipe_end_account_locked(ch, w, ktime_get_ns());
 	bpipe_channel_unlock(ch);
 	return ret;

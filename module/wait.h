@@ -38,6 +38,7 @@
  * @since: when this sleep began
  * @deadline: when it gives up; KTIME_MAX for never
  * @until: when it looks again by itself; KTIME_MAX for never
+ * @tokens_at: where it waits for tokens: these are left to come in until then, nanoseconds
  * @need: writers: what it needs to go on
  * @reserved: writers: what of that is reserved for it now
  * @lack: what it waits for: a BPIPE_WAIT_*
@@ -72,6 +73,7 @@ struct bpipe_waiter {
 	u64 since;
 	ktime_t deadline;
 	ktime_t until;
+	u64 tokens_at;
 	struct bpipe_need need;
 	struct bpipe_need reserved;
 	enum bpipe_verdict lack;
@@ -110,9 +112,9 @@ u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay 
 void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns);
 void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level);
 void bpipe_wait_kick_locked(struct bpipe_channel *ch, struct bpipe_side *side);
-void bpipe_wait_kick_rest(struct bpipe_channel *ch, struct bpipe_side *side);
+void bpipe_wait_kick_rest(struct bpipe_channel *ch, struct bpipe_side *side, u64 last);
 void bpipe_wait_kick_file_locked(struct bpipe_file *bf);
-void bpipe_wait_kick_file_rest(struct bpipe_file *bf);
+void bpipe_wait_kick_file_rest(struct bpipe_file *bf, u64 last);
 void bpipe_wait_granted_locked(struct bpipe_channel *ch);
 void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side, __poll_t events);
 void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *side);

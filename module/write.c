@@ -4,6 +4,7 @@
  */
 
 #include <linux/ktime.h>
+#include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -142,6 +143,7 @@ static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *w
 		w->deadline = !wr->timeout_ns ? KTIME_MAX :
 			      ns_to_ktime(ktime_get_ns() + wr->timeout_ns);
 	w->until = aside ? ns_to_ktime(now + grant->wait_ns) : KTIME_MAX;
+	w->tokens_at = 0;
 	bpipe_wait_queue_locked(ch, w, throttled ? &ch->throttled : &ch->blocked,
 				throttled ? &bf->throttled : &bf->blocked);
 }
@@ -215,7 +217,7 @@ static int bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing 
  * Older records make room, in pieces between which others may go on; what is free by
  * then is kept for the newcomer. A reader may have made room in the meantime, or a more
  * important writer may have taken it: with both sides' locks held, the flow is asked
- * once more.
+ * at each piece, and no more is evicted than was to be at first.
  *
  * Return: 0, -EAGAIN, -EINTR.
  */
@@ -223,15 +225,16 @@ static int bpipe_evict_wr(struct bpipe_file *bf, struct bpipe_writing *wr, u64 n
 {
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_grant grant;
+	u64 left;
 	int ret = bpipe_channel_lock_side(&ch->rd, wr->how);
 
 	if (ret)
 		return ret;
-	if (!wr->evict) {
-		wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
-		if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) == BPIPE_EVICT)
-			wr->evict = grant.evict;
-	}
+	left = wr->evict ?: U64_MAX;
+	wr->evict = 0;
+	wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
+	if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) == BPIPE_EVICT)
+		wr->evict = min(left, grant.evict);
 	if (wr->evict && !wr->self.queued) {
 		wr->self.side = &ch->wr;
 		wr->self.class = wr->req.class;

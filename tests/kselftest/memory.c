@@ -66,6 +66,30 @@ TEST_F(channel, buffer_is_charged_to_the_callers_cgroup)
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
+/* Each change allocates without locks; what it got then may be of the wrong size by now. */
+TEST_F(channel, racing_changes_leave_buffers_of_the_size)
+{
+	const struct bpipe_config stream = {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_SIZE, .size = MIB,
+	};
+	int wr = open_class(3, O_NONBLOCK);
+	pid_t pid;
+
+	for (int i = 0; i < 100; i++) {
+		ASSERT_EQ(0, set_config(self->ctl, stream));
+		pid = spawn();
+		if (!pid)
+			_exit(-set_config(self->ctl, (struct bpipe_config) {
+				.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD }));
+		ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+			.mask = BPIPE_CFG_MODE | BPIPE_CFG_SIZE,
+			.mode = BPIPE_MODE_RECORD, .size = 2 * MIB }));
+		ASSERT_EQ(0, reap(pid));
+		ASSERT_EQ(2 * MIB, number(SYSFS "memory.3", NULL));
+	}
+	close(wr);
+}
+
 TEST_F(channel, resize_beyond_the_cgroups_limit_is_enomem)
 {
 	struct bpipe_config before, after;

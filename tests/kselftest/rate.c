@@ -217,6 +217,27 @@ TEST_F(channel, new_rate_wakes_a_sleeping_writer)
 	}
 }
 
+/* Who polls sets the timer of the writers, too: for tokens of its own in an hour. */
+TEST_F(channel, pollers_hold_up_nobody_who_waits_for_tokens)
+{
+	int poller = open(DEV, O_WRONLY | O_NONBLOCK);
+	pid_t pid;
+
+	ASSERT_EQ(0, set_config(self->ctl, limit(20000, 8192)));
+	ASSERT_EQ(0, set_writer(poller, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST, .rate = 1, .burst = 4096 }));
+	ASSERT_EQ(4096, put(poller, 4096));
+	BLOCKING_WRITER();
+	pid = spawn();
+	while (!pid)
+		ready(poller, POLLOUT);
+	for (int i = 0; i < 30; i++)
+		ASSERT_EQ(1000, put(self->wrb, 1000));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, reap(pid));
+	close(poller);
+}
+
 TEST_F(channel, burst_follows_the_rate_unless_set)
 {
 	ASSERT_EQ(0, set_config(self->ctl, limit(10000000, 0)));

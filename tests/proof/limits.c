@@ -68,9 +68,11 @@ void prove_until(void)
 void prove_split(void)
 {
 	const struct bpipe_bucket b = { .rate = BPIPE_RATE_MAX, .burst = BPIPE_BURST_MAX };
+	const struct bpipe_flow f = { .write.bytes = b };
 	const struct bpipe_request req = { .len = any() };
 
 	prove(bpipe_bucket_want(&b, &req) == min_t(u64, req.len, PIPE_BUF));
+	prove(bpipe_flow_need(&f, &req).bytes == min_t(u64, req.len, BPIPE_BURST_MAX / 2));
 }
 
 /* Marks in the largest channel, at a limit and without: a gate opens, and with room. */

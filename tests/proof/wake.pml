@@ -40,7 +40,8 @@
  * waiters reserve as tokens; the rate limits of readers and of files, whose waiters
  * hold up no other; debt, as no write is longer than a burst; SIGIO and the pollers
  * of readers; and what only watches: overload, accounts, the status page. A writer
- * that times out leaves as one that is killed. There are at most two classes, and
+ * that times out leaves as one that is killed. Its own time, before which the first of a
+ * class leaves tokens to come in, is here that of the timer, which nobody else sets. There are at most two classes, and
  * the records of a scene have one length. Time is there as far as it brings tokens:
  * one with each tick, until it is quiet.
  *

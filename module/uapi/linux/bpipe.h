@@ -703,7 +703,7 @@ struct bpipe_remove {
  * Any opener may use them, on a file opened in any way (also with access mode
  * 3, which counts neither as reader nor as writer), except where said.
  *
- * BPIPE_GET_FEATURES: what the module can do. May not sleep.
+ * BPIPE_GET_FEATURES: what the module can do.
  *
  * BPIPE_SET_CONFIG: set all the fields in @mask or none. For the node's owner
  * and CAP_SYS_ADMIN (EPERM); @uid, @gid and @permissions for CAP_SYS_ADMIN
