@@ -665,7 +665,8 @@ static u64 bpipe_trip_up_locked(struct bpipe_channel *ch)
 	struct bpipe_waiter *w = bpipe_first_asleep(&ch->rd, 0);
 	u64 up = U64_MAX;
 
-	any |= bpipe_aside_due_locked(ch) != NULL;
+	if (bpipe_aside_due_locked(ch))
+		any = true;
 	if ((w || any) && (bpipe_is_record(ch) || !ch->rd.woken)) {
 		up = any || (timed && !RB_EMPTY_ROOT(&ch->delays.rb_root)) ? 1 : w->threshold;
 		/* One more record for one more reader. */
