@@ -53,7 +53,8 @@ void bpipe_band_free(struct bpipe_band *band, struct bpipe_memory *memory)
  * @from: where to copy from; advanced by what was copied
  * @len: its length
  *
- * In pieces, between which others may run: it may be as long as the channel.
+ * In pieces, between which others may run: it may be as long as the channel. A short one
+ * does not give up the processor: the others of its side would wait until it has it back.
  *
  * Context: called with the writers' lock held; user pages are not faulted in.
  * Return: bytes copied, fewer than @len if a page is not there, or the caller was killed.
@@ -68,7 +69,8 @@ size_t bpipe_band_fill_wr(struct bpipe_band *band, struct iov_iter *from, size_t
 		n = bpipe_ring_fill(&band->ring, sizeof(struct bpipe_frame) + done, from, part);
 		pagefault_enable();
 		done += n;
-		cond_resched();
+		if (done < len)
+			cond_resched();
 	} while (n == part && done < len && !fatal_signal_pending(current));
 	return done;
 }
@@ -177,7 +179,8 @@ size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *fr
 		n = bpipe_ring_drain(&band->ring, sizeof(*frame) + done, to, part);
 		pagefault_enable();
 		done += n;
-		cond_resched();
+		if (done < frame->len)
+			cond_resched();
 	} while (n == part && done < frame->len && !fatal_signal_pending(current));
 	return head + done;
 }

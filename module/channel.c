@@ -618,13 +618,16 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 	if (ret)
 		return ret;
 	ret = bpipe_channel_lock_sides(ch);
-	if (ret)
-		goto out;
+	if (ret) {
+		mutex_unlock(&ch->config);
+		return ret;
+	}
 	bpipe_channel_lock(ch);
 	ret = bpipe_channel_retire_locked(ch, flags, &old);
 	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
 	bpipe_channel_unlock_sides(ch);
+	mutex_unlock(&ch->config);
 	if (ret != -EBUSY) {
 		bpipe_wait_kick_rest(ch, &ch->wr, sleeps);
 		bpipe_wait_kick_rest(ch, &ch->rd, sleeps);
@@ -632,8 +635,6 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 	/* To be gone is not consumed by one poller, so wake the exclusive ones, too. */
 	if (!ret)
 		wake_up_interruptible_all(&ch->status_poll);
-out:
-	mutex_unlock(&ch->config);
 	bpipe_storage_free(ch, &old);
 	return ret;
 }

@@ -453,12 +453,13 @@ out_rd:
 	mutex_unlock(&ch->rd.lock);
 out_wr:
 	mutex_unlock(&ch->wr.lock);
+out_config:
+	mutex_unlock(&ch->config);
+	/* Long, with many sleepers, if the caller gets little of a processor. */
 	if (kick) {
 		bpipe_wait_kick_rest(ch, &ch->wr, sleeps);
 		bpipe_wait_kick_rest(ch, &ch->rd, sleeps);
 	}
-out_config:
-	mutex_unlock(&ch->config);
 out:
 	bpipe_storage_free(ch, &old);
 	bpipe_storage_free(ch, &spare);
@@ -711,17 +712,18 @@ int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *se
 	if (ret)
 		return ret;
 	ret = mutex_lock_killable(&ch->wr.lock);
-	if (ret)
-		goto out;
+	if (ret) {
+		mutex_unlock(&ch->config);
+		return ret;
+	}
 	bpipe_channel_lock(ch);
 	bpipe_writer_apply_locked(bf, set);
 	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->wr.lock);
-	bpipe_wait_kick_file_rest(bf, sleeps);
-out:
 	mutex_unlock(&ch->config);
-	return ret;
+	bpipe_wait_kick_file_rest(bf, sleeps);
+	return 0;
 }
 
 /**
