@@ -121,10 +121,10 @@ static inline size_t bpipe_level_now(const struct bpipe_level *level)
 }
 
 /**
- * bpipe_level_totals() - bytes that have gone in and come out, for whoever owns neither
- * @level: the level
- * @in: set to the former
- * @out: set to the latter, as of the same moment
+ * bpipe_level_totals() - read the totals of both ends as of one moment
+ * @level: the level; the caller owns neither end
+ * @in: set to the bytes that have gone in since the channel was made
+ * @out: set to the bytes that have come out
  */
 static inline void bpipe_level_totals(const struct bpipe_level *level, u64 *in, u64 *out)
 {

@@ -25,7 +25,7 @@
  * @node: in the list of its open file
  * @pid: the task that will, referenced
  * @count: bytes that it writes
- * @deadline: when its time is over
+ * @deadline: when it times out
  */
 struct bpipe_restart {
 	struct list_head node;
@@ -42,7 +42,7 @@ static void bpipe_restart_free(struct bpipe_restart *restart)
 	kfree(restart);
 }
 
-/* Return true if a signal is there for the caller: then it is not only to be frozen. */
+/* Return true if the caller has a signal to handle, so it does more than freeze. */
 static bool bpipe_restart_signalled(void)
 {
 	sigset_t set;
@@ -56,7 +56,7 @@ static bool bpipe_restart_signalled(void)
  * bpipe_restart_error() - what a write that was interrupted as it waited returns
  * @bf: the open file
  * @count: bytes that it was to write, of which it has written none
- * @deadline: when its time is over; KTIME_MAX for never
+ * @deadline: when it times out; KTIME_MAX for never
  *
  * Context: may sleep.
  * Return: -ERESTARTSYS without a deadline; -EINTR after a signal, or without memory;

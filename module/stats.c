@@ -4,6 +4,7 @@
  */
 
 #include <linux/ktime.h>
+#include <linux/lockdep.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
@@ -73,9 +74,10 @@ static void bpipe_stats_overload(struct bpipe_channel *ch, u64 now, struct bpipe
  * @ch: the channel
  * @stats: filled in
  *
- * Nobody who copies is held up. The sums hold exactly all the same: what moves a record, or
- * drops something, needs the channel's lock; and the bytes of a stream are not counted on
- * either side but worked out from the level, both ends of it at one moment.
+ * This takes no lock under which data is copied, so reads and writes are not delayed. The
+ * sums are exact all the same: a record is moved, and anything is dropped, under the
+ * channel's lock; and the bytes of a stream are computed from both ends of the level, which
+ * are read as of one moment.
  *
  * Context: does not sleep.
  * Return: 0, or -ENODEV: the channel is gone, and what it held with it, in no count.
@@ -150,6 +152,9 @@ void bpipe_stats_end_stream_locked(struct bpipe_channel *ch)
 	struct bpipe_band *band = ch->band[0];
 	u64 in, out;
 
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	bpipe_level_totals(&ch->level, &in, &out);
 	if (band && !bpipe_is_record(ch)) {
 		bpipe_count_add(&band->written, in - ch->stream_from, 0);

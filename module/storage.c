@@ -12,6 +12,7 @@
  */
 
 #include <linux/bitops.h>
+#include <linux/lockdep.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -286,6 +287,7 @@ static size_t bpipe_storage_copy_rd(struct bpipe_channel *ch, struct bpipe_stora
 	u64 *copied = &spare->copied[class];
 	const struct bpipe_ring *ring;
 
+	lockdep_assert_held(&ch->rd.lock);
 	/* What does not fit will not be moved. */
 	if (!queued || !spare->data[class] || queued > spare->size)
 		return 0;
@@ -319,6 +321,7 @@ int bpipe_storage_copy(struct bpipe_channel *ch, struct bpipe_storage *spare, bo
 	u32 class;
 	int ret;
 
+	lockdep_assert_held(&ch->config);
 	if (!memchr_inv(spare->data, 0, sizeof(spare->data)))
 		return 0;
 	do {
@@ -350,6 +353,8 @@ bool bpipe_storage_copied_rd(struct bpipe_channel *ch, const struct bpipe_storag
 	size_t queued;
 	u32 class;
 
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->rd.lock);
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		queued = spare->data[class] ? bpipe_storage_queued_rd(ch, class) : 0;
 		if (queued && queued <= spare->size &&
@@ -376,6 +381,10 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_
 {
 	u32 class;
 
+	lockdep_assert_held(&ch->config);
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	old->size = ch->flow.size;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		struct bpipe_band *band = ch->band[class];

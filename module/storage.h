@@ -14,8 +14,8 @@ struct bpipe_file;
  * struct bpipe_storage - buffers that no class has: not yet, or not any more
  * @data: a buffer for each class, or NULL
  * @size: bytes of each
- * @copied: of each class, up to which byte of what is queued the buffer has it: as in struct
- *	bpipe_ring, those that will have passed before the next one
+ * @copied: of each class, the position in its ring of the next byte to copy into the buffer,
+ *	counted as bpipe_ring.passed is
  * @pending: counts in the channel's @allocating
  * @seen: the channel's @allocated when the latest allocation began
  *

@@ -176,20 +176,25 @@ TEST_F(channel, frozen_writer_keeps_its_deadline)
 /* What was kept for a write that was frozen is not for the next one of that task. */
 TEST_F(channel, thawed_writer_has_all_of_its_time_the_next_time)
 {
+	const unsigned long long timeout = 5000000000;
+	unsigned long long start;
 	pid_t pid;
 
 	if (mkdir(CGROUP, 0700) && errno != EEXIST)
 		SKIP(return, "no cgroups at /sys/fs/cgroup");
 	BLOCKING_WRITER();
-	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 100000000));
+	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, timeout));
 	ASSERT_EQ(SIZE, put(self->wrb, SIZE));
 	pid = frozen_writer(self->wrb, 2);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	start = now_ns();
 	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 1));
 	EXPECT_TRUE(EVENTUALLY(is_frozen()));
 	ASSERT_EQ(SIZE, take(self->rd, SIZE));
 	ASSERT_EQ(SIZE - 1, put(self->wrb, SIZE - 1));
 	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 3600000000000));
+	while (now_ns() - start < timeout)
+		usleep(10000);
 	ASSERT_TRUE(set_number(CGROUP "/cgroup.freeze", 0));
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	ASSERT_EQ(SIZE, take(self->rd, SIZE));
