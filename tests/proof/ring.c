@@ -7,9 +7,10 @@
  * mirrors: module/level.h
  * mirrors: tests/proof/kernel.h
  *
- * Bounds: sizes up to 512, and within them every place of both ends, every
- * length, every distance from an end, and copies cut short anywhere. For the
- * level, sizes up to 15, positions about to wrap, and others read and write twice.
+ * Bounds: sizes up to 512, or 64 where bytes move from one ring to another; and within
+ * them every place of both ends, every length, every distance from an end, and copies
+ * cut short anywhere. For the level, sizes up to 15, positions about to wrap, and others
+ * read and write twice.
  *
  * Each proof starts from any ring that sane() allows, lets one function work on
  * it, and shows that sane() allows what it leaves: so it does after a history
@@ -21,6 +22,7 @@
 #include "../../module/level.h"
 
 #define MOST	512
+#define MOST_MOVED	64	/* two rings: the time grows with the square */
 
 static struct bpipe_ring ring;
 static struct bpipe_level level;
@@ -199,10 +201,11 @@ void prove_peek(void)
 
 void prove_copy(void)
 {
-	size_t size = 1 + any_to(MOST - 1), at, n, there;
+	size_t size = 1 + any_to(MOST_MOVED - 1), at, n, there;
 	char *data = any_storage(size);
 
 	any_ring();
+	assume(ring.size <= MOST_MOVED);
 	at = any_to(queued);
 	n = any_to(min(queued - at, size));
 	there = any_to(size - 1);
@@ -256,8 +259,8 @@ void prove_whole(void)
 	prove(whole < 1U << 31 || bpipe_end_extend(whole, halves - 1) == whole);
 }
 
-/* The level is never more than there can be, while others work. */
-void prove_level(void)
+/* A level about to wrap, while others read and write. */
+static void any_level(void)
 {
 	ring.size = any_to(15);
 	queued = any_to(ring.size);
@@ -265,20 +268,21 @@ void prove_level(void)
 	assume(level.out.pos >= -15UL);
 	level.in.pos = level.out.pos + queued;
 	acts = 2;
+}
+
+/* The level never exceeds the size. */
+void prove_level(void)
+{
+	any_level();
 	prove(bpipe_level_now(&level) <= ring.size);
 }
 
-/* The same of the counters. */
+/* Neither does the difference of the counters. */
 void prove_totals(void)
 {
 	u64 in, out;
 
-	ring.size = any_to(15);
-	queued = any_to(ring.size);
-	level.out.pos = any();
-	assume(level.out.pos >= -15UL);
-	level.in.pos = level.out.pos + queued;
-	acts = 2;
+	any_level();
 	bpipe_level_totals(&level, &in, &out);
 	prove(in - out <= ring.size);
 }
