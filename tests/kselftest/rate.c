@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <sys/epoll.h>
+#include <sys/uio.h>
 
 #include "bpipe_test.h"
 
@@ -26,6 +27,78 @@ TEST_F(channel, burst_then_eagain_and_no_pollout)
 	EXPECT_LE(10000, get_window(self->ctl).space);
 	EXPECT_GE(100, get_window(self->ctl).tokens);
 	EXPECT_LT(0, get_window(self->ctl).wait_ns);
+}
+
+#define LARGE	(1 << 20)	/* more than one burst, and than is copied at a time */
+#define BURST	8192
+
+/* Room for all of a large write, and tokens for a burst; more arrive while it is copied. */
+static struct bpipe_config large(unsigned int policy)
+{
+	return (struct bpipe_config) {
+		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_RATE | BPIPE_CFG_BURST |
+			BPIPE_CFG_POLICY,
+		.size = 2 * LARGE, .high = 2 * LARGE, .rate = 100000000, .burst = BURST,
+		.policy = policy,
+	};
+}
+
+TEST_F(channel, nonblocking_write_ends_where_tokens_end)
+{
+	ASSERT_EQ(0, set_config(self->ctl, large(BPIPE_POLICY_BLOCK)));
+	EXPECT_EQ(BURST, put(self->wr, LARGE));
+}
+
+TEST_F(channel, write_by_policy_error_ends_where_tokens_end)
+{
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, large(BPIPE_POLICY_ERROR)));
+	EXPECT_EQ(BURST, put(self->wrb, LARGE));
+}
+
+TEST_F(channel, write_with_rwf_nowait_ends_where_tokens_end)
+{
+	struct iovec iov = { .iov_base = calloc(1, LARGE), .iov_len = LARGE };
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, large(BPIPE_POLICY_BLOCK)));
+	EXPECT_EQ(BURST, pwritev2(self->wrb, &iov, 1, -1, RWF_NOWAIT));
+	free(iov.iov_base);
+}
+
+TEST_F(channel, nonblocking_write_ends_where_tokens_of_its_file_end)
+{
+	struct bpipe_config config = large(BPIPE_POLICY_BLOCK);
+
+	config.mask &= ~(BPIPE_CFG_RATE | BPIPE_CFG_BURST);
+	ASSERT_EQ(0, set_config(self->ctl, config));
+	ASSERT_EQ(0, set_writer(self->wr, (struct bpipe_writer) {
+		.mask = BPIPE_WRITER_RATE | BPIPE_WRITER_BURST,
+		.rate = 100000000, .burst = BURST }));
+	EXPECT_EQ(BURST, put(self->wr, LARGE));
+}
+
+TEST_F(channel, drop_newest_drops_what_lacks_tokens)
+{
+	unsigned long long before = get_stats(self->ctl).dropped_bytes;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_config(self->ctl, large(BPIPE_POLICY_DROP_NEWEST)));
+	EXPECT_EQ(LARGE, put(self->wrb, LARGE));
+	EXPECT_EQ(LARGE - BURST, get_stats(self->ctl).dropped_bytes - before);
+}
+
+TEST_F(channel, nonblocking_read_ends_where_tokens_end)
+{
+	struct bpipe_config config = large(BPIPE_POLICY_BLOCK);
+
+	config.mask &= ~(BPIPE_CFG_RATE | BPIPE_CFG_BURST);
+	config.mask |= BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_BURST;
+	config.read_rate = config.rate;
+	config.read_burst = config.burst;
+	ASSERT_EQ(0, set_config(self->ctl, config));
+	ASSERT_EQ(LARGE, put(self->wr, LARGE));
+	EXPECT_EQ(BURST, take(self->rd, LARGE));
 }
 
 TEST_F(channel, window_is_the_least_of_space_and_tokens)
