@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests share: a fixture with a clean channel of a known size, and
- * ways to wait for something to happen without guessing how long it takes.
+ * Shared by the tests: a fixture with an empty channel of a known size, and helpers that
+ * wait for a condition instead of sleeping for a guessed time.
  */
 #ifndef BPIPE_TEST_H
 #define BPIPE_TEST_H
@@ -80,7 +80,7 @@ static inline struct bpipe_events get_events(int fd)
 	return events;
 }
 
-/* 0 or -errno */
+/* This and the ioctl wrappers below return 0 or -errno. */
 static inline int set_config(int fd, struct bpipe_config config)
 {
 	return ioctl(fd, BPIPE_SET_CONFIG, &config) ? -errno : 0;
@@ -97,7 +97,6 @@ static inline int set_reader(int fd, unsigned long long threshold, unsigned long
 	return ioctl(fd, BPIPE_SET_READER, &reader) ? -errno : 0;
 }
 
-/* Likewise. */
 static inline int set_writer(int fd, struct bpipe_writer writer)
 {
 	return ioctl(fd, BPIPE_SET_WRITER, &writer) ? -errno : 0;
@@ -110,7 +109,6 @@ static inline int grant(int fd, unsigned long long amount)
 	return ioctl(fd, BPIPE_GRANT, &credit) ? -errno : 0;
 }
 
-/* ADD; 0 or -errno */
 static inline int add_channel(int control, const char *name, const struct bpipe_config *config)
 {
 	struct bpipe_add add = { .config = (unsigned long)config };
@@ -120,7 +118,6 @@ static inline int add_channel(int control, const char *name, const struct bpipe_
 	return ioctl(control, BPIPE_ADD, &add) ? -errno : 0;
 }
 
-/* REMOVE; 0 or -errno */
 static inline int remove_with(int control, const char *name, unsigned int flags)
 {
 	struct bpipe_remove remove = { .flags = flags };
@@ -134,7 +131,7 @@ static inline int remove_channel(int control, const char *name)
 	return remove_with(control, name, 0);
 }
 
-/* A socket on which the kernel's uevents arrive, starting now. */
+/* Open a socket that receives the kernel's uevents. */
 static inline int uevents_open(void)
 {
 	const struct sockaddr_nl all = { .nl_family = AF_NETLINK, .nl_groups = 1 };
@@ -148,8 +145,8 @@ static inline int uevents_open(void)
 }
 
 /*
- * Receive the next uevent of a channel into @text, as lines; the number of bytes, or
- * -1 if none arrives within ten seconds.
+ * Receive the next uevent of @channel into @text, one variable a line. Return the number
+ * of bytes, or -1 if no uevent arrives within the socket's timeout.
  */
 static inline ssize_t next_uevent(int fd, const char *channel, char *text, size_t len)
 {
@@ -168,7 +165,7 @@ static inline ssize_t next_uevent(int fd, const char *channel, char *text, size_
 	return n;
 }
 
-/* Return true once a uevent of the channel has this line. */
+/* Return true if a uevent of @channel has @line before the socket's timeout expires. */
 static inline bool uevent(int fd, const char *channel, const char *line)
 {
 	char text[4096], wanted[64];
@@ -187,7 +184,7 @@ static inline int queued(int fd)
 	return ioctl(fd, FIONREAD, &n) ? -1 : n;
 }
 
-/* poll's answer for @events at once */
+/* Return the events of @events that poll() reports now. */
 static inline int ready(int fd, int events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
@@ -195,7 +192,7 @@ static inline int ready(int fd, int events)
 	return poll(&p, 1, 0) < 0 ? -1 : p.revents;
 }
 
-/* Writes @n bytes of no meaning; what write said. */
+/* Write @n zero bytes; return the result of write() and keep its errno. */
 static inline ssize_t put(int fd, size_t n)
 {
 	char *buf = calloc(1, n ? n : 1);
@@ -207,7 +204,7 @@ static inline ssize_t put(int fd, size_t n)
 	return ret;
 }
 
-/* Reads up to @n bytes and forgets them; what read said. */
+/* Read up to @n bytes and discard them; return the result of read() and keep its errno. */
 static inline ssize_t take(int fd, size_t n)
 {
 	char *buf = malloc(n ? n : 1);
@@ -219,7 +216,7 @@ static inline ssize_t take(int fd, size_t n)
 	return ret;
 }
 
-/* Waits, for at most ten seconds, until a condition holds; whether it did. */
+/* Wait at most ten seconds until a condition holds; true if it holds by then. */
 #define EVENTUALLY(cond) ({						\
 	unsigned long long _end = now_ns() + 10000000000ULL;		\
 	bool _ok;							\
@@ -227,11 +224,11 @@ static inline ssize_t take(int fd, size_t n)
 		sched_yield();						\
 	_ok; })
 
-/* The system calls of another thread, one at a time. */
+/* One read() or write() made by another thread. */
 struct helper {
 	pthread_t thread;
 	int fd;
-	void *buf;	/* NULL: bytes of no meaning */
+	void *buf;	/* NULL: write zero bytes, or discard the bytes read */
 	size_t n;
 	bool write;
 	volatile bool done;
@@ -264,7 +261,7 @@ static inline void helper_start(struct helper *h, int fd, bool write, size_t n)
 	helper_start_with(h, fd, write, NULL, n);
 }
 
-/* Its result once it is done; -ETIMEDOUT if it is not within ten seconds. */
+/* Return the result of the helper's call, or -errno; -ETIMEDOUT after ten seconds. */
 static inline ssize_t helper_end(struct helper *h)
 {
 	if (!EVENTUALLY(h->done))
@@ -273,7 +270,7 @@ static inline ssize_t helper_end(struct helper *h)
 	return h->ret < 0 ? -h->error : h->ret;
 }
 
-/* fork(), for a child that does not outlive the test however that ends. */
+/* Fork a child that is killed when the test ends, however the test ends. */
 static inline pid_t spawn(void)
 {
 	pid_t parent = getpid(), pid = fork();
@@ -285,7 +282,7 @@ static inline pid_t spawn(void)
 	return pid;
 }
 
-/* The exit status of a child, or minus the signal that ended it. */
+/* Wait for a child; return its exit status, or minus the signal that killed it. */
 static inline int reap(pid_t pid)
 {
 	int status;
@@ -296,8 +293,8 @@ static inline int reap(pid_t pid)
 }
 
 /*
- * A stream in which no four bytes, at a multiple of four, come twice: what is
- * lost, doubled or displaced shows.
+ * Fill @buf with @n bytes of a stream, starting at position @at. All aligned four-byte words
+ * of the stream differ, so a comparison detects lost, duplicated and displaced bytes.
  */
 static inline void pattern(unsigned char *buf, size_t at, size_t n)
 {
@@ -305,7 +302,7 @@ static inline void pattern(unsigned char *buf, size_t at, size_t n)
 		*buf++ = (unsigned int)(at / 4) * 2654435761U >> at % 4 * 8;
 }
 
-/* Bytes that the buffers of all channels take. */
+/* Return the size of the buffers of all channels, in bytes. */
 static inline unsigned long long memory(void)
 {
 	FILE *file = fopen("/sys/class/bpipe/memory", "r");
@@ -317,7 +314,7 @@ static inline unsigned long long memory(void)
 	return bytes;
 }
 
-/* Write a number to a file of the kernel's; return true if it was taken. */
+/* Write @value to a file in sysfs or cgroupfs; return true if the kernel accepts it. */
 static inline bool set_number(const char *file, unsigned long long value)
 {
 	char text[32];
@@ -329,7 +326,7 @@ static inline bool set_number(const char *file, unsigned long long value)
 	return done;
 }
 
-/* For tests that need records, of whatever policy and order. */
+/* Switch the channel to record mode. */
 static inline int set_records(int fd, unsigned int order, unsigned int policy)
 {
 	return set_config(fd, (struct bpipe_config) {
@@ -338,7 +335,7 @@ static inline int set_records(int fd, unsigned int order, unsigned int policy)
 	});
 }
 
-/* A writer of its own, of that class; non-blocking unless @flags says so. */
+/* Open a separate writer of @class; blocking unless @flags has O_NONBLOCK. */
 static inline int open_class(unsigned int class, int flags)
 {
 	const struct bpipe_writer writer = { .mask = BPIPE_WRITER_CLASS, .class = class };
@@ -349,7 +346,7 @@ static inline int open_class(unsigned int class, int flags)
 	return fd;
 }
 
-/* The text of the next record in @fd, or what read said instead. */
+/* Read the next record; return its text, or that of the error. */
 static inline const char *next_text(int fd)
 {
 	static char text[256];
@@ -361,7 +358,7 @@ static inline const char *next_text(int fd)
 	return text;
 }
 
-/* Does the law hold, for each class and in all? */
+/* Return true if written = read + queued + dropped, for each class and in total. */
 static inline bool lawful(const struct bpipe_stats *s)
 {
 	unsigned long long bytes = 0, records = 0, held = 0, waited = 0;
@@ -393,16 +390,16 @@ static inline bool lawful(const struct bpipe_stats *s)
 }
 
 FIXTURE(channel) {
-	int ctl;	/* looks and steers; neither reader nor writer */
+	int ctl;	/* for ioctls only: neither reader nor writer */
 	int rd;		/* non-blocking */
 	int wr;		/* non-blocking */
-	int rdb;	/* blocking, after open_blocking() */
-	int wrb;
+	int rdb;	/* blocking, after BLOCKING_READER() */
+	int wrb;	/* blocking, after BLOCKING_WRITER() */
 };
 
 FIXTURE_SETUP(channel)
 {
-	/* All that there is to set, as it is in a new channel. */
+	/* Every setting as in a new channel, except size and marks. */
 	struct bpipe_config clean = {
 		.size = SIZE, .high = HIGH, .low = LOW, .uid = BPIPE_UNSET, .gid = BPIPE_UNSET,
 		.permissions = BPIPE_UNSET,

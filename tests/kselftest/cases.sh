@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Named test cases for scripts that source this: a case is a function that
-# fails with the first of its commands that does. Output is TAP.
+# Test cases for scripts that source this file. A case is a function; it fails
+# with its first failing command. Output is TAP.
 #
-# When a case ends, all that it started is killed, so that it cannot hang a later
-# case. In a guest, the case after a failed one starts from a newly loaded module.
+# When a case ends, every process it started is killed, so that none can hang a
+# later case. In a guest, the module is loaded again after a failed case.
 
 cases=0 failures=0
-# Seconds a case may take: a quarter of what the guest may.
+# The time limit of a case, in seconds: a quarter of the guest's.
 limit=$((${BPIPE_VM_TIMEOUT:-2400} / 4))
 
-# A process can leave its process group, but not its cgroup; only guests have one.
+# A process can leave its process group, but not its cgroup. Only guests use cgroups.
 cgroup=
 if [ "${BPIPE_KO-}" ]; then
 	cgroup=/sys/fs/cgroup/cases.$$
 	mkdir "$cgroup"
 fi
 
-# until_within SECONDS COMMAND...: repeat the command until it succeeds
+# until_within SECONDS COMMAND...: repeat the command until it succeeds, or fail
 until_within()
 {
 	local end=$((SECONDS + $1))
@@ -34,7 +34,7 @@ bail_out()
 	exit 1
 }
 
-# Kill what the case has left running.
+# Kill every process that the case left running.
 end_case()
 {
 	kill -9 -- "-$case" 2>/dev/null
@@ -49,14 +49,15 @@ module_loaded()
 	grep -q '^bpipe ' /proc/modules
 }
 
-# Configure the channel of a newly loaded module for the cases of a script. Small, so
-# that it fills soon; a script may have a function of its own.
+# Configure the channel of a newly loaded module for the cases of a script. A small
+# channel fills soon. A script may define its own function instead.
 prepare()
 {
 	bpipectl set size=64K
 }
 
-# Load the module again. A write without it has made a regular file of its node.
+# Load the module again. A write while it was unloaded may have created a regular file
+# in place of the node.
 reload_module()
 {
 	! module_loaded || until_within 30 rmmod bpipe ||
@@ -65,18 +66,18 @@ reload_module()
 	insmod "$BPIPE_KO" || bail_out "the module cannot be loaded after $name"
 }
 
-# try NAME...: runs these cases
+# try NAME...: run these cases
 try()
 {
 	local name log status case timer ended loaded
 	log=$(mktemp)
-	# ^C reaches neither process group.
+	# The terminal sends SIGINT neither to the case nor to the timer.
 	trap 'kill "$timer"; end_case; exit 1' HUP INT TERM
 	for name; do
 		cases=$((cases + 1)) loaded=
 		[ -z "$cgroup" ] || ! module_loaded || loaded=yes
-		# Job control gives the case a process group. Not as a condition:
-		# in one, -e would have no effect.
+		# Job control gives the case its own process group. The case must
+		# not run as a condition, where -e has no effect.
 		set -m
 		(
 			[ -z "$cgroup" ] || echo 0 >"$cgroup/cgroup.procs"
@@ -90,7 +91,7 @@ try()
 		status=0
 		wait -n -p ended "$case" "$timer" || status=$?
 		if [ "$ended" = "$timer" ]; then
-			echo "no end after $limit seconds" >>"$log"
+			echo "timed out after $limit seconds" >>"$log"
 			status=1
 		fi
 		{
@@ -114,15 +115,15 @@ try()
 	rm -f "$log"
 }
 
-# Closes a script of cases.
+# Print the plan and exit; the last command of a script.
 tried()
 {
 	echo "1..$cases"
 	exit $((failures > 0))
 }
 
-# gives STATUS TEXT COMMAND...: the command ends with this status and says this
-# on standard error (a regular expression; empty: it says nothing).
+# gives STATUS TEXT COMMAND...: succeed if the command exits with STATUS and prints
+# TEXT on standard error (a regular expression; empty: it prints nothing).
 gives()
 {
 	local status=0 said
