@@ -37,7 +37,7 @@ static void records(struct __test_metadata *_metadata, int ctl)
 	ASSERT_EQ(0, set_records(ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
 }
 
-TEST_F(channel, no_read_gives_a_record_whose_time_is_over)
+TEST_F(channel, expired_record_is_not_read)
 {
 	unsigned long long before = dropped(self->ctl, 3, BPIPE_DROP_EXPIRED);
 	int wr3;
@@ -54,7 +54,7 @@ TEST_F(channel, no_read_gives_a_record_whose_time_is_over)
 	close(wr3);
 }
 
-TEST_F(channel, who_looks_at_once_finds_none_whose_time_is_over)
+TEST_F(channel, expired_record_is_hidden_at_once)
 {
 	unsigned long long when;
 
@@ -73,7 +73,7 @@ TEST_F(channel, who_looks_at_once_finds_none_whose_time_is_over)
 	}
 }
 
-TEST_F(channel, nobody_has_to_look_for_them_to_go)
+TEST_F(channel, expired_records_are_dropped_without_a_reader)
 {
 	unsigned long long before = dropped(self->ctl, 0, BPIPE_DROP_EXPIRED);
 	struct bpipe_stats stats;
@@ -92,7 +92,7 @@ TEST_F(channel, nobody_has_to_look_for_them_to_go)
  * Once room appears, the work has begun to drop those of class 0; they are so many
  * that one of class 7 can come before it looks at that class.
  */
-TEST_F(channel, none_goes_that_is_written_while_others_are_dropped)
+TEST_F(channel, record_written_during_expiry_is_kept)
 {
 	const unsigned long long size = 16 * SIZE, each = 1 + BPIPE_RECORD_OVERHEAD;
 	unsigned long long before = dropped(self->ctl, 7, BPIPE_DROP_EXPIRED), room;
@@ -119,7 +119,7 @@ TEST_F(channel, none_goes_that_is_written_while_others_are_dropped)
 }
 
 /* A read that does not wait is not held up by what is to be dropped, however much it is. */
-TEST_F(channel, many_expired_hold_up_no_read)
+TEST_F(channel, many_expired_records_do_not_delay_a_read)
 {
 	const int n = 16 * SIZE / (1 + BPIPE_RECORD_OVERHEAD);
 	struct bpipe_stats stats;
@@ -139,7 +139,7 @@ TEST_F(channel, many_expired_hold_up_no_read)
 	EXPECT_TRUE(lawful(&stats));
 }
 
-TEST_F(channel, a_new_time_to_live_is_also_of_those_that_are_there)
+TEST_F(channel, new_ttl_applies_to_queued_records)
 {
 	records(_metadata, self->ctl);
 	ASSERT_EQ(3, write(self->wr, "one", 3));
@@ -149,7 +149,7 @@ TEST_F(channel, a_new_time_to_live_is_also_of_those_that_are_there)
 	EXPECT_TRUE(EVENTUALLY(!get_stats(self->ctl).level));
 }
 
-TEST_F(channel, a_shorter_time_to_live_does_not_wait_for_a_longer_one)
+TEST_F(channel, shorter_ttl_does_not_wait_for_a_longer_one)
 {
 	int wr3;
 
@@ -164,7 +164,7 @@ TEST_F(channel, a_shorter_time_to_live_does_not_wait_for_a_longer_one)
 	close(wr3);
 }
 
-TEST_F(channel, a_writer_that_waits_gets_the_room_of_those_that_go)
+TEST_F(channel, waiting_writer_gets_the_room_of_expired_records)
 {
 	struct helper h;
 
@@ -177,7 +177,7 @@ TEST_F(channel, a_writer_that_waits_gets_the_room_of_those_that_go)
 	EXPECT_TRUE(EVENTUALLY(!get_stats(self->ctl).level));
 }
 
-TEST_F(channel, no_write_is_refused_because_of_one_whose_time_is_over)
+TEST_F(channel, expired_record_does_not_refuse_a_write)
 {
 	unsigned long long when;
 
@@ -192,7 +192,7 @@ TEST_F(channel, no_write_is_refused_because_of_one_whose_time_is_over)
 }
 
 /* Those that wait for the room are told only once somebody has looked. */
-TEST_F(channel, no_write_is_refused_for_those_who_wait_for_the_room_of_one)
+TEST_F(channel, waiter_for_expired_room_does_not_refuse_a_write)
 {
 	unsigned long long when;
 	struct helper h;
@@ -215,7 +215,7 @@ TEST_F(channel, no_write_is_refused_for_those_who_wait_for_the_room_of_one)
 	}
 }
 
-TEST_F(channel, frames_tell_of_those_that_went)
+TEST_F(channel, frames_count_expired_records)
 {
 	struct { struct bpipe_frame frame; char text[4]; } got;
 	const struct bpipe_reader framed = { .mask = BPIPE_READER_FRAMED, .framed = 1 };
@@ -249,7 +249,7 @@ static int read_slowly(int fd, unsigned long long pause)
 	return n;
 }
 
-TEST_F(channel, some_go_once_all_have_waited_for_too_long)
+TEST_F(channel, sojourn_drops_some_records_once_all_wait_too_long)
 {
 	unsigned long long before = dropped(self->ctl, 5, BPIPE_DROP_SOJOURN);
 	unsigned long long before0 = get_stats(self->ctl).classes[0].read_records;
@@ -274,7 +274,7 @@ TEST_F(channel, some_go_once_all_have_waited_for_too_long)
 	close(wr5);
 }
 
-TEST_F(channel, who_reads_in_time_loses_nothing)
+TEST_F(channel, reader_in_time_loses_nothing)
 {
 	unsigned long long before = get_stats(self->ctl).dropped_records;
 
@@ -286,7 +286,7 @@ TEST_F(channel, who_reads_in_time_loses_nothing)
 	EXPECT_EQ(before, get_stats(self->ctl).dropped_records);
 }
 
-TEST_F(channel, counters_say_how_long_they_waited)
+TEST_F(channel, histogram_counts_the_sojourn_of_a_record)
 {
 	struct bpipe_stats before, after;
 	unsigned long long start, least, most;
@@ -315,7 +315,7 @@ TEST_F(channel, counters_say_how_long_they_waited)
 	EXPECT_TRUE(lawful(&after));
 }
 
-TEST_F(channel, what_cannot_be)
+TEST_F(channel, invalid_ttl_and_sojourn_are_refused)
 {
 	unsigned long long too_long = BPIPE_TIMEOUT_MAX + 1;
 	struct bpipe_config before = get_config(self->ctl), after;

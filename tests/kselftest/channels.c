@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(control)
 	EXPECT_EQ(self->memory, memory());
 }
 
-TEST_F(control, a_channel_of_its_own)
+TEST_F(control, added_channel_has_its_own_configuration_and_queue)
 {
 	const struct bpipe_config config = {
 		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_MODE | BPIPE_CFG_POLICY,
@@ -79,7 +79,7 @@ TEST_F(control, a_channel_of_its_own)
 	EXPECT_EQ(-1, access("/sys/class/bpipe/bpipe-t.1_a-b", F_OK));
 }
 
-TEST_F(control, without_a_configuration_it_is_as_any_new_one)
+TEST_F(control, channel_added_without_configuration_has_defaults)
 {
 	struct bpipe_config got;
 	int fd;
@@ -96,7 +96,7 @@ TEST_F(control, without_a_configuration_it_is_as_any_new_one)
 }
 
 /* Looking holds nothing, and who waits for a change learns that there is nothing more. */
-TEST_F(control, removed_while_it_is_looked_at)
+TEST_F(control, open_sysfs_files_do_not_prevent_removal)
 {
 	struct pollfd p = { .events = POLLPRI };
 	struct bpipe_stats stats;
@@ -129,7 +129,7 @@ TEST_F(control, removed_while_it_is_looked_at)
 	close(fd);
 }
 
-TEST_F(control, not_removed_while_open)
+TEST_F(control, open_channel_is_not_removed)
 {
 	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };
 
@@ -149,7 +149,7 @@ TEST_F(control, not_removed_while_open)
 	EXPECT_EQ(-ENOENT, remove_channel(self->control, "t"));
 }
 
-TEST_F(control, what_it_holds_goes_with_it)
+TEST_F(control, removal_discards_queued_data)
 {
 	int fd;
 
@@ -167,7 +167,7 @@ TEST_F(control, what_it_holds_goes_with_it)
 	EXPECT_EQ(0, remove_channel(self->control, "t"));
 }
 
-TEST_F(control, names_are_checked)
+TEST_F(control, invalid_channel_names_are_refused)
 {
 	static const char *const bad[] = {
 		"", ".", "..", ".a", "-a", "_a", "a/b", "/a", "a b", "a\n", "a\t", "\xc3\xa4", "a*",
@@ -190,7 +190,7 @@ TEST_F(control, names_are_checked)
 	EXPECT_EQ(0, remove_channel(self->control, "abcdefghijklmnopqrstuvwxy"));
 }
 
-TEST_F(control, a_configuration_that_cannot_be_makes_nothing)
+TEST_F(control, invalid_configuration_adds_no_channel)
 {
 	static const struct {
 		struct bpipe_config config;
@@ -236,7 +236,7 @@ TEST_F(control, a_configuration_that_cannot_be_makes_nothing)
 	EXPECT_EQ(EFAULT, errno);
 }
 
-TEST_F(control, size_above_what_all_buffers_may_have)
+TEST_F(control, size_above_memory_max_is_refused)
 {
 	const struct bpipe_config small = { .mask = BPIPE_CFG_SIZE, .size = 4096 };
 	static const char max[] = "/sys/class/bpipe/memory_max";
@@ -255,7 +255,7 @@ TEST_F(control, size_above_what_all_buffers_may_have)
 	EXPECT_EQ(0, fclose(file));
 }
 
-TEST_F(control, what_is_longer_than_known)
+TEST_F(control, longer_structures_need_a_zero_tail)
 {
 	struct { struct bpipe_add add; unsigned long long more; } add = { .add.name = "t" };
 	struct { struct bpipe_remove remove; unsigned long long more; } gone = {
@@ -285,7 +285,7 @@ TEST_F(control, what_is_longer_than_known)
 	EXPECT_EQ(-1, access("/dev/bpipe-t", F_OK));
 }
 
-TEST_F(control, only_those_who_may)
+TEST_F(control, adding_and_removing_need_privilege)
 {
 	int fd = open(DEV, O_ACCMODE);
 	struct bpipe_features features;
@@ -312,7 +312,7 @@ static dev_t device(const char *path)
 	return stat(path, &st) ? 0 : st.st_rdev;
 }
 
-TEST_F(control, a_device_number_is_not_used_again)
+TEST_F(control, device_number_is_not_reused)
 {
 	dev_t numbers[100], last = 0;
 	int i, j, fd;
@@ -350,7 +350,7 @@ static struct bpipe_config config_of(const char *path)
 	return config;
 }
 
-TEST_F(control, each_has_an_id)
+TEST_F(control, each_channel_has_a_unique_id)
 {
 	struct bpipe_config own = config_of(DEV), first, second, set;
 	struct { struct bpipe_config config; unsigned long long more; } longer = { 0 };
@@ -393,7 +393,7 @@ TEST_F(control, each_has_an_id)
 	EXPECT_EQ(0, remove_channel(self->control, "t"));
 }
 
-TEST_F_TIMEOUT(control, a_thousand_channels, 400)
+TEST_F_TIMEOUT(control, a_thousand_channels_keep_their_data, 400)
 {
 	const struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 4096 };
 	char name[BPIPE_NAME_MAX], path[64];
@@ -442,7 +442,7 @@ static void race(void)
 	}
 }
 
-TEST_F_TIMEOUT(control, opening_races_with_removing, 120)
+TEST_F_TIMEOUT(control, removal_is_safe_while_tasks_open_the_channel, 120)
 {
 	int ret, done = 0, busy = 0;
 	pid_t pid = spawn();

@@ -56,7 +56,7 @@ static bool entry_is_there(void)
 
 #endif
 
-TEST_F(channel, compat_get_commands_give_the_same)
+TEST_F(channel, compat_get_commands_return_the_same)
 {
 	struct bpipe_stats stats, *compat_stats;
 	struct bpipe_features features;
@@ -83,7 +83,7 @@ TEST_F(channel, compat_get_commands_give_the_same)
 	EXPECT_EQ(0, memcmp(page, &stats, sizeof(stats)));
 }
 
-TEST_F(channel, compat_set_commands_set)
+TEST_F(channel, compat_set_commands_take_effect)
 {
 	struct bpipe_config *config;
 	struct bpipe_reader *reader;
@@ -117,7 +117,7 @@ TEST_F(channel, compat_set_commands_set)
 	EXPECT_EQ(0, get_stats(self->ctl).peak_level);
 }
 
-TEST_F(channel, compat_fionread_and_unknown_commands)
+TEST_F(channel, compat_entry_handles_fionread_and_unknown_commands)
 {
 	void *page = low_page();
 

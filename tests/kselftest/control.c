@@ -37,7 +37,7 @@ static const unsigned int with_struct[] = {
 	EXPECT_EQ(0, memcmp(&_before, &_after, sizeof(_before)));		\
 } while (0)
 
-TEST_F(channel, features_are_told)
+TEST_F(channel, features_are_reported)
 {
 	struct bpipe_features f = { 0 };
 
@@ -49,7 +49,7 @@ TEST_F(channel, features_are_told)
 	EXPECT_EQ(f.config_mask, get_config(self->ctl).mask);
 }
 
-TEST_F(channel, masks_of_features_are_what_is_accepted)
+TEST_F(channel, feature_masks_match_the_accepted_bits)
 {
 	struct bpipe_config config = get_config(self->ctl);
 	struct bpipe_reader reader = { .threshold = 1 };
@@ -66,7 +66,7 @@ TEST_F(channel, masks_of_features_are_what_is_accepted)
 	}
 }
 
-TEST_F(channel, node_is_for_owner_and_group)
+TEST_F(channel, node_is_accessible_to_owner_and_group)
 {
 	struct stat st;
 
@@ -74,7 +74,7 @@ TEST_F(channel, node_is_for_owner_and_group)
 	EXPECT_EQ(S_IFCHR | 0660, st.st_mode);
 }
 
-TEST_F(channel, unknown_commands_are_enotty)
+TEST_F(channel, unknown_commands_give_enotty)
 {
 	EXPECT_EQ(-1, ioctl(self->ctl, _IO(BPIPE_IOC_MAGIC, 0x7f), 0));
 	EXPECT_EQ(ENOTTY, errno);
@@ -84,7 +84,7 @@ TEST_F(channel, unknown_commands_are_enotty)
 	EXPECT_EQ(ENOTTY, errno);
 }
 
-TEST_F(channel, structures_shorter_than_ver0_are_einval)
+TEST_F(channel, structures_shorter_than_ver0_give_einval)
 {
 	for_each_command(i) {
 		EXPECT_EQ(-1, ioctl(self->rd, sized(with_struct[i], 4),
@@ -93,7 +93,7 @@ TEST_F(channel, structures_shorter_than_ver0_are_einval)
 	}
 }
 
-TEST_F(channel, bad_addresses_are_efault)
+TEST_F(channel, bad_addresses_give_efault)
 {
 	for_each_command(i) {
 		EXPECT_EQ(-1, ioctl(self->rd, with_struct[i], page(PROT_NONE)));
@@ -103,7 +103,7 @@ TEST_F(channel, bad_addresses_are_efault)
 	EXPECT_EQ(EFAULT, errno);
 }
 
-TEST_F(channel, longer_structures_are_read_if_the_rest_is_zero)
+TEST_F(channel, longer_structures_need_a_zero_tail)
 {
 	struct {
 		struct bpipe_config config;
@@ -132,7 +132,7 @@ TEST_F(channel, longer_structures_are_filled_with_zeros)
 		EXPECT_EQ(0, get.more[i]);
 }
 
-TEST_F(channel, events_that_cannot_be_told_are_kept)
+TEST_F(channel, events_are_kept_when_copying_them_faults)
 {
 	ASSERT_EQ(HIGH, put(self->wr, HIGH));
 	EXPECT_EQ(-1, ioctl(self->ctl, BPIPE_GET_EVENTS, page(PROT_READ)));
@@ -169,7 +169,7 @@ TEST_F(channel, set_config_ignores_fields_not_in_the_mask)
 	EXPECT_EQ(SIZE, get_config(self->ctl).size);
 }
 
-TEST_F(channel, extremes_of_the_marks_are_accepted)
+TEST_F(channel, extreme_marks_are_accepted)
 {
 	const struct bpipe_config top = {
 		.mask = BPIPE_CFG_HIGH | BPIPE_CFG_LOW, .high = SIZE, .low = SIZE - 1,
@@ -209,7 +209,7 @@ TEST_F(channel, only_owner_and_admin_configure)
 	EXPECT_EQ(LOW, get_config(self->ctl).low);
 }
 
-TEST_F(channel, owner_configures)
+TEST_F(channel, owner_may_configure)
 {
 	const struct bpipe_config set = { .mask = BPIPE_CFG_LOW, .low = 1 };
 	pid_t pid;
@@ -247,7 +247,7 @@ TEST_F(channel, resize_loses_nothing)
 		ASSERT_EQ(i % 251, *p);
 }
 
-TEST_F(channel, resize_loses_nothing_while_bytes_move)
+TEST_F(channel, resize_under_load_loses_nothing)
 {
 	static unsigned char sent[6000000], got[sizeof(sent)];
 	struct bpipe_config set = { .mask = BPIPE_CFG_SIZE };
@@ -283,14 +283,14 @@ TEST_F(channel, resize_loses_nothing_while_bytes_move)
 	EXPECT_EQ(0, memcmp(sent, got, sizeof(sent)));
 }
 
-TEST_F(channel, resize_below_what_is_queued_is_ebusy)
+TEST_F(channel, resize_below_the_level_gives_ebusy)
 {
 	ASSERT_EQ(30000, put(self->wr, 30000));
 	EXPECT_REFUSED(EBUSY, .mask = BPIPE_CFG_SIZE, .size = 29999);
 	EXPECT_EQ(30000, take(self->rd, SIZE));
 }
 
-TEST_F(channel, resize_keeps_the_marks_in_proportion)
+TEST_F(channel, resize_scales_the_marks)
 {
 	const struct bpipe_config set = { .mask = BPIPE_CFG_SIZE, .size = 4 * SIZE };
 
@@ -305,7 +305,7 @@ static int set_size(int fd, unsigned long long size)
 }
 
 /* Whatever the sizes between: rounding does not add up, and no bound stays in force. */
-TEST_F(channel, size_that_is_set_back_moves_no_mark_and_no_limit)
+TEST_F(channel, reverted_resize_restores_marks_and_limits)
 {
 	struct bpipe_config set = {
 		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_LIMIT(6) |
@@ -372,7 +372,7 @@ TEST_F(channel, new_marks_apply_at_once)
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 }
 
-TEST_F(channel, module_wide_cap_holds)
+TEST_F(channel, memory_max_caps_a_resize)
 {
 	char old[32] = "";
 	int fd = open("/sys/class/bpipe/memory_max", O_RDWR);
@@ -386,7 +386,7 @@ TEST_F(channel, module_wide_cap_holds)
 	close(fd);
 }
 
-TEST_F(channel, again_counts_only_what_was_refused_whole)
+TEST_F(channel, again_counts_only_writes_refused_whole)
 {
 	struct bpipe_stats a = get_stats(self->ctl);
 
@@ -396,7 +396,7 @@ TEST_F(channel, again_counts_only_what_was_refused_whole)
 	EXPECT_EQ(a.again + 1, get_stats(self->ctl).again);
 }
 
-TEST_F(channel, counters_count)
+TEST_F(channel, counters_follow_reads_and_writes)
 {
 	struct bpipe_stats a = get_stats(self->ctl), b;
 
@@ -435,7 +435,7 @@ TEST_F(channel, large_call_is_counted_once)
 	EXPECT_EQ(before.written_bytes + (4 << 20), after.written_bytes);
 }
 
-TEST_F(channel, snapshot_is_consistent_while_bytes_move)
+TEST_F(channel, get_stats_is_consistent_under_load)
 {
 	struct bpipe_stats stats, before = get_stats(self->ctl);
 	pid_t pid[2];
@@ -491,7 +491,7 @@ TEST_F(channel, peaks_are_reset_to_the_level)
 	EXPECT_EQ(5000, get_stats(self->ctl).peak_level);
 }
 
-TEST_F(channel, set_reader_checks_its_fields)
+TEST_F(channel, set_reader_refuses_invalid_fields)
 {
 	const struct bpipe_reader unknown = { .mask = 1ULL << 63 };
 
@@ -505,7 +505,7 @@ TEST_F(channel, set_reader_checks_its_fields)
 	EXPECT_EQ(0, set_reader(self->rd, SIZE, BPIPE_DELAY_MAX));
 }
 
-TEST_F(channel, fionread_tells_what_can_be_read)
+TEST_F(channel, fionread_returns_the_readable_bytes)
 {
 	EXPECT_EQ(0, queued(self->rd));
 	ASSERT_EQ(123, put(self->wr, 123));
@@ -548,7 +548,7 @@ static int set_attr(const char *name, const char *text)
 	return ret;
 }
 
-TEST_F(channel, sysfs_shows_and_sets)
+TEST_F(channel, sysfs_attributes_show_and_set)
 {
 	ASSERT_EQ(77, put(self->wr, 77));
 	EXPECT_EQ(77, attr("level"));
@@ -573,7 +573,7 @@ TEST_F(channel, sysfs_shows_and_sets)
 	EXPECT_STREQ("priority\n", attr_text("order"));
 }
 
-TEST_F(channel, sysfs_refuses_as_set_config_does)
+TEST_F(channel, sysfs_refuses_invalid_values)
 {
 	EXPECT_EQ(-EINVAL, set_attr("low", "many"));
 	EXPECT_EQ(-EINVAL, set_attr("low", "-1"));
@@ -594,7 +594,7 @@ TEST_F(channel, sysfs_refuses_as_set_config_does)
 	EXPECT_EQ(LOW, attr("low"));
 }
 
-TEST_F(channel, sysfs_has_every_field_under_its_name)
+TEST_F(channel, sysfs_has_an_attribute_for_every_field)
 {
 	static const char * const fields[] = {
 		"size", "high", "low", "rate", "burst", "hold", "epipe", "drop_to_low", "mode", "order",
@@ -628,7 +628,7 @@ TEST_F(channel, sysfs_has_every_field_under_its_name)
 	}
 }
 
-TEST_F(channel, sysfs_tells_the_same_as_get_stats)
+TEST_F(channel, sysfs_counters_match_get_stats)
 {
 	struct bpipe_stats stats;
 
@@ -665,7 +665,7 @@ static ssize_t read_attr(const char *name, void *to, size_t n, off_t at)
 	return ret;
 }
 
-TEST_F(channel, sysfs_has_stats_and_config_as_a_whole)
+TEST_F(channel, sysfs_stats_and_config_are_whole_structures)
 {
 	struct bpipe_config config, got;
 	struct bpipe_stats stats, same;
@@ -690,7 +690,7 @@ TEST_F(channel, sysfs_has_stats_and_config_as_a_whole)
 	EXPECT_EQ(0, read_attr("stats", longer, sizeof(longer), sizeof(stats)));
 }
 
-TEST_F(channel, sysfs_snapshot_is_consistent_while_bytes_move)
+TEST_F(channel, sysfs_stats_are_consistent_under_load)
 {
 	struct bpipe_stats stats;
 	int fd = open(SYSFS "stats", O_RDONLY);
@@ -716,7 +716,7 @@ TEST_F(channel, sysfs_snapshot_is_consistent_while_bytes_move)
 	close(fd);
 }
 
-TEST_F(channel, fdinfo_tells_who_did_what)
+TEST_F(channel, fdinfo_counts_for_each_open_file)
 {
 	unsigned long long bytes = 0, calls = 0;
 	int other = open(DEV, O_WRONLY | O_NONBLOCK);

@@ -955,7 +955,7 @@ static void fail_in_turn(struct __test_metadata *_metadata, const struct call *c
 
 #define CALL(_name, ...)							\
 static const struct call call_##_name = { .name = #_name, __VA_ARGS__ };	\
-TEST_F_TIMEOUT(channel, _name, 600)						\
+TEST_F_TIMEOUT(channel, failed_##_name##_changes_nothing, 600)			\
 {										\
 	ctl = self->ctl, rd = self->rd, wr = self->wr;				\
 	fail_in_turn(_metadata, &call_##_name);					\
@@ -1048,7 +1048,7 @@ static void resize_with_fault(unsigned int nth)
 }
 
 /* All its pages are there, and cannot be mapped: kmemleak does not count pages. */
-TEST_F_TIMEOUT(channel, buffer_that_cannot_be_mapped_is_given_back, 600)
+TEST_F_TIMEOUT(channel, pages_are_freed_when_the_buffer_cannot_be_mapped, 600)
 {
 	char at[80], callee[64] = "";
 	unsigned int nth = 0;
@@ -1209,7 +1209,7 @@ static bool load_missed(void)
  * Slabs take pages when they happen to be full; without those, each load asks for the same.
  * And each waits a dozen times for others to have seen what it does.
  */
-TEST_F_TIMEOUT(module, load, 900)
+TEST_F_TIMEOUT(module, failed_load_leaves_nothing, 900)
 {
 	faults_open();
 	put_text(DEBUG "fail_page_alloc/min-order", "10");
@@ -1289,7 +1289,7 @@ static const struct {
 	{ "fault_in_iov_iter_writeable", BAD_CALL("read", ready_data_wrap, bad_read) },
 };
 
-TEST_F(channel, memory_that_is_not_there)
+TEST_F(channel, unmapped_memory_gives_efault_and_changes_nothing)
 {
 	struct state before, after;
 	int ret;

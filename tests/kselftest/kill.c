@@ -53,7 +53,7 @@ static void read_stream(unsigned char *map, size_t at, size_t end)
 	_exit(take(fd, 1) != 0);	/* end-of-file */
 }
 
-TEST_F_TIMEOUT(channel, killed_readers_lose_and_double_nothing, 100)
+TEST_F_TIMEOUT(channel, killed_readers_neither_lose_nor_duplicate_bytes, 100)
 {
 	unsigned char *map = mmap(NULL, TOTAL, PROT_READ | PROT_WRITE,
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -94,7 +94,7 @@ TEST_F_TIMEOUT(channel, killed_readers_lose_and_double_nothing, 100)
 	EXPECT_EQ(0, memcmp(sent, map, TOTAL));
 }
 
-TEST_F(channel, killed_writer_hands_on_to_the_next)
+TEST_F(channel, sleeping_writer_hands_off_when_killed)
 {
 	struct helper h;
 	pid_t pid;
@@ -115,7 +115,7 @@ TEST_F(channel, killed_writer_hands_on_to_the_next)
 	EXPECT_EQ(200, queued(self->rd));
 }
 
-TEST_F(channel, killed_reader_hands_on_to_the_next)
+TEST_F(channel, sleeping_reader_hands_off_when_killed)
 {
 	struct helper h;
 	pid_t pid;
@@ -133,7 +133,7 @@ TEST_F(channel, killed_reader_hands_on_to_the_next)
 	EXPECT_EQ(100, helper_end(&h));
 }
 
-TEST_F(channel, killed_last_writer_is_end_of_file)
+TEST_F(channel, killed_last_writer_causes_end_of_file)
 {
 	struct helper h;
 	pid_t pid = spawn();

@@ -67,7 +67,7 @@ TEST_F(channel, buffer_is_charged_to_the_callers_cgroup)
 }
 
 /* Each change allocates without locks; what it got then may be of the wrong size by now. */
-TEST_F(channel, racing_changes_leave_buffers_of_the_size)
+TEST_F(channel, racing_changes_leave_buffers_of_the_new_size)
 {
 	const struct bpipe_config stream = {
 		.mask = BPIPE_CFG_MODE | BPIPE_CFG_SIZE, .size = MIB,
@@ -90,7 +90,7 @@ TEST_F(channel, racing_changes_leave_buffers_of_the_size)
 	close(wr);
 }
 
-TEST_F(channel, resize_beyond_the_cgroups_limit_is_enomem)
+TEST_F(channel, resize_beyond_the_cgroup_limit_gives_enomem)
 {
 	struct bpipe_config before, after;
 
@@ -133,7 +133,7 @@ TEST_F_TIMEOUT(channel, refused_resize_leaves_nothing_in_the_cgroup, 120)
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
-TEST_F(channel, size_below_the_level_leaves_no_buffer_behind)
+TEST_F(channel, refused_shrink_leaves_no_buffer_behind)
 {
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
 	EXPECT_EQ(-EBUSY, set_size(self->ctl, SIZE / 2));
@@ -433,7 +433,7 @@ TEST_F_TIMEOUT(channel, first_writers_do_not_fail_because_of_each_other, 120)
 	close(control);
 }
 
-TEST_F(channel, class_gives_its_buffer_back_with_its_last_writer)
+TEST_F(channel, class_buffer_is_freed_with_its_last_writer)
 {
 	int fds[BPIPE_CLASSES], twice;
 
@@ -468,7 +468,7 @@ static void leave_record(const char *text)
 	close(fd);
 }
 
-TEST_F(channel, class_gives_its_buffer_back_with_its_last_record)
+TEST_F(channel, class_buffer_is_freed_with_its_last_record)
 {
 	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
 	for (int i = 0; i < 3; i++) {
@@ -484,7 +484,7 @@ TEST_F(channel, class_gives_its_buffer_back_with_its_last_record)
 	}
 }
 
-TEST_F(channel, class_gives_its_buffer_back_when_its_last_record_is_dropped)
+TEST_F(channel, class_buffer_is_freed_when_its_last_record_is_dropped)
 {
 	const struct bpipe_config ttl = {
 		.mask = BPIPE_CFG_TTL(3), .ttl = { [3] = 1000000 },
@@ -505,7 +505,7 @@ TEST_F(channel, class_gives_its_buffer_back_when_its_last_record_is_dropped)
 	EXPECT_EQ(SIZE, channel_memory());
 }
 
-TEST_F(channel, stream_needs_one_buffer)
+TEST_F(channel, stream_mode_uses_one_buffer)
 {
 	const struct bpipe_config stream = { .mask = BPIPE_CFG_MODE };
 	int fd;
@@ -525,7 +525,7 @@ TEST_F(channel, stream_needs_one_buffer)
 }
 
 /* A resize moves what is queued, gives each class in use a buffer, and no other. */
-TEST_F(channel, resize_gives_buffers_to_classes_in_use)
+TEST_F(channel, resize_allocates_buffers_for_classes_in_use)
 {
 	int fd;
 
@@ -554,7 +554,7 @@ static int share_write(const char *text)
 	return ret;
 }
 
-TEST_F(channel, no_channel_takes_more_than_its_share)
+TEST_F(channel, channel_takes_at_most_its_share)
 {
 	const struct bpipe_config whole = { .mask = BPIPE_CFG_SIZE, .size = 4 * SIZE };
 	long long max = number(CLASS "memory_max", NULL);
@@ -598,7 +598,7 @@ TEST_F(channel, no_channel_takes_more_than_its_share)
 	close(control);
 }
 
-TEST_F(channel, share_is_a_percentage)
+TEST_F(channel, memory_share_accepts_1_to_100)
 {
 	static const char *const wrong[] = { "0", "101", "-1", "", "half", "50%", "4294967346" };
 

@@ -77,7 +77,7 @@ static mode_t permissions_of(const char *path)
 	return stat(path, &st) ? 0 : st.st_mode;
 }
 
-TEST_F(node, is_made_with_owner_group_and_permissions)
+TEST_F(node, node_gets_owner_group_and_permissions)
 {
 	struct bpipe_config config;
 	struct stat st;
@@ -99,7 +99,7 @@ TEST_F(node, is_made_with_owner_group_and_permissions)
 	EXPECT_STREQ("0640", attribute("permissions"));
 }
 
-TEST_F(node, is_roots_if_nothing_is_set)
+TEST_F(node, node_belongs_to_root_by_default)
 {
 	struct stat st;
 
@@ -113,13 +113,13 @@ TEST_F(node, is_roots_if_nothing_is_set)
 	EXPECT_STREQ("-1", attribute("permissions"));
 }
 
-TEST_F(node, permissions_of_zero_let_nobody_in)
+TEST_F(node, permissions_may_be_zero)
 {
 	ASSERT_EQ(0, add_node(self->control, 1234, 5678, 0));
 	EXPECT_EQ(S_IFCHR, permissions_of("/dev/bpipe-t"));
 }
 
-TEST_F(node, each_uevent_has_what_was_set)
+TEST_F(node, each_uevent_has_the_settings)
 {
 	const struct bpipe_config overload = { .mask = BPIPE_CFG_OVERLOAD_AFTER,
 					       .overload_after = 1 };
@@ -148,7 +148,7 @@ TEST_F(node, each_uevent_has_what_was_set)
 	close(fd);
 }
 
-TEST_F(node, uevents_leave_out_what_was_not_set)
+TEST_F(node, uevents_omit_unset_settings)
 {
 	const struct bpipe_config config = { .mask = BPIPE_CFG_GID, .gid = 5678 };
 	char text[4096];
@@ -160,7 +160,7 @@ TEST_F(node, uevents_leave_out_what_was_not_set)
 	EXPECT_EQ(NULL, strstr(text, "\nBPIPE_MODE="));
 }
 
-TEST_F(node, a_change_sends_a_uevent)
+TEST_F(node, changed_settings_send_a_uevent)
 {
 	struct bpipe_config set = { .mask = BPIPE_CFG_UID, .uid = 4321 };
 	char text[4096];
@@ -189,7 +189,7 @@ TEST_F(node, a_change_sends_a_uevent)
 	close(fd);
 }
 
-TEST_F(node, owner_without_privilege_may_not_give_it_away)
+TEST_F(node, unprivileged_owner_may_not_change_these_settings)
 {
 	static const unsigned long long bits[] = {
 		BPIPE_CFG_UID, BPIPE_CFG_GID, BPIPE_CFG_PERMISSIONS,
@@ -213,7 +213,7 @@ TEST_F(node, owner_without_privilege_may_not_give_it_away)
 	close(fd);
 }
 
-TEST_F(node, values_out_of_range_are_refused)
+TEST_F(node, settings_out_of_range_are_refused)
 {
 	const struct bpipe_config too_many = {
 		.mask = BPIPE_CFG_PERMISSIONS, .permissions = 01000,

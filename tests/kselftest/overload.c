@@ -27,7 +27,7 @@ static bool is_past(unsigned long long when)
 	return now_ns() > when;
 }
 
-TEST_F(channel, overloaded_once_it_was_pressured_for_so_long)
+TEST_F(channel, lasting_pressure_becomes_overload)
 {
 	struct bpipe_stats before = get_stats(self->ctl), after;
 	struct bpipe_events events;
@@ -56,7 +56,7 @@ TEST_F(channel, overloaded_once_it_was_pressured_for_so_long)
 	EXPECT_EQ(before.overload_events + 1, get_stats(self->ctl).overload_events);
 }
 
-TEST_F(channel, who_sleeps_in_poll_is_told_of_overload)
+TEST_F(channel, overload_wakes_a_sleeping_poller)
 {
 	struct pollfd p = { .fd = self->ctl, .events = POLLPRI };
 
@@ -69,7 +69,7 @@ TEST_F(channel, who_sleeps_in_poll_is_told_of_overload)
 	EXPECT_EQ(BPIPE_EVENT_OVERLOAD, get_events(self->ctl).events);
 }
 
-TEST_F(channel, pressure_that_ends_in_time_is_no_overload)
+TEST_F(channel, short_pressure_is_no_overload)
 {
 	unsigned long long before = get_stats(self->ctl).overload_events;
 
@@ -83,7 +83,7 @@ TEST_F(channel, pressure_that_ends_in_time_is_no_overload)
 	EXPECT_EQ(before, get_stats(self->ctl).overload_events);
 }
 
-TEST_F(channel, level_that_trembles_around_high_is_one_overload)
+TEST_F(channel, level_wavering_around_high_is_one_overload)
 {
 	struct bpipe_stats before = get_stats(self->ctl), after;
 
@@ -105,7 +105,7 @@ TEST_F(channel, level_that_trembles_around_high_is_one_overload)
 	EXPECT_EQ(before.overload_events + 1, after.overload_events);
 }
 
-TEST_F(channel, a_new_time_holds_for_the_pressure_there_is)
+TEST_F(channel, new_overload_after_applies_to_present_pressure)
 {
 	unsigned long long events = get_stats(self->ctl).overload_events;
 
@@ -122,7 +122,7 @@ TEST_F(channel, a_new_time_holds_for_the_pressure_there_is)
 	EXPECT_EQ(events + 2, get_stats(self->ctl).overload_events);
 }
 
-TEST_F(channel, alarm_stays_until_it_is_reset)
+TEST_F(channel, alarm_stays_until_reset)
 {
 	struct bpipe_stats stats;
 	unsigned long long first;
@@ -152,7 +152,7 @@ TEST_F(channel, alarm_stays_until_it_is_reset)
 	EXPECT_EQ(0, get_stats(self->ctl).alarm_since_ns);
 }
 
-TEST_F(channel, the_longest_stall_is_known_also_while_it_lasts)
+TEST_F(channel, longest_stall_includes_the_present_one)
 {
 	unsigned long long since;
 	struct helper h;
@@ -173,7 +173,7 @@ TEST_F(channel, the_longest_stall_is_known_also_while_it_lasts)
 	EXPECT_EQ(0, get_stats(self->ctl).longest_stall_ns);
 }
 
-TEST_F(channel, to_wait_for_tokens_is_no_stall)
+TEST_F(channel, waiting_for_tokens_is_no_stall)
 {
 	unsigned long long since, blocked = get_stats(self->ctl).blocked;
 	struct helper first, next;
@@ -205,7 +205,7 @@ TEST_F(channel, to_wait_for_tokens_is_no_stall)
 	EXPECT_GT(now_ns() - since, get_stats(self->ctl).longest_stall_ns);
 }
 
-TEST_F(channel, time_counts_as_stalled_while_a_writer_sleeps_and_no_longer)
+TEST_F(channel, stalled_time_advances_only_while_a_writer_sleeps)
 {
 	struct bpipe_stats before, after, later;
 	unsigned long long since;
@@ -237,7 +237,7 @@ TEST_F(channel, time_counts_as_stalled_while_a_writer_sleeps_and_no_longer)
 	EXPECT_EQ(after.stalled_all_ns, later.stalled_all_ns);
 }
 
-TEST_F(channel, pressure_file_is_as_those_of_proc)
+TEST_F(channel, pressure_file_has_the_format_of_proc_pressure)
 {
 	FILE *file = fopen(SYSFS "pressure", "r");
 	struct bpipe_stats stats = get_stats(self->ctl);
@@ -290,7 +290,7 @@ FIXTURE_TEARDOWN(announced)
 	EXPECT_EQ(0, remove_with(self->control, "t", BPIPE_REMOVE_FORCE));
 }
 
-TEST_F(announced, a_uevent_tells_of_it_and_of_its_end)
+TEST_F(announced, uevents_report_start_and_end_of_overload)
 {
 	int fd = uevents_open();
 
@@ -303,7 +303,7 @@ TEST_F(announced, a_uevent_tells_of_it_and_of_its_end)
 }
 
 /* An opener that makes the state change all the time does not flood those that listen. */
-TEST_F(announced, uevents_are_few_and_the_last_state_is_sent)
+TEST_F(announced, uevents_are_rate_limited_and_the_last_state_is_sent)
 {
 	const struct timeval pause = { .tv_sec = 1 };
 	unsigned long long start = now_ns(), elapsed_ms;
@@ -347,7 +347,7 @@ static int poll_state(int fd, int timeout)
 	return poll(&p, 1, timeout);
 }
 
-TEST_F(announced, state_attribute_wakes_who_polls_it)
+TEST_F(announced, state_attribute_wakes_its_pollers)
 {
 	int fd = open(STATE, O_RDONLY);
 	pid_t pid;
@@ -373,7 +373,7 @@ TEST_F(announced, state_attribute_wakes_who_polls_it)
 	close(fd);
 }
 
-TEST_F(announced, wake_ups_by_the_attribute_are_few_and_the_last_state_is_announced)
+TEST_F(announced, state_attribute_wakeups_are_rate_limited)
 {
 	int fd = open(STATE, O_RDONLY), wakeups = 0;
 	unsigned long long start = now_ns(), elapsed_ms;
@@ -403,7 +403,7 @@ TEST_F(announced, wake_ups_by_the_attribute_are_few_and_the_last_state_is_announ
 	close(fd);
 }
 
-TEST_F(channel, a_time_that_is_too_long_is_refused)
+TEST_F(channel, overload_after_out_of_range_is_refused)
 {
 	ASSERT_EQ(0, set_after(self->ctl, BPIPE_TIMEOUT_MAX));
 	EXPECT_EQ(-EINVAL, set_after(self->ctl, BPIPE_TIMEOUT_MAX + 1));

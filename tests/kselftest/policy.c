@@ -41,7 +41,7 @@ static int fill(int fd)
 	return n;
 }
 
-TEST_F(channel, error_is_eagain_also_where_one_would_wait)
+TEST_F(channel, error_policy_gives_eagain_to_a_blocking_file)
 {
 	BLOCKING_WRITER();
 	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_ERROR, 0));
@@ -51,7 +51,7 @@ TEST_F(channel, error_is_eagain_also_where_one_would_wait)
 	EXPECT_LE(1, get_stats(self->ctl).again);
 }
 
-TEST_F(channel, block_gives_up_after_the_timeout)
+TEST_F(channel, blocked_write_times_out)
 {
 	unsigned long long start, timeouts = get_stats(self->ctl).timeouts;
 
@@ -67,7 +67,7 @@ TEST_F(channel, block_gives_up_after_the_timeout)
 	EXPECT_EQ(SIZE, get_stats(self->ctl).level);
 }
 
-TEST_F(channel, timeout_after_some_bytes_returns_their_number)
+TEST_F(channel, timeout_after_partial_write_returns_bytes_written)
 {
 	unsigned long long timeouts = get_stats(self->ctl).timeouts;
 
@@ -83,7 +83,7 @@ static void nothing(int sig)
 }
 
 /* Begun anew, as SA_RESTART has it, it would have all of its time again. */
-TEST_F(channel, signal_ends_a_write_with_a_timeout_for_good)
+TEST_F(channel, signal_ends_a_write_with_a_timeout_without_restart)
 {
 	struct sigaction sa = { .sa_handler = nothing, .sa_flags = SA_RESTART };
 	struct helper h;
@@ -129,7 +129,7 @@ static pid_t frozen_writer(int fd, int n)
 }
 
 /* A frozen writer must not keep room from others. */
-TEST_F(channel, frozen_writer_leaves_the_queue_and_waits_again)
+TEST_F(channel, frozen_writer_leaves_the_queue_until_thawed)
 {
 	pid_t pid;
 
@@ -174,7 +174,7 @@ TEST_F(channel, frozen_writer_keeps_its_deadline)
 }
 
 /* What was kept for a write that was frozen is not for the next one of that task. */
-TEST_F(channel, thawed_writer_has_all_of_its_time_the_next_time)
+TEST_F(channel, next_write_of_a_thawed_writer_has_its_full_timeout)
 {
 	const unsigned long long timeout = 5000000000;
 	unsigned long long start;
@@ -201,7 +201,7 @@ TEST_F(channel, thawed_writer_has_all_of_its_time_the_next_time)
 	EXPECT_EQ(0, reap(pid));
 }
 
-TEST_F(channel, who_times_out_hands_on)
+TEST_F(channel, timed_out_writer_gives_up_its_reservation)
 {
 	struct helper h;
 
@@ -221,7 +221,7 @@ TEST_F(channel, who_times_out_hands_on)
 	EXPECT_EQ(100, put(self->wr, 100));
 }
 
-TEST_F(channel, drop_newest_succeeds_and_counts)
+TEST_F(channel, drop_newest_write_succeeds_and_is_counted)
 {
 	struct bpipe_stats s;
 
@@ -251,7 +251,7 @@ TEST_F(channel, drop_newest_in_a_stream_keeps_what_fits)
 	EXPECT_TRUE(lawful(&after));
 }
 
-TEST_F(channel, policy_of_a_file_comes_before_the_channels)
+TEST_F(channel, file_policy_overrides_the_channel_policy)
 {
 	struct bpipe_writer writer = {
 		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_DROP_NEWEST,
@@ -267,7 +267,7 @@ TEST_F(channel, policy_of_a_file_comes_before_the_channels)
 	EXPECT_EQ(-1, put(self->wr, KIB));
 }
 
-TEST_F(channel, drop_oldest_lets_the_newest_in)
+TEST_F(channel, drop_oldest_admits_the_newest)
 {
 	unsigned long long before = dropped(self->ctl, 0, BPIPE_DROP_EVICTED);
 	char text[KIB];
@@ -305,7 +305,7 @@ TEST_F(channel, drop_oldest_evicts_the_least_important_first)
 	EXPECT_EQ(64, get_stats(self->ctl).classes[0].queued_records);
 }
 
-TEST_F(channel, drop_oldest_does_not_evict_what_is_more_important)
+TEST_F(channel, drop_oldest_spares_more_important_records)
 {
 	int low = open_class(7, O_NONBLOCK);
 	unsigned long long full = dropped(self->ctl, 7, BPIPE_DROP_FULL);
@@ -325,7 +325,7 @@ TEST_F(channel, drop_oldest_does_not_evict_what_is_more_important)
 	EXPECT_EQ(63, get_stats(self->ctl).classes[0].queued_records);
 }
 
-TEST_F(channel, nothing_is_evicted_for_a_record_that_cannot_be_read)
+TEST_F(channel, unreadable_record_evicts_nothing)
 {
 	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct bpipe_stats before, after;
@@ -342,7 +342,7 @@ TEST_F(channel, nothing_is_evicted_for_a_record_that_cannot_be_read)
 	EXPECT_EQ(64, after.queued_records);
 }
 
-TEST_F(channel, eviction_wakes_those_who_waited_for_the_room)
+TEST_F(channel, eviction_wakes_writers_waiting_for_room)
 {
 	struct helper h;
 	int low = open_class(7, O_NONBLOCK);
@@ -362,7 +362,7 @@ TEST_F(channel, eviction_wakes_those_who_waited_for_the_room)
 	EXPECT_EQ(1000, helper_end(&h));
 }
 
-TEST_F(channel, frames_tell_what_was_lost_before)
+TEST_F(channel, frames_count_the_records_lost_before)
 {
 	struct bpipe_reader framed = { .mask = BPIPE_READER_FRAMED, .framed = 1 };
 	unsigned char buf[2048];
@@ -394,7 +394,7 @@ TEST_F(channel, frames_tell_what_was_lost_before)
 	ASSERT_EQ(0, ioctl(self->rd, BPIPE_SET_READER, &framed));
 }
 
-TEST_F(channel, class_is_admitted_up_to_its_limit_and_not_beyond)
+TEST_F(channel, class_is_admitted_up_to_its_limit)
 {
 	int low = open_class(7, O_NONBLOCK);
 
@@ -409,7 +409,7 @@ TEST_F(channel, class_is_admitted_up_to_its_limit_and_not_beyond)
 	EXPECT_EQ(KIB, put(self->wr, KIB));
 }
 
-TEST_F(channel, limits_hold_in_a_stream_too)
+TEST_F(channel, class_limits_hold_in_a_stream)
 {
 	int low = open_class(7, O_NONBLOCK);
 
@@ -420,7 +420,7 @@ TEST_F(channel, limits_hold_in_a_stream_too)
 	EXPECT_EQ(0, get_window(low).space);
 }
 
-TEST_F(channel, what_only_the_limit_kept_out_is_shed)
+TEST_F(channel, record_refused_by_its_limit_alone_is_shed)
 {
 	int low = open_class(7, O_NONBLOCK);
 	unsigned long long shed = dropped(self->ctl, 7, BPIPE_DROP_SHED);
@@ -438,7 +438,7 @@ TEST_F(channel, what_only_the_limit_kept_out_is_shed)
 	EXPECT_EQ(1, dropped(self->ctl, 7, BPIPE_DROP_FULL) - full);
 }
 
-TEST_F(channel, limits_keep_their_part_of_a_new_size)
+TEST_F(channel, resize_scales_the_class_limits)
 {
 	struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 2 * SIZE };
 
@@ -459,7 +459,7 @@ static int set_drop_to_low(int fd, unsigned int on)
 		.mask = BPIPE_CFG_DROP_TO_LOW, .drop_to_low = on });
 }
 
-TEST_F(channel, drop_to_low_drops_until_the_level_is_at_low)
+TEST_F(channel, drop_to_low_drops_until_the_level_reaches_low)
 {
 	int low = open_class(7, O_NONBLOCK), n = 0;
 	unsigned long long shed = dropped(self->ctl, 7, BPIPE_DROP_SHED);
@@ -492,7 +492,7 @@ TEST_F(channel, drop_to_low_drops_until_the_level_is_at_low)
 	EXPECT_EQ(8, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
 }
 
-TEST_F(channel, without_drop_to_low_a_class_gets_what_room_there_is)
+TEST_F(channel, freed_room_is_used_at_once_without_drop_to_low)
 {
 	int low = open_class(7, O_NONBLOCK);
 	unsigned long long shed = dropped(self->ctl, 7, BPIPE_DROP_SHED);
@@ -528,7 +528,7 @@ TEST_F(channel, drop_to_low_drops_nothing_below_low)
 	EXPECT_EQ(2048, get_stats(self->ctl).level);
 }
 
-TEST_F(channel, drop_to_low_is_for_drop_newest_alone)
+TEST_F(channel, drop_to_low_applies_to_drop_newest_only)
 {
 	ASSERT_EQ(0, set_records(self->ctl, 0, BPIPE_POLICY_DROP_OLDEST));
 	ASSERT_EQ(0, set_drop_to_low(self->ctl, 1));
@@ -546,7 +546,7 @@ TEST_F(channel, drop_to_low_is_for_drop_newest_alone)
 	EXPECT_EQ(KIB, put(self->wr, KIB));
 }
 
-TEST_F(channel, pollout_is_each_classes_own)
+TEST_F(channel, pollout_follows_the_marks_of_the_class)
 {
 	int low = open_class(7, O_NONBLOCK);
 
@@ -564,7 +564,7 @@ TEST_F(channel, pollout_is_each_classes_own)
 	EXPECT_EQ(POLLOUT, ready(low, POLLOUT));
 }
 
-TEST_F(channel, poll_sleeper_of_a_class_is_woken_at_its_own_mark)
+TEST_F(channel, poller_of_a_class_wakes_at_the_class_mark)
 {
 	struct pollfd p = { .events = POLLOUT };
 	pid_t pid;
@@ -580,7 +580,7 @@ TEST_F(channel, poll_sleeper_of_a_class_is_woken_at_its_own_mark)
 }
 
 /* Of these records one fits at a time, and the queue goes by class. */
-TEST_F(channel, sleepers_are_served_by_class_and_then_as_they_came)
+TEST_F(channel, sleeping_writers_are_served_by_class_then_arrival)
 {
 	enum { LONG = 40 * KIB };
 	static const char order[] = "0337";
@@ -608,7 +608,7 @@ TEST_F(channel, sleepers_are_served_by_class_and_then_as_they_came)
 	}
 }
 
-TEST_F(channel, important_writers_pass_those_who_wait_and_are_less_so)
+TEST_F(channel, important_writer_passes_less_important_waiters)
 {
 	struct helper h;
 
@@ -623,7 +623,7 @@ TEST_F(channel, important_writers_pass_those_who_wait_and_are_less_so)
 	EXPECT_EQ(100, helper_end(&h));
 }
 
-TEST_F(channel, without_a_grant_nothing_is_admitted)
+TEST_F(channel, nothing_is_admitted_without_credit)
 {
 	struct helper h;
 
@@ -650,7 +650,7 @@ TEST_F(channel, without_a_grant_nothing_is_admitted)
 }
 
 /* Who waits for more than was granted, and who for a grant, would wait for each other. */
-TEST_F(channel, want_of_credit_wakes_readers_whatever_their_thresholds)
+TEST_F(channel, writer_without_credit_wakes_readers_below_threshold)
 {
 	struct helper reader, writer;
 	int wr = open_class(7, 0);
@@ -690,7 +690,7 @@ TEST_F(channel, want_of_credit_wakes_readers_whatever_their_thresholds)
 }
 
 /* Who asks before it writes does not come any more. */
-TEST_F(channel, reader_comes_when_all_credit_is_used_whatever_its_threshold)
+TEST_F(channel, exhausted_credit_wakes_a_reader_below_threshold)
 {
 	struct helper reader;
 
@@ -705,7 +705,7 @@ TEST_F(channel, reader_comes_when_all_credit_is_used_whatever_its_threshold)
 	EXPECT_EQ(500, helper_end(&reader));
 }
 
-TEST_F(channel, pollout_goes_off_for_want_of_credit_until_there_is_more)
+TEST_F(channel, refusal_for_credit_clears_pollout_until_a_change)
 {
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
@@ -727,7 +727,7 @@ TEST_F(channel, pollout_goes_off_for_want_of_credit_until_there_is_more)
 }
 
 /* It was shut by one who found no room, where the next to read would open it. */
-TEST_F(channel, grant_finds_the_gate_open_below_low)
+TEST_F(channel, refusal_below_low_leaves_the_gate_open)
 {
 	struct helper h;
 
@@ -746,7 +746,7 @@ TEST_F(channel, grant_finds_the_gate_open_below_low)
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 }
 
-TEST_F(channel, credit_of_records_counts_records)
+TEST_F(channel, record_credit_counts_records)
 {
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_MODE | BPIPE_CFG_CREDIT,
@@ -758,7 +758,7 @@ TEST_F(channel, credit_of_records_counts_records)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(channel, credit_is_void_when_the_last_reader_closes_and_when_it_changes)
+TEST_F(channel, credit_ends_with_the_last_reader_or_a_new_unit)
 {
 	int rd = open(DEV, O_RDONLY);
 
@@ -777,7 +777,7 @@ TEST_F(channel, credit_is_void_when_the_last_reader_closes_and_when_it_changes)
 	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
 }
 
-TEST_F(channel, grants_that_cannot_be_are_refused)
+TEST_F(channel, invalid_grants_are_refused)
 {
 	EXPECT_EQ(-EOPNOTSUPP, grant(self->rd, 1));
 	EXPECT_EQ(-EBADF, grant(self->wr, 1));
@@ -790,7 +790,7 @@ TEST_F(channel, grants_that_cannot_be_are_refused)
 	EXPECT_EQ(BPIPE_CREDIT_MAX, get_stats(self->ctl).credit);
 }
 
-TEST_F(channel, rate_of_records_counts_records)
+TEST_F(channel, record_rate_counts_records)
 {
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_MODE | BPIPE_CFG_RATE_RECORDS | BPIPE_CFG_BURST_RECORDS,
@@ -821,7 +821,7 @@ TEST_F(channel, tightest_of_several_rates_wins)
 	EXPECT_EQ(-1, put(self->wr, 40));
 }
 
-TEST_F(channel, reading_rate_holds_readers_up)
+TEST_F(channel, read_rate_throttles_readers)
 {
 	struct helper h;
 
@@ -844,7 +844,7 @@ TEST_F(channel, reading_rate_holds_readers_up)
 	EXPECT_LT(0, get_stats(self->ctl).read_throttled_ns);
 }
 
-TEST_F(channel, throttled_reader_and_poller_wake_when_the_tokens_are_there)
+TEST_F(channel, tokens_wake_a_throttled_reader_and_poller)
 {
 	struct pollfd p = { .fd = self->rd, .events = POLLIN };
 	struct helper h;
@@ -865,7 +865,7 @@ TEST_F(channel, throttled_reader_and_poller_wake_when_the_tokens_are_there)
 	EXPECT_LT(0, take(self->rd, 100));
 }
 
-TEST_F(channel, reading_rate_of_records_and_debt)
+TEST_F(channel, read_rate_counts_records_and_allows_debt)
 {
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_MODE | BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_BURST |
@@ -908,7 +908,7 @@ static bool start_throttled(struct helper *h, int wrb, int ctl)
 	return EVENTUALLY(get_stats(ctl).writers_waiting == 1);
 }
 
-TEST_F(channel, rate_of_a_file_holds_up_that_file_alone)
+TEST_F(channel, file_rate_throttles_that_file_only)
 {
 	struct helper h;
 
@@ -922,7 +922,7 @@ TEST_F(channel, rate_of_a_file_holds_up_that_file_alone)
 	EXPECT_LE(1, get_stats(self->ctl).throttled);
 }
 
-TEST_F(channel, throttled_file_learns_that_the_rules_changed)
+TEST_F(channel, throttled_writer_notices_a_new_configuration)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
 	struct helper h;
@@ -935,7 +935,7 @@ TEST_F(channel, throttled_file_learns_that_the_rules_changed)
 	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
 }
 
-TEST_F(channel, throttled_file_waits_its_time)
+TEST_F(channel, throttled_file_waits_for_its_tokens)
 {
 	unsigned long long start;
 
@@ -949,7 +949,7 @@ TEST_F(channel, throttled_file_waits_its_time)
 	EXPECT_LE(190000000, now_ns() - start);
 }
 
-TEST_F(channel, file_throttled_for_too_long_times_out)
+TEST_F(channel, throttled_write_times_out)
 {
 	BLOCKING_WRITER();
 	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_BLOCK, 50000000));
@@ -961,7 +961,7 @@ TEST_F(channel, file_throttled_for_too_long_times_out)
 	EXPECT_EQ(0, get_stats(self->ctl).writers_waiting);
 }
 
-TEST_F(channel, without_tokens_or_credit_drop_policies_drop)
+TEST_F(channel, drop_policy_drops_without_tokens_or_credit)
 {
 	unsigned long long full = dropped(self->ctl, 0, BPIPE_DROP_FULL);
 	unsigned long long evicted = dropped(self->ctl, 0, BPIPE_DROP_EVICTED);

@@ -46,7 +46,7 @@ TEST_F(channel, state_has_hysteresis_and_is_counted)
 	EXPECT_EQ(before.low_events + 1, now.low_events);
 }
 
-TEST_F(channel, refused_write_turns_pollout_off_until_low)
+TEST_F(channel, refused_write_clears_pollout_until_low)
 {
 	const struct bpipe_config top = { .mask = BPIPE_CFG_HIGH, .high = SIZE };
 
@@ -64,7 +64,7 @@ TEST_F(channel, refused_write_turns_pollout_off_until_low)
 }
 
 /* As of a pipe: where poll says POLLOUT, PIPE_BUF bytes go. */
-TEST_F(channel, pollout_is_room_for_an_atomic_write)
+TEST_F(channel, pollout_implies_room_for_an_atomic_write)
 {
 	static const struct { unsigned long long size, high; } marks[] = {
 		{ 4096 }, { 8192 }, { 12288 }, { SIZE, SIZE }, { SIZE, SIZE - 100 },
@@ -88,7 +88,7 @@ TEST_F(channel, pollout_is_room_for_an_atomic_write)
 }
 
 /* A record that is too long for the room below low waits for its own. */
-TEST_F(channel, pollout_speaks_for_the_record_that_was_refused)
+TEST_F(channel, pollout_returns_when_the_refused_record_fits)
 {
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_MODE, .mode = BPIPE_MODE_RECORD }));
@@ -104,7 +104,7 @@ TEST_F(channel, pollout_speaks_for_the_record_that_was_refused)
 	EXPECT_EQ(SIZE - LOW + 1000, put(self->wr, SIZE - LOW + 1000));
 }
 
-TEST_F(channel, pollin_when_read_returns_data_or_end_of_file)
+TEST_F(channel, pollin_means_data_or_end_of_file)
 {
 	EXPECT_EQ(0, ready(self->rd, POLLIN));
 	ASSERT_EQ(1, put(self->wr, 1));
@@ -116,7 +116,7 @@ TEST_F(channel, pollin_when_read_returns_data_or_end_of_file)
 	EXPECT_EQ(0, take(self->rd, 1));
 }
 
-TEST_F(channel, select_agrees)
+TEST_F(channel, select_agrees_with_poll)
 {
 	struct timeval zero = { 0 };
 	fd_set in, out;
@@ -147,7 +147,7 @@ static unsigned int epoll_now(int ep)
 	return epoll_wait(ep, &ev, 1, 0) == 1 ? ev.events : 0;
 }
 
-TEST_F(channel, epoll_level_triggered)
+TEST_F(channel, epoll_level_triggered_reports_data_until_read)
 {
 	int ep = epoll_of(self->rd, EPOLLIN);
 
@@ -159,7 +159,7 @@ TEST_F(channel, epoll_level_triggered)
 	EXPECT_EQ(0, epoll_now(ep));
 }
 
-TEST_F(channel, epoll_edge_triggered_readers_hear_of_each_write)
+TEST_F(channel, epoll_edge_triggered_reader_is_notified_of_each_write)
 {
 	int ep = epoll_of(self->rd, EPOLLIN | EPOLLET);
 
@@ -170,7 +170,7 @@ TEST_F(channel, epoll_edge_triggered_readers_hear_of_each_write)
 	}
 }
 
-TEST_F(channel, epoll_edge_triggered_writers_hear_once_at_low)
+TEST_F(channel, epoll_edge_triggered_writer_is_notified_once_at_low)
 {
 	int ep = epoll_of(self->wr, EPOLLOUT | EPOLLET);
 
@@ -244,7 +244,7 @@ static int asleep(const struct sleeper *s)
 }
 
 /* What is kept for one who waits is kept from its own class, and not from a better one. */
-TEST_F(channel, epoll_exclusive_writers_of_two_classes_are_both_told)
+TEST_F(channel, epoll_exclusive_writers_of_two_classes_both_wake)
 {
 	int other = open_class(1, O_NONBLOCK), wr = open_class(1, 0);
 	struct sleeper s[2];
@@ -265,7 +265,7 @@ TEST_F(channel, epoll_exclusive_writers_of_two_classes_are_both_told)
 	close(wr);
 }
 
-TEST_F(channel, epoll_exclusive_readers_are_told_one_by_one)
+TEST_F(channel, epoll_exclusive_readers_wake_one_by_one)
 {
 	struct sleeper s[3];
 	int i;
@@ -282,7 +282,7 @@ TEST_F(channel, epoll_exclusive_readers_are_told_one_by_one)
 }
 
 /* A poller that is there for data, too, does not wake itself again and again. */
-TEST_F(channel, poll_for_room_and_events_sleeps)
+TEST_F(channel, poll_for_room_and_events_does_not_spin)
 {
 	struct pollfd p = { .fd = open(DEV, O_RDWR | O_NONBLOCK), .events = POLLOUT | POLLPRI };
 	struct rusage before, after;
@@ -300,7 +300,7 @@ TEST_F(channel, poll_for_room_and_events_sleeps)
 	close(p.fd);
 }
 
-TEST_F(channel, epoll_exclusive_writers_are_told_one_by_one)
+TEST_F(channel, epoll_exclusive_writers_wake_one_by_one)
 {
 	struct sleeper s[3];
 	int i;
@@ -319,7 +319,7 @@ TEST_F(channel, epoll_exclusive_writers_are_told_one_by_one)
 }
 
 /* There is nothing to take one's turn at. */
-TEST_F(channel, epoll_exclusive_readers_all_hear_of_the_end)
+TEST_F(channel, end_of_file_wakes_all_epoll_exclusive_readers)
 {
 	struct sleeper s[3];
 	int i;
@@ -331,7 +331,7 @@ TEST_F(channel, epoll_exclusive_readers_all_hear_of_the_end)
 		EXPECT_EQ(EPOLLIN | EPOLLHUP, sleeper_end(&s[i]));
 }
 
-TEST_F(channel, epoll_exclusive_writers_all_hear_of_the_last_reader)
+TEST_F(channel, last_reader_closing_wakes_all_epoll_exclusive_writers)
 {
 	struct sleeper s[3];
 	int i;
@@ -356,7 +356,7 @@ static void sigio(int sig)
 	sigio_seen++;
 }
 
-TEST_F(channel, sigio_for_readers_and_writers)
+TEST_F(channel, data_and_room_send_sigio)
 {
 	struct sigaction sa = { .sa_handler = sigio };
 
@@ -372,7 +372,7 @@ TEST_F(channel, sigio_for_readers_and_writers)
 	EXPECT_TRUE(EVENTUALLY(sigio_seen == 2));
 }
 
-TEST_F(channel, sigio_at_end_of_file)
+TEST_F(channel, end_of_file_sends_sigio)
 {
 	struct sigaction sa = { .sa_handler = sigio };
 
@@ -383,7 +383,7 @@ TEST_F(channel, sigio_at_end_of_file)
 	EXPECT_TRUE(EVENTUALLY(sigio_seen == 1));
 }
 
-TEST_F(channel, sigio_may_be_another_signal_that_tells_the_file)
+TEST_F(channel, signal_set_by_f_setsig_identifies_the_file)
 {
 	siginfo_t info = { 0 };
 	sigset_t set;
@@ -401,7 +401,7 @@ TEST_F(channel, sigio_may_be_another_signal_that_tells_the_file)
 }
 
 /* One that neither reads nor writes gets it for the marks, not for each write. */
-TEST_F(channel, sigio_of_events)
+TEST_F(channel, events_send_sigio_to_a_file_without_access)
 {
 	siginfo_t info = { 0 };
 	sigset_t set;
@@ -426,7 +426,7 @@ TEST_F(channel, sigio_of_events)
 	EXPECT_EQ(-1, sigtimedwait(&set, &info, &(struct timespec) { 0 }));
 }
 
-TEST_F(channel, events_are_told_once_per_open_file)
+TEST_F(channel, events_are_reported_once_to_each_open_file)
 {
 	int other = open(DEV, O_ACCMODE);
 
@@ -442,7 +442,7 @@ TEST_F(channel, events_are_told_once_per_open_file)
 	close(other);
 }
 
-TEST_F(channel, events_are_kept_from_the_first_time_a_reader_asks)
+TEST_F(channel, events_are_kept_after_the_first_query_of_a_reader)
 {
 	ASSERT_EQ(HIGH, put(self->wr, HIGH));
 	EXPECT_EQ(0, ready(self->rd, POLLPRI));
@@ -464,7 +464,7 @@ TEST_F(channel, events_wake_a_poller)
 }
 
 /* EPOLLERR and EPOLLHUP reach everybody, also those who asked for other things. */
-TEST_F(channel, setting_epipe_tells_who_did_not_ask_for_pollout)
+TEST_F(channel, setting_epipe_wakes_pollers_not_asking_for_pollout)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
 	int ep = epoll_of(self->wr, EPOLLPRI);
@@ -478,7 +478,7 @@ TEST_F(channel, setting_epipe_tells_who_did_not_ask_for_pollout)
 	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
 }
 
-TEST_F(channel, clearing_hold_tells_who_did_not_ask_for_pollin)
+TEST_F(channel, clearing_hold_wakes_pollers_not_asking_for_pollin)
 {
 	const struct bpipe_config hold = { .mask = BPIPE_CFG_HOLD, .hold = 1 };
 	const struct bpipe_config no_hold = { .mask = BPIPE_CFG_HOLD };
@@ -493,7 +493,7 @@ TEST_F(channel, clearing_hold_tells_who_did_not_ask_for_pollin)
 	EXPECT_EQ(EPOLLHUP, ev.events);
 }
 
-TEST_F(channel, first_data_without_a_writer_tells_of_the_end)
+TEST_F(channel, first_read_without_a_writer_reports_pollhup)
 {
 	struct epoll_event ev;
 	int rd, ep;
@@ -509,7 +509,7 @@ TEST_F(channel, first_data_without_a_writer_tells_of_the_end)
 	close(rd);
 }
 
-TEST_F(channel, threshold_keeps_a_sleeping_reader_asleep)
+TEST_F(channel, threshold_keeps_a_reader_asleep)
 {
 	struct helper h;
 
@@ -524,7 +524,7 @@ TEST_F(channel, threshold_keeps_a_sleeping_reader_asleep)
 	EXPECT_EQ(10000, helper_end(&h));
 }
 
-TEST_F(channel, threshold_yields_to_a_writer_without_room)
+TEST_F(channel, high_mark_wakes_a_reader_below_its_threshold)
 {
 	struct helper h;
 
@@ -536,7 +536,7 @@ TEST_F(channel, threshold_yields_to_a_writer_without_room)
 	EXPECT_EQ(HIGH, helper_end(&h));
 }
 
-TEST_F(channel, threshold_holds_while_the_gate_of_an_unused_class_is_closed)
+TEST_F(channel, closed_gate_of_an_unused_class_keeps_the_threshold)
 {
 	struct helper h;
 
@@ -551,7 +551,7 @@ TEST_F(channel, threshold_holds_while_the_gate_of_an_unused_class_is_closed)
 	EXPECT_EQ(10000, helper_end(&h));
 }
 
-TEST_F(channel, threshold_yields_to_end_of_file)
+TEST_F(channel, end_of_file_wakes_a_reader_below_its_threshold)
 {
 	struct helper h;
 
@@ -579,7 +579,7 @@ TEST_F(channel, delay_wakes_a_reader_below_its_threshold)
 	EXPECT_LE(20000000ULL, now_ns() - start);
 }
 
-TEST_F(channel, shorter_delay_is_kept_beside_a_longer_one)
+TEST_F(channel, shorter_delay_does_not_wait_for_a_longer_one)
 {
 	struct pollfd p = { .fd = self->rd, .events = POLLIN };
 	int third = open(DEV, O_RDONLY | O_NONBLOCK);
@@ -602,7 +602,7 @@ TEST_F(channel, shorter_delay_is_kept_beside_a_longer_one)
 	close(third);
 }
 
-TEST_F(channel, set_reader_reaches_a_sleeping_reader)
+TEST_F(channel, set_reader_wakes_a_sleeping_reader)
 {
 	struct helper h;
 
@@ -626,7 +626,7 @@ TEST_F(channel, delay_wakes_a_poller_below_its_threshold)
 	EXPECT_EQ(1, poll(&p, 1, 10000));
 }
 
-TEST_F(channel, delay_begins_with_the_first_byte_for_who_polls_already)
+TEST_F(channel, delay_of_a_waiting_poller_starts_with_the_first_byte)
 {
 	int ep = epoll_of(self->rd, EPOLLIN);
 	struct epoll_event ev;

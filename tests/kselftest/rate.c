@@ -15,7 +15,7 @@ static struct bpipe_config limit(unsigned long long rate, unsigned long long bur
 	};
 }
 
-TEST_F(channel, burst_then_eagain_and_no_pollout)
+TEST_F(channel, exhausted_burst_gives_eagain_and_no_pollout)
 {
 	ASSERT_EQ(0, set_config(self->ctl, limit(1, 10000)));
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
@@ -121,7 +121,7 @@ TEST_F(channel, write_larger_than_the_burst_goes_into_debt)
 	EXPECT_EQ(0, get_window(self->ctl).tokens);
 }
 
-TEST_F(channel, throttled_writer_waits_its_time)
+TEST_F(channel, throttled_writer_waits_for_its_tokens)
 {
 	unsigned long long start, took;
 	struct helper h;
@@ -138,7 +138,7 @@ TEST_F(channel, throttled_writer_waits_its_time)
 	EXPECT_LT(0, get_stats(self->ctl).throttled_ns);
 }
 
-TEST_F(channel, pollout_comes_back_with_the_tokens)
+TEST_F(channel, pollout_returns_with_the_tokens)
 {
 	struct pollfd p = { .fd = self->wr, .events = POLLOUT };
 
@@ -149,7 +149,7 @@ TEST_F(channel, pollout_comes_back_with_the_tokens)
 }
 
 /* For which more tokens are needed than for what poll usually speaks for. */
-TEST_F(channel, pollout_comes_back_when_what_was_refused_can_go)
+TEST_F(channel, pollout_returns_when_the_refused_write_can_go)
 {
 	struct epoll_event ev = { .events = EPOLLOUT | EPOLLET };
 	struct pollfd p = { .fd = self->wr, .events = POLLOUT };
@@ -172,7 +172,7 @@ TEST_F(channel, pollout_comes_back_when_what_was_refused_can_go)
 	close(ep);
 }
 
-TEST_F(channel, idle_time_saves_no_more_than_the_burst)
+TEST_F(channel, idle_time_saves_at_most_the_burst)
 {
 	unsigned long long idle, start;
 	ssize_t n;
@@ -190,7 +190,7 @@ TEST_F(channel, idle_time_saves_no_more_than_the_burst)
 	EXPECT_GE(5001 + (ssize_t)((now_ns() - start) / 1000000), n);
 }
 
-TEST_F(channel, tokens_kept_for_a_sleeping_writer_are_not_taken_by_others)
+TEST_F(channel, tokens_reserved_by_a_sleeper_are_not_taken_by_others)
 {
 	struct helper h;
 
@@ -205,7 +205,7 @@ TEST_F(channel, tokens_kept_for_a_sleeping_writer_are_not_taken_by_others)
 	EXPECT_EQ(4000, helper_end(&h));
 }
 
-TEST_F_TIMEOUT(channel, tokens_are_taken_exactly_while_others_look, 120)
+TEST_F_TIMEOUT(channel, token_count_stays_exact_under_queries, 120)
 {
 	unsigned long long tokens, start = now_ns();
 	unsigned long long before = get_stats(self->ctl).written_bytes;
@@ -253,7 +253,7 @@ TEST_F(channel, next_writer_waits_for_its_own_tokens_only)
 	EXPECT_EQ(sizeof(buf), helper_end(&big));
 }
 
-TEST_F(channel, who_does_not_wait_is_told_at_once_behind_one_that_waits_for_tokens)
+TEST_F(channel, nonblocking_write_behind_a_token_waiter_gives_eagain)
 {
 	struct helper h;
 
@@ -291,7 +291,7 @@ TEST_F(channel, new_rate_wakes_a_sleeping_writer)
 }
 
 /* Who polls sets the timer of the writers, too: for tokens of its own in an hour. */
-TEST_F(channel, pollers_hold_up_nobody_who_waits_for_tokens)
+TEST_F(channel, pollers_do_not_delay_writers_waiting_for_tokens)
 {
 	int poller = open(DEV, O_WRONLY | O_NONBLOCK);
 	pid_t pid;

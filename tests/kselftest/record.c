@@ -60,7 +60,7 @@ TEST_F(channel, level_counts_each_record_and_its_overhead)
 	EXPECT_EQ(100, queued(self->rd));
 }
 
-TEST_F(channel, as_many_fit_as_the_size_says)
+TEST_F(channel, records_and_overhead_fill_the_size_exactly)
 {
 	int n;
 
@@ -74,7 +74,7 @@ TEST_F(channel, as_many_fit_as_the_size_says)
 	EXPECT_EQ(0, get_window(self->wr).window);
 }
 
-TEST_F(channel, record_longer_than_the_channel_is_emsgsize_at_once)
+TEST_F(channel, oversized_record_gives_emsgsize_at_once)
 {
 	struct bpipe_stats before, after;
 
@@ -90,7 +90,7 @@ TEST_F(channel, record_longer_than_the_channel_is_emsgsize_at_once)
 	EXPECT_EQ(MOST, take(self->rd, MOST));
 }
 
-TEST_F(channel, sleeping_writer_is_told_that_its_record_no_longer_fits)
+TEST_F(channel, sleeping_writer_gets_emsgsize_when_the_channel_shrinks)
 {
 	struct helper h;
 
@@ -104,7 +104,7 @@ TEST_F(channel, sleeping_writer_is_told_that_its_record_no_longer_fits)
 	EXPECT_EQ(-EMSGSIZE, helper_end(&h));
 }
 
-TEST_F(channel, too_small_a_buffer_is_emsgsize_and_loses_nothing)
+TEST_F(channel, read_into_small_buffer_gives_emsgsize_and_loses_nothing)
 {
 	ASSERT_EQ(0, set_records(self->ctl, 0, 0));
 	ASSERT_EQ(5, say(self->wr, "whole"));
@@ -114,7 +114,7 @@ TEST_F(channel, too_small_a_buffer_is_emsgsize_and_loses_nothing)
 	EXPECT_STREQ("whole", next_text(self->rd));
 }
 
-TEST_F(channel, records_wrap_around_the_end_of_the_buffer_whole)
+TEST_F(channel, records_stay_whole_across_the_wrap)
 {
 	static unsigned char in[MOST], out[MOST];
 	size_t n, at = 0;
@@ -128,7 +128,7 @@ TEST_F(channel, records_wrap_around_the_end_of_the_buffer_whole)
 	}
 }
 
-TEST_F(channel, unreadable_memory_writes_nothing_and_unwritable_reads_nothing)
+TEST_F(channel, bad_buffers_give_efault_and_move_no_record)
 {
 	char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -145,7 +145,7 @@ TEST_F(channel, unreadable_memory_writes_nothing_and_unwritable_reads_nothing)
 	EXPECT_EQ(5000, take(self->rd, 5000));
 }
 
-TEST_F(channel, framed_read_gives_whole_records_each_behind_its_frame)
+TEST_F(channel, framed_read_returns_whole_records_with_frames)
 {
 	unsigned char buf[1000];
 	struct bpipe_frame *first = (void *)buf, *second = (void *)(buf + sizeof(*first) + 3);
@@ -188,7 +188,7 @@ TEST_F(channel, end_of_file_comes_after_the_last_record)
 	EXPECT_EQ(POLLIN | POLLHUP, ready(self->rdb, POLLIN));
 }
 
-TEST_F(channel, fifo_order_is_that_of_writing_whatever_the_class)
+TEST_F(channel, fifo_order_ignores_the_class)
 {
 	int low = open_class(7, O_NONBLOCK), mid = open_class(3, O_NONBLOCK);
 
@@ -203,7 +203,7 @@ TEST_F(channel, fifo_order_is_that_of_writing_whatever_the_class)
 	EXPECT_STREQ("4", next_text(self->rd));
 }
 
-TEST_F(channel, priority_order_is_that_of_classes)
+TEST_F(channel, priority_order_goes_by_class_then_arrival)
 {
 	int low = open_class(7, O_NONBLOCK), mid = open_class(3, O_NONBLOCK);
 
@@ -220,7 +220,7 @@ TEST_F(channel, priority_order_is_that_of_classes)
 	EXPECT_STREQ("5", next_text(self->rd));
 }
 
-TEST_F(channel, counts_are_kept_by_class)
+TEST_F(channel, counters_are_kept_for_each_class)
 {
 	struct bpipe_stats before = get_stats(self->ctl), after;
 	int low = open_class(7, O_NONBLOCK);
@@ -271,7 +271,7 @@ static size_t numbered(unsigned char *buf, unsigned int n)
 }
 
 /* The queue is long enough to be copied in pieces, between which both sides go on. */
-TEST_F(channel, resize_loses_no_record_while_records_move)
+TEST_F(channel, resize_under_load_loses_no_record)
 {
 	const unsigned int records = 3000, long_queue = 600000;
 	struct bpipe_config set = { .mask = BPIPE_CFG_SIZE };
@@ -320,7 +320,7 @@ TEST_F(channel, resize_loses_no_record_while_records_move)
 }
 
 /* The write keeps the class it began with, of which there is nothing else by then. */
-TEST_F(channel, class_that_changes_under_a_write_leaves_it_its_storage)
+TEST_F(channel, sleeping_write_keeps_the_class_it_began_with)
 {
 	int wr = open_class(7, 0);
 	struct helper h;
@@ -337,7 +337,7 @@ TEST_F(channel, class_that_changes_under_a_write_leaves_it_its_storage)
 	close(wr);
 }
 
-TEST_F(channel, mode_does_not_change_while_something_is_queued)
+TEST_F(channel, mode_change_gives_ebusy_while_data_is_queued)
 {
 	ASSERT_EQ(1, put(self->wr, 1));
 	EXPECT_EQ(-EBUSY, set_mode(self->ctl, BPIPE_MODE_RECORD));
@@ -348,7 +348,7 @@ TEST_F(channel, mode_does_not_change_while_something_is_queued)
 	EXPECT_EQ(-EBUSY, set_mode(self->ctl, BPIPE_MODE_STREAM));
 }
 
-TEST_F(channel, mode_does_not_change_while_a_writer_waits)
+TEST_F(channel, mode_change_gives_ebusy_while_a_writer_waits)
 {
 	struct helper h;
 
@@ -364,7 +364,7 @@ TEST_F(channel, mode_does_not_change_while_a_writer_waits)
 	EXPECT_EQ(1000, helper_end(&h));
 }
 
-TEST_F(channel, mode_does_not_change_under_settings_for_records)
+TEST_F(channel, mode_change_gives_ebusy_under_file_settings_for_records)
 {
 	struct bpipe_writer writer = {
 		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_DROP_OLDEST,
@@ -381,7 +381,7 @@ TEST_F(channel, mode_does_not_change_under_settings_for_records)
 	EXPECT_EQ(0, set_mode(self->ctl, BPIPE_MODE_STREAM));
 }
 
-TEST_F(channel, a_file_that_closes_takes_its_settings_for_records_along)
+TEST_F(channel, closing_a_file_drops_its_settings_for_records)
 {
 	int framed = open(DEV, O_RDONLY);
 
@@ -391,7 +391,7 @@ TEST_F(channel, a_file_that_closes_takes_its_settings_for_records_along)
 	EXPECT_EQ(0, set_mode(self->ctl, BPIPE_MODE_STREAM));
 }
 
-TEST_F(channel, what_is_for_records_is_refused_in_a_stream)
+TEST_F(channel, settings_for_records_are_refused_in_a_stream)
 {
 	const struct bpipe_config refused[] = {
 		{ .mask = BPIPE_CFG_ORDER, .order = BPIPE_ORDER_PRIORITY },
@@ -422,7 +422,7 @@ TEST_F(channel, what_is_for_records_is_refused_in_a_stream)
 		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_DROP_OLDEST }));
 }
 
-TEST_F(channel, delay_and_threshold_count_the_overhead_too)
+TEST_F(channel, threshold_counts_the_overhead_of_records)
 {
 	struct helper h;
 

@@ -63,7 +63,7 @@ static int open_fails(int flags)
 	return 0;
 }
 
-TEST_F(removal, features_tell)
+TEST_F(removal, features_report_removal_flags_and_ids)
 {
 	struct bpipe_features features;
 
@@ -72,7 +72,7 @@ TEST_F(removal, features_tell)
 	EXPECT_TRUE(features.features & BPIPE_FEATURE_ID);
 }
 
-TEST_F(removal, flags_are_checked)
+TEST_F(removal, invalid_removal_flags_are_refused)
 {
 	struct bpipe_remove remove = { .name = NAME, .flags = BPIPE_REMOVE_FORCE, .pad = 1 };
 
@@ -146,7 +146,7 @@ TEST_F(removal, drain_lets_readers_finish)
 	EXPECT_EQ(0, remove_channel(self->control, NAME));
 }
 
-TEST_F(removal, drain_of_an_idle_channel_is_done_at_once)
+TEST_F(removal, idle_channel_drains_at_once)
 {
 	close(self->rd);
 	close(self->wr);
@@ -156,7 +156,7 @@ TEST_F(removal, drain_of_an_idle_channel_is_done_at_once)
 	EXPECT_EQ(-ENOENT, remove_with(self->control, NAME, BPIPE_REMOVE_DRAIN));
 }
 
-TEST_F(removal, drain_keeps_what_was_written_before)
+TEST_F(removal, drain_keeps_records_written_before)
 {
 	int fd;
 
@@ -180,7 +180,7 @@ TEST_F(removal, drain_keeps_what_was_written_before)
 	EXPECT_TRUE(EVENTUALLY(!exists()));
 }
 
-TEST_F(removal, drain_is_done_when_records_expire)
+TEST_F(removal, drain_ends_when_records_expire)
 {
 	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
@@ -193,7 +193,7 @@ TEST_F(removal, drain_is_done_when_records_expire)
 	EXPECT_TRUE(EVENTUALLY(!exists()));
 }
 
-TEST_F(removal, drain_wakes_all_that_sleep)
+TEST_F(removal, drain_wakes_sleeping_readers_and_writers)
 {
 	struct helper partly, whole, reader;
 	int rdb = open(NODE, O_RDONLY), wrb = open(NODE, O_WRONLY);
@@ -227,7 +227,7 @@ TEST_F(removal, drain_wakes_all_that_sleep)
 	close(rdb);
 }
 
-TEST_F(removal, drain_tells_the_status_page)
+TEST_F(removal, drain_updates_the_status_page)
 {
 	int status = ioctl(self->ctl, BPIPE_OPEN_STATUS);
 	const struct bpipe_status *page = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED,
@@ -253,7 +253,7 @@ TEST_F(removal, drain_tells_the_status_page)
 	close(status);
 }
 
-TEST_F(removal, force_may_follow_drain)
+TEST_F(removal, forced_removal_may_follow_a_drain)
 {
 	ASSERT_EQ(1000, put(self->wr, 1000));
 	ASSERT_EQ(0, remove_with(self->control, NAME, BPIPE_REMOVE_DRAIN));
@@ -266,7 +266,7 @@ TEST_F(removal, force_may_follow_drain)
 	EXPECT_EQ(ENODEV, errno);
 }
 
-TEST_F(removal, a_draining_channel_that_is_not_open_can_be_removed)
+TEST_F(removal, draining_channel_can_be_removed_once_closed)
 {
 	ASSERT_EQ(1000, put(self->wr, 1000));
 	ASSERT_EQ(0, remove_with(self->control, NAME, BPIPE_REMOVE_DRAIN));
@@ -285,7 +285,7 @@ static const unsigned int commands[] = {
 	BPIPE_OPEN_STATUS, FIONREAD, _IO(BPIPE_IOC_MAGIC, 0x3f),
 };
 
-TEST_F(removal, force_ends_all_calls)
+TEST_F(removal, forced_removal_fails_all_calls_with_enodev)
 {
 	static char argument[sizeof(struct bpipe_stats)];
 	int fds[] = { self->rd, self->wr, self->ctl, open(NODE, O_RDWR | O_NONBLOCK) };
@@ -333,7 +333,7 @@ TEST_F(removal, force_ends_all_calls)
 	close(fds[3]);
 }
 
-TEST_F(removal, force_wakes_all_that_sleep)
+TEST_F(removal, forced_removal_wakes_sleeping_readers_and_writers)
 {
 	int rdb = open(NODE, O_RDONLY), wrb = open(NODE, O_WRONLY);
 	struct helper partly, whole, reader;
@@ -381,7 +381,7 @@ static void *poll_for_ever(void *arg)
 	return NULL;
 }
 
-TEST_F(removal, force_wakes_all_that_poll)
+TEST_F(removal, forced_removal_wakes_pollers)
 {
 	struct poller pollers[] = {
 		{ .fd = self->rd, .events = POLLIN },
@@ -418,7 +418,7 @@ static void *go_on(void *arg)
 }
 
 /* While copies are made: KASAN would see what goes too early. */
-TEST_F_TIMEOUT(removal, force_while_it_is_in_use, 120)
+TEST_F_TIMEOUT(removal, forced_removal_is_safe_under_load, 120)
 {
 	const struct bpipe_config config = {
 		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_MODE, .size = 1 << 20,

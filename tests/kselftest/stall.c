@@ -73,7 +73,7 @@ static bool others_go_on(int wr, int rd)
 	return true;
 }
 
-TEST_F(channel, writer_in_a_page_fault_stops_nobody)
+TEST_F(channel, faulting_writer_does_not_stall_others)
 {
 	char got[ATOMIC] = { 0 };
 	struct pages pages;
@@ -94,7 +94,7 @@ TEST_F(channel, writer_in_a_page_fault_stops_nobody)
 	EXPECT_EQ('a', got[ATOMIC - 1]);
 }
 
-TEST_F(channel, writer_in_a_page_fault_half_way_stops_nobody)
+TEST_F(channel, writer_faulting_half_way_does_not_stall_others)
 {
 	struct pages pages;
 	struct helper h;
@@ -113,7 +113,7 @@ TEST_F(channel, writer_in_a_page_fault_half_way_stops_nobody)
 	EXPECT_EQ(PAGE, take(self->rd, SIZE));
 }
 
-TEST_F(channel, writer_in_a_page_fault_when_its_turn_comes_hands_on)
+TEST_F(channel, woken_writer_hands_off_when_faulting)
 {
 	struct pages pages;
 	struct helper a, b;
@@ -134,7 +134,7 @@ TEST_F(channel, writer_in_a_page_fault_when_its_turn_comes_hands_on)
 	EXPECT_EQ(ATOMIC, helper_end(&a));
 }
 
-TEST_F(channel, reader_in_a_page_fault_stops_nobody)
+TEST_F(channel, faulting_reader_does_not_stall_others)
 {
 	struct pages pages;
 	struct helper h;
@@ -155,7 +155,7 @@ TEST_F(channel, reader_in_a_page_fault_stops_nobody)
 	EXPECT_EQ(0, memcmp(pages.at, "later", 5));
 }
 
-TEST_F(channel, reader_in_a_page_fault_half_way_gets_no_gap)
+TEST_F(channel, reader_faulting_half_way_gets_no_gap)
 {
 	unsigned char all[2 * PAGE], before[100];
 	struct pages pages;
@@ -177,7 +177,7 @@ TEST_F(channel, reader_in_a_page_fault_half_way_gets_no_gap)
 	EXPECT_EQ(0, memcmp(pages.at, all + 100, 2 * PAGE - 100));
 }
 
-TEST_F(channel, read_into_memory_that_ends_gives_what_fits)
+TEST_F(channel, read_into_partly_mapped_memory_returns_what_fits)
 {
 	char *at = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			-1, 0);
@@ -190,7 +190,7 @@ TEST_F(channel, read_into_memory_that_ends_gives_what_fits)
 	EXPECT_EQ(PAGE, take(self->rd, 2 * PAGE));
 }
 
-TEST_F(channel, reader_in_a_page_fault_when_its_turn_comes_hands_on)
+TEST_F(channel, woken_reader_hands_off_when_faulting)
 {
 	struct pages pages;
 	struct helper a, b;
@@ -219,7 +219,7 @@ static bool stop(pid_t pid)
 	return !kill(pid, SIGSTOP) && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status);
 }
 
-TEST_F(channel, stopped_writer_in_the_queue_stops_nobody)
+TEST_F(channel, writer_stopped_in_the_queue_does_not_stall_others)
 {
 	struct helper h;
 	pid_t pid;
@@ -243,7 +243,7 @@ TEST_F(channel, stopped_writer_in_the_queue_stops_nobody)
 	EXPECT_EQ(100, queued(self->rd));
 }
 
-TEST_F(channel, stopped_reader_in_the_queue_stops_nobody)
+TEST_F(channel, reader_stopped_in_the_queue_does_not_stall_others)
 {
 	pid_t pid = spawn();
 
@@ -257,7 +257,7 @@ TEST_F(channel, stopped_reader_in_the_queue_stops_nobody)
 	EXPECT_EQ(0, reap(pid));
 }
 
-TEST_F(channel, stopped_anywhere_stops_nobody)
+TEST_F(channel, tasks_stopped_anywhere_do_not_stall_others)
 {
 	pid_t wr, rd;
 
@@ -305,7 +305,7 @@ static void *ask_events(void *arg)
 }
 
 /* While an answer is on its way into the second page, the first one goes away. */
-TEST_F(channel, events_that_cannot_be_told_are_kept)
+TEST_F(channel, events_are_kept_when_copying_them_faults_half_way)
 {
 	struct pages pages;
 	struct question q;

@@ -51,7 +51,7 @@ static bool agrees(int ctl, int wr, const struct bpipe_status *page)
 	       status.window[0] == get_window(wr).window && status.time_ns <= stats.time_ns;
 }
 
-TEST_F(channel, says_what_others_say)
+TEST_F(channel, status_page_agrees_with_the_ioctls)
 {
 	const struct bpipe_status *page = map(self->wr);
 	unsigned int seed = 1;
@@ -88,7 +88,7 @@ TEST_F(channel, says_what_others_say)
 	EXPECT_TRUE(agrees(self->ctl, self->wr, page));
 }
 
-TEST_F(channel, says_what_changes_by_itself)
+TEST_F(channel, status_page_follows_overload_and_credit)
 {
 	const struct bpipe_status *page = map(self->ctl);
 
@@ -111,7 +111,7 @@ TEST_F(channel, says_what_changes_by_itself)
 	EXPECT_EQ(40, look(page).window[0]);
 }
 
-TEST_F(channel, says_it_for_each_class)
+TEST_F(channel, status_page_has_a_window_for_each_class)
 {
 	const struct bpipe_status *page = map(self->rd);
 	struct bpipe_config config = { .mask = BPIPE_CFG_LIMIT(3), .limit[3] = SIZE / 2 };
@@ -139,7 +139,7 @@ static void *be_writer(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(channel, what_is_read_belongs_together, 300)
+TEST_F_TIMEOUT(channel, status_page_is_consistent_under_load, 300)
 {
 	const struct bpipe_status *page = map(self->wr);
 	struct bpipe_status status, last = look(page);
@@ -163,7 +163,7 @@ TEST_F_TIMEOUT(channel, what_is_read_belongs_together, 300)
 	pthread_join(writer, NULL);
 }
 
-TEST_F(channel, is_to_be_read_alone)
+TEST_F(channel, status_page_is_read_only)
 {
 	int fd = ioctl(self->wr, BPIPE_OPEN_STATUS), page = getpagesize();
 	void *at;
@@ -194,7 +194,7 @@ TEST_F(channel, is_to_be_read_alone)
 	close(fd);
 }
 
-TEST_F(channel, no_file_too_many)
+TEST_F(channel, status_page_open_fails_cleanly_with_emfile)
 {
 	struct rlimit limit = { 0 }, old;
 	struct bpipe_status status;
@@ -245,7 +245,7 @@ static void doom_end(struct doomed *d)
 	close(d->control);
 }
 
-TEST_F(channel, says_that_the_channel_is_gone)
+TEST_F(channel, status_page_shows_a_removed_channel)
 {
 	unsigned long long before = memory();
 	struct doomed d = doom(HIGH);
@@ -277,7 +277,7 @@ static void *poll_for_ever(void *arg)
 	return (void *)(long)(poll(&p, 1, -1) == 1 ? p.revents : 0);
 }
 
-TEST_F(channel, poll_tells_that_the_channel_is_gone)
+TEST_F(channel, removal_wakes_pollers_of_the_status_file)
 {
 	struct doomed d = doom(0);
 	pthread_t pollers[3];
@@ -329,7 +329,7 @@ static int updates(void)
 	return n;
 }
 
-TEST_F(channel, costs_nothing_once_nobody_has_it)
+TEST_F(channel, unused_status_page_is_not_updated)
 {
 	const struct bpipe_status *page;
 	int status;

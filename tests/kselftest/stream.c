@@ -20,7 +20,7 @@ TEST_F(channel, exactly_size_bytes_fit)
 	EXPECT_EQ(0, ready(self->wr, POLLOUT));
 }
 
-TEST_F(channel, exactly_size_bytes_fit_one_by_one)
+TEST_F(channel, single_byte_writes_fill_exactly_size)
 {
 	size_t n = 0;
 
@@ -30,7 +30,7 @@ TEST_F(channel, exactly_size_bytes_fit_one_by_one)
 	EXPECT_EQ(SIZE, n);
 }
 
-TEST_F(channel, any_size_is_exact)
+TEST_F(channel, odd_size_holds_exactly_that_many_bytes)
 {
 	const struct bpipe_config odd = { .mask = BPIPE_CFG_SIZE, .size = 12345 };
 
@@ -112,7 +112,7 @@ static ssize_t read_all(int fd, unsigned char *buf, size_t n)
 	return ret > 0 ? (ssize_t)done : ret;
 }
 
-TEST_F(channel, atomic_writes_of_many_writers_are_never_mixed)
+TEST_F(channel, atomic_writes_of_many_writers_do_not_interleave)
 {
 	unsigned char buf[ATOMIC], pure[ATOMIC];
 	pid_t pid[AUTHORS];
@@ -138,7 +138,7 @@ TEST_F(channel, atomic_writes_of_many_writers_are_never_mixed)
 		EXPECT_EQ(0, reap(pid[i]));
 }
 
-TEST_F(channel, zero_length_and_empty_vectors_do_nothing)
+TEST_F(channel, zero_length_calls_and_empty_vectors_do_nothing)
 {
 	struct iovec empty[2] = { { NULL, 0 }, { NULL, 0 } };
 
@@ -165,7 +165,7 @@ TEST_F(channel, blocking_write_waits_until_low)
 }
 
 /* Twelve of fourteen fit between low and the size; each is woken once. */
-TEST_F(channel, as_many_writers_are_woken_at_low_as_fit)
+TEST_F(channel, low_mark_wakes_as_many_writers_as_fit)
 {
 	const int fit = (SIZE - LOW) / ATOMIC, n = fit + 2;
 	struct bpipe_stats before;
@@ -201,7 +201,7 @@ TEST_F(channel, blocking_write_sleeps_only_without_room)
 	EXPECT_EQ(0, get_stats(self->ctl).writers_waiting);
 }
 
-TEST_F(channel, waiting_writers_go_first_come_first_served)
+TEST_F(channel, waiting_writers_are_served_in_arrival_order)
 {
 	struct helper h[4];
 	unsigned int i;
@@ -219,7 +219,7 @@ TEST_F(channel, waiting_writers_go_first_come_first_served)
 	EXPECT_EQ(1000 + 1001 + 1002 + 1003, queued(self->rd));
 }
 
-TEST_F(channel, nobody_overtakes_a_sleeping_writer_before_low)
+TEST_F(channel, newcomer_does_not_overtake_a_sleeping_writer_above_low)
 {
 	struct helper h;
 
@@ -262,7 +262,7 @@ TEST_F(channel, signal_ends_a_waiting_write)
 	EXPECT_EQ(SIZE, queued(self->rd));
 }
 
-TEST_F(channel, signal_after_progress_returns_the_progress)
+TEST_F(channel, signal_after_partial_write_returns_bytes_written)
 {
 	struct helper h;
 
@@ -284,7 +284,7 @@ TEST_F(channel, signal_ends_a_waiting_read)
 	EXPECT_EQ(-EINTR, helper_end(&h));
 }
 
-TEST_F(channel, interrupted_writer_hands_on_to_the_next)
+TEST_F(channel, interrupted_writer_hands_off_to_the_next)
 {
 	struct helper a, b;
 
@@ -300,7 +300,7 @@ TEST_F(channel, interrupted_writer_hands_on_to_the_next)
 	EXPECT_EQ(200, helper_end(&b));
 }
 
-TEST_F(channel, read_gives_what_is_there)
+TEST_F(channel, read_returns_the_bytes_available)
 {
 	ASSERT_EQ(300, put(self->wr, 300));
 	EXPECT_EQ(100, take(self->rd, 100));
@@ -309,7 +309,7 @@ TEST_F(channel, read_gives_what_is_there)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(channel, end_of_file_once_drained_and_again)
+TEST_F(channel, drained_channel_returns_end_of_file_each_time)
 {
 	ASSERT_EQ(10, put(self->wr, 10));
 	close(self->wr);
@@ -321,7 +321,7 @@ TEST_F(channel, end_of_file_once_drained_and_again)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-TEST_F(channel, last_writer_leaving_wakes_readers_with_end_of_file)
+TEST_F(channel, last_writer_closing_wakes_readers_with_end_of_file)
 {
 	struct helper a, b;
 
@@ -347,7 +347,7 @@ TEST_F(channel, new_reader_waits_for_the_first_writer)
 	EXPECT_EQ(5, helper_end(&h));
 }
 
-TEST_F(channel, open_waits_for_nobody)
+TEST_F(channel, open_does_not_wait_for_the_other_side)
 {
 	close(self->rd);
 	close(self->wr);
@@ -359,7 +359,7 @@ TEST_F(channel, open_waits_for_nobody)
 	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
 }
 
-TEST_F(channel, hold_waits_for_the_next_writer)
+TEST_F(channel, hold_replaces_end_of_file_by_eagain)
 {
 	const struct bpipe_config hold = { .mask = BPIPE_CFG_HOLD, .hold = 1 };
 
@@ -372,7 +372,7 @@ TEST_F(channel, hold_waits_for_the_next_writer)
 	EXPECT_EQ(0, ready(self->rd, POLLIN));
 }
 
-TEST_F(channel, hold_sleeps_through_until_the_next_writer)
+TEST_F(channel, hold_keeps_a_reader_asleep_until_the_next_writer)
 {
 	const struct bpipe_config hold = { .mask = BPIPE_CFG_HOLD, .hold = 1 };
 	struct helper h;
@@ -389,7 +389,7 @@ TEST_F(channel, hold_sleeps_through_until_the_next_writer)
 	EXPECT_EQ(5, helper_end(&h));
 }
 
-TEST_F(channel, hold_taken_off_is_end_of_file_at_once)
+TEST_F(channel, clearing_hold_ends_a_sleeping_read_with_end_of_file)
 {
 	struct bpipe_config hold = { .mask = BPIPE_CFG_HOLD, .hold = 1 };
 	struct helper h;
@@ -404,7 +404,7 @@ TEST_F(channel, hold_taken_off_is_end_of_file_at_once)
 	EXPECT_EQ(0, helper_end(&h));
 }
 
-TEST_F(channel, without_a_reader_nothing_is_lost)
+TEST_F(channel, bytes_written_without_a_reader_are_kept)
 {
 	close(self->rd);
 	EXPECT_EQ(1000, put(self->wr, 1000));
@@ -412,7 +412,7 @@ TEST_F(channel, without_a_reader_nothing_is_lost)
 	EXPECT_EQ(1000, take(self->rd, SIZE));
 }
 
-TEST_F(channel, epipe_for_writers_without_a_reader)
+TEST_F(channel, write_without_a_reader_gives_epipe_if_set)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
 
@@ -427,7 +427,7 @@ TEST_F(channel, epipe_for_writers_without_a_reader)
 }
 
 /* As a reader waits for the first writer, a writer waits for the first reader. */
-TEST_F(channel, no_epipe_before_the_first_reader)
+TEST_F(channel, writer_gets_no_epipe_before_the_first_reader)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
 	struct helper h;
@@ -468,7 +468,7 @@ TEST_F(channel, no_epipe_before_the_first_reader)
 	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
 }
 
-TEST_F(channel, epipe_set_wakes_a_sleeping_writer)
+TEST_F(channel, setting_epipe_wakes_a_sleeping_writer)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
 	struct helper h;
@@ -491,7 +491,7 @@ static void sigpipe(int sig)
 	sigpipe_seen++;
 }
 
-TEST_F(channel, sigpipe_with_epipe_and_not_without)
+TEST_F(channel, sigpipe_is_sent_only_if_epipe_is_set)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
 
@@ -506,7 +506,7 @@ TEST_F(channel, sigpipe_with_epipe_and_not_without)
 	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
 }
 
-TEST_F(channel, epipe_wakes_a_sleeping_writer)
+TEST_F(channel, last_reader_closing_wakes_a_writer_with_epipe)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
 	struct helper h;
@@ -536,7 +536,7 @@ TEST_F(channel, ioctl_only_open_is_neither_reader_nor_writer)
 	close(fd);
 }
 
-TEST_F(channel, read_write_open_is_both)
+TEST_F(channel, read_write_open_is_reader_and_writer)
 {
 	struct bpipe_stats stats = get_stats(self->ctl);
 	int fd = open(DEV, O_RDWR | O_NONBLOCK);
@@ -548,7 +548,7 @@ TEST_F(channel, read_write_open_is_both)
 	close(fd);
 }
 
-TEST_F(channel, bad_buffers_are_efault_and_move_nothing)
+TEST_F(channel, bad_buffers_give_efault_and_move_nothing)
 {
 	char *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -561,7 +561,7 @@ TEST_F(channel, bad_buffers_are_efault_and_move_nothing)
 	EXPECT_EQ(100, queued(self->rd));
 }
 
-TEST_F(channel, half_bad_buffers_move_the_good_half)
+TEST_F(channel, partly_bad_buffers_move_the_good_part)
 {
 	char *two = mmap(NULL, 2 * ATOMIC + 8192, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -576,7 +576,7 @@ TEST_F(channel, half_bad_buffers_move_the_good_half)
 	EXPECT_EQ(2 * ATOMIC - 100, queued(self->rd));
 }
 
-TEST_F(channel, no_positions)
+TEST_F(channel, lseek_and_positioned_io_give_espipe)
 {
 	char c;
 
@@ -588,7 +588,7 @@ TEST_F(channel, no_positions)
 	EXPECT_EQ(ESPIPE, errno);
 }
 
-TEST_F(channel, splice_both_ways)
+TEST_F(channel, splice_moves_bytes_in_and_out)
 {
 	char buf[100] = "spliced";
 	int fds[2];
@@ -603,7 +603,7 @@ TEST_F(channel, splice_both_ways)
 	EXPECT_STREQ("spliced", buf);
 }
 
-TEST_F(channel, sendfile_both_ways)
+TEST_F(channel, sendfile_moves_bytes_in_and_out)
 {
 	int in = memfd_create("in", 0), out = memfd_create("out", 0);
 	char buf[5000];
@@ -619,7 +619,7 @@ TEST_F(channel, sendfile_both_ways)
 	EXPECT_EQ('s', buf[4999]);
 }
 
-TEST_F(channel, nowait_reads_and_writes_do_not_wait)
+TEST_F(channel, rwf_nowait_returns_eagain_instead_of_sleeping)
 {
 	char buf[8] = { 0 };
 	struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
@@ -644,7 +644,7 @@ static long sleeps(void)
 	return usage.ru_nvcsw;
 }
 
-TEST_F(channel, nowait_does_not_wait_for_locks)
+TEST_F(channel, rwf_nowait_does_not_sleep_for_locks)
 {
 	char buf[64] = { 0 };
 	struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
@@ -674,7 +674,7 @@ TEST_F(channel, nowait_does_not_wait_for_locks)
 }
 
 /* A processor may copy several bytes at a time, of which some are on a page that is not there. */
-TEST_F(channel, writes_fetch_pages_whatever_the_alignment)
+TEST_F(channel, unaligned_writes_fault_in_their_pages)
 {
 	const size_t page = 4096, n = 3 * page + 2;
 
@@ -688,7 +688,7 @@ TEST_F(channel, writes_fetch_pages_whatever_the_alignment)
 	}
 }
 
-TEST_F(channel, counts_above_int_max_are_taken_in_part)
+TEST_F(channel, counts_above_int_max_are_written_in_part)
 {
 	/* Where a count has 32 bits, the kernel refuses what is above INT_MAX. */
 	size_t huge = sizeof(huge) > 4 ? 3ULL << 30 : INT_MAX;

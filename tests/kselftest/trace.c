@@ -48,7 +48,7 @@ static int traced(int fd, const char *event, const char *what)
 	return n;
 }
 
-TEST_F(channel, trace_of_writes_and_reads)
+TEST_F(channel, writes_and_reads_are_traced)
 {
 	if (!trace_start())
 		SKIP(return, "no tracefs at " TRACING);
@@ -63,7 +63,7 @@ TEST_F(channel, trace_of_writes_and_reads)
 	EXPECT_EQ(0, traced(self->ctl, "bpipe_write", "bytes=300 level=700"));
 }
 
-TEST_F(channel, trace_of_states)
+TEST_F(channel, state_changes_are_traced)
 {
 	if (!trace_start())
 		SKIP(return, "no tracefs at " TRACING);
@@ -73,7 +73,7 @@ TEST_F(channel, trace_of_states)
 	EXPECT_EQ(1, traced(self->ctl, "bpipe_state", "state=normal level=1"));
 }
 
-TEST_F(channel, trace_of_refused_writes)
+TEST_F(channel, refused_writes_are_traced)
 {
 	const struct bpipe_config limit = {
 		.mask = BPIPE_CFG_RATE | BPIPE_CFG_BURST, .rate = 1, .burst = ATOMIC,
@@ -102,7 +102,7 @@ TEST_F(channel, trace_of_refused_writes)
 	EXPECT_EQ(1, traced(self->ctl, "bpipe_refuse", "wants=tokens bytes=40 again"));
 }
 
-TEST_F(channel, trace_of_configurations)
+TEST_F(channel, configuration_changes_are_traced)
 {
 	const struct bpipe_config set = {
 		.mask = BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | BPIPE_CFG_RATE |

@@ -73,7 +73,7 @@ static const struct {
 	{ 1 << 20, BPIPE_MODE_RECORD, 100 },
 };
 
-TEST_F(channel, sleeps_follow_the_times_that_it_was_full)
+TEST_F(channel, sleeps_grow_with_times_full_not_with_writes)
 {
 	int rd = open(DEV, O_RDONLY);
 
@@ -91,7 +91,7 @@ TEST_F(channel, sleeps_follow_the_times_that_it_was_full)
 }
 
 /* Not the writes: those of the rate are at most twenty sleeps a second each. */
-TEST_F(channel, sleeps_for_tokens_do_not_follow_the_writes)
+TEST_F(channel, sleeps_for_tokens_grow_with_time_not_with_writes)
 {
 	unsigned long long start = now_ns(), before = get_stats(self->ctl).throttled, seconds;
 	int rd = open(DEV, O_RDONLY);
@@ -106,7 +106,7 @@ TEST_F(channel, sleeps_for_tokens_do_not_follow_the_writes)
 }
 
 /* A long record waits for its room, which short ones that come later leave alone. */
-TEST_F(channel, newcomers_leave_what_is_reserved)
+TEST_F(channel, newcomer_does_not_take_reserved_room)
 {
 	struct helper h;
 
@@ -126,7 +126,7 @@ TEST_F(channel, newcomers_leave_what_is_reserved)
 }
 
 /* More important ones do not have to. */
-TEST_F(channel, more_important_newcomers_pass)
+TEST_F(channel, more_important_newcomer_passes_waiters)
 {
 	int low = open(DEV, O_WRONLY);
 	struct helper h;
@@ -145,7 +145,7 @@ TEST_F(channel, more_important_newcomers_pass)
 }
 
 /* Where it would queue, one that drops the oldest takes the place of what it stores. */
-TEST_F(channel, drop_oldest_evicts_as_much_as_it_stores_beside_waiters)
+TEST_F(channel, drop_oldest_behind_waiters_evicts_what_it_stores)
 {
 	struct bpipe_stats stats = get_stats(self->ctl);
 	const unsigned long long evicted = stats.classes[0].dropped_records[BPIPE_DROP_EVICTED];
@@ -208,7 +208,7 @@ TEST_F(channel, waiting_for_room_reserves_no_tokens)
 }
 
 /* One record, one reader. */
-TEST_F(channel, as_many_readers_are_woken_as_records_came)
+TEST_F(channel, each_record_wakes_one_reader)
 {
 	struct bpipe_stats before;
 	struct helper h[6];

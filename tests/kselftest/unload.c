@@ -59,7 +59,7 @@ FIXTURE_TEARDOWN(module)
 	EXPECT_EQ(0, load(""));
 }
 
-TEST_F(module, not_unloaded_while_open)
+TEST_F(module, module_is_busy_while_a_channel_is_open)
 {
 	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE };
 	int fd;
@@ -75,7 +75,7 @@ TEST_F(module, not_unloaded_while_open)
 	EXPECT_EQ(0, unload());
 }
 
-TEST_F(module, unloaded_leaves_no_name)
+TEST_F(module, unloading_leaves_no_nodes)
 {
 	ASSERT_EQ(0, load(""));
 	EXPECT_EQ(0, access(DEV, F_OK));
@@ -86,7 +86,7 @@ TEST_F(module, unloaded_leaves_no_name)
 	EXPECT_NE(0, system("grep -w bpipe /proc/devices"));
 }
 
-TEST_F(module, not_unloaded_while_a_removed_channel_is_open)
+TEST_F(module, module_is_busy_while_a_removed_channel_is_open)
 {
 	int control, fd, status;
 
@@ -110,7 +110,7 @@ TEST_F(module, not_unloaded_while_a_removed_channel_is_open)
 }
 
 /* What drains is no open file, so it goes as all that channels hold. */
-TEST_F(module, unloaded_while_a_channel_drains)
+TEST_F(module, module_unloads_while_a_channel_drains)
 {
 	for (int i = 0; i < 20; i++) {
 		int control, fd;
@@ -130,7 +130,7 @@ TEST_F(module, unloaded_while_a_channel_drains)
 	}
 }
 
-TEST_F(module, each_load_has_an_id_of_its_own)
+TEST_F(module, each_load_has_its_own_id)
 {
 	struct bpipe_config config[2];
 	int fd;
@@ -147,7 +147,7 @@ TEST_F(module, each_load_has_an_id_of_its_own)
 	EXPECT_EQ(config[0].id[1], config[1].id[1]);
 }
 
-TEST_F(module, size_is_a_parameter_and_the_only_one)
+TEST_F(module, size_is_the_only_parameter)
 {
 	struct dirent *entry;
 	DIR *parameters;
@@ -168,7 +168,7 @@ TEST_F(module, size_is_a_parameter_and_the_only_one)
 	EXPECT_EQ(1, lines("/sys/module/bpipe/parameters/size", "98304\n"));
 }
 
-TEST_F(module, bad_sizes_are_refused_and_leave_nothing)
+TEST_F(module, bad_sizes_fail_the_load_and_leave_nothing)
 {
 	EXPECT_EQ(-EINVAL, load("size="));
 	EXPECT_EQ(-EINVAL, load("size=many"));
@@ -264,7 +264,7 @@ static void race(unsigned int seed, int again)
 	}
 }
 
-TEST_F_TIMEOUT(module, loads_race_with_users_and_leak_nothing, 600)
+TEST_F_TIMEOUT(module, loading_under_use_leaks_nothing, 600)
 {
 	long before = 0;
 	char size[32];

@@ -109,7 +109,7 @@ TEST_F(channel, uring_write_waits_for_tokens_without_a_worker)
 }
 
 /* io_uring turns EAGAIN into a poll, so there is no policy=error, no timeout, no O_NONBLOCK. */
-TEST_F(channel, uring_write_waits_whatever_the_policy)
+TEST_F(channel, uring_write_waits_under_any_policy)
 {
 	const struct bpipe_writer error = {
 		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_ERROR,
@@ -158,7 +158,7 @@ TEST_F(channel, uring_write_with_rwf_nowait_gets_eagain)
 	EXPECT_EQ(-EAGAIN, completed(&ring));
 }
 
-TEST_F(channel, uring_link_timeout_ends_a_write_that_waits)
+TEST_F(channel, uring_link_timeout_cancels_a_waiting_write)
 {
 	struct __kernel_timespec limit = { .tv_nsec = 20000000 };
 	struct io_uring_sqe *sqe;
@@ -197,7 +197,7 @@ TEST_F(channel, uring_read_ends_at_end_of_file)
 	EXPECT_EQ(0, workers());
 }
 
-TEST_F(channel, uring_waits_without_a_worker_when_events_have_come)
+TEST_F(channel, uring_waits_without_a_worker_with_events_pending)
 {
 	struct io_uring ring;
 	char buf[100] = { 0 };
@@ -222,7 +222,7 @@ TEST_F(channel, uring_waits_without_a_worker_when_events_have_come)
 	EXPECT_EQ(0, workers());
 }
 
-TEST_F(channel, uring_poll_tells)
+TEST_F(channel, uring_poll_reports_data_and_room)
 {
 	struct io_uring ring;
 
@@ -241,7 +241,7 @@ TEST_F(channel, uring_poll_tells)
 	EXPECT_EQ(0, workers());
 }
 
-TEST_F(channel, uring_many_wait_and_all_complete)
+TEST_F(channel, uring_completes_many_waiting_reads)
 {
 	struct io_uring ring;
 	char buf[50];
@@ -260,7 +260,7 @@ TEST_F(channel, uring_many_wait_and_all_complete)
 	EXPECT_EQ(0, workers());
 }
 
-TEST_F(channel, uring_registered_buffers)
+TEST_F(channel, uring_uses_registered_buffers)
 {
 	struct io_uring ring;
 	char buf[ATOMIC];
