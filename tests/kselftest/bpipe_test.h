@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared by the tests: a fixture with an empty channel of a known size, and helpers that
- * wait for a condition instead of sleeping for a guessed time.
+ * Shared by the tests: a fixture with an empty channel of a known size, and helpers.
+ * Helpers wait for a condition instead of sleeping for a guessed time.
  */
 #ifndef BPIPE_TEST_H
 #define BPIPE_TEST_H

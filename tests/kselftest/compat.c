@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands of 32-bit programs: the same structures, through the other entry.
+ * ioctls of 32-bit programs: the same structures, through the compat entry.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -11,7 +11,7 @@
 
 #define NR_IOCTL_32	54
 
-/* ioctl(2) as a 32-bit program calls it; @arg lies below 4 GiB. 0 or -errno. */
+/* Call ioctl(2) as a 32-bit program does, with @arg below 4 GiB; return 0 or -errno. */
 static int ioctl_32(int fd, unsigned int cmd, void *arg)
 {
 	long ret;
@@ -28,7 +28,7 @@ static void *low_page(void)
 		    -1, 0);
 }
 
-/* Whether the kernel runs 32-bit programs; those that it does not get a signal. */
+/* Return true if the kernel runs 32-bit programs; otherwise, the child gets a signal. */
 static bool entry_is_there(void)
 {
 	pid_t pid = spawn();
@@ -65,7 +65,7 @@ TEST_F(channel, compat_get_commands_return_the_same)
 	void *page = low_page();
 
 	if (!entry_is_there())
-		SKIP(return, "no entry for 32-bit programs here");
+		SKIP(return, "no 32-bit system calls on this kernel");
 	ASSERT_EQ(HIGH, put(self->wr, HIGH));
 	EXPECT_EQ(0, ioctl(self->ctl, BPIPE_GET_FEATURES, &features));
 	EXPECT_EQ(0, ioctl_32(self->ctl, BPIPE_GET_FEATURES, page));
@@ -91,7 +91,7 @@ TEST_F(channel, compat_set_commands_take_effect)
 	void *page = low_page();
 
 	if (!entry_is_there())
-		SKIP(return, "no entry for 32-bit programs here");
+		SKIP(return, "no 32-bit system calls on this kernel");
 	config = page;
 	*config = (struct bpipe_config) { .mask = BPIPE_CFG_LOW, .low = 1234 };
 	EXPECT_EQ(0, ioctl_32(self->ctl, BPIPE_SET_CONFIG, config));
@@ -122,7 +122,7 @@ TEST_F(channel, compat_entry_handles_fionread_and_unknown_commands)
 	void *page = low_page();
 
 	if (!entry_is_there())
-		SKIP(return, "no entry for 32-bit programs here");
+		SKIP(return, "no 32-bit system calls on this kernel");
 	ASSERT_EQ(123, put(self->wr, 123));
 	EXPECT_EQ(0, ioctl_32(self->rd, FIONREAD, page));
 	EXPECT_EQ(123, *(int *)page);

@@ -1,11 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""An epoll server in front of the device, with many clients.
+"""An epoll server that writes the records of many clients to the device.
 
-It takes records from its clients and puts them into the device. When that is
-full, it listens to nobody until there is room, so that the clients are slowed
-down. Every record of every client has to come out once, whole and in order.
-Exit status: 0 so it was, 1 not.
+While the device is full, the server reads from no client, so that backpressure
+reaches the clients. Every record of every client must come out once, whole and
+in order. Exit status: 0 if so, 1 if not.
 """
 
 import os
@@ -26,7 +25,7 @@ def attribute(name):
 
 
 def start(work, *args):
-    """Run work(*args) in a process of its own."""
+    """Run work(*args) in a child process; return its pid."""
     pid = os.fork()
     if pid == 0:
         work(*args)
@@ -54,7 +53,7 @@ def serve(listener):
     clients, room = select.epoll(), select.epoll()
     clients.register(listener, select.EPOLLIN)
     room.register(device, select.EPOLLOUT)
-    peers = {}          # by descriptor: socket, and what has come of its record
+    peers = {}          # by descriptor: socket, and the part of a record received so far
     ended = 0
     while ended < CLIENTS:
         for fd, _ in clients.poll():
@@ -87,7 +86,7 @@ def main():
     children = [start(serve, listener)]
     children += [start(client, listener.getsockname(), n) for n in range(CLIENTS)]
 
-    # Let it get full first.
+    # Do not read before the server has found the device full.
     pressure.poll()
     while attribute('again') == before:
         os.sched_yield()
@@ -98,13 +97,13 @@ def main():
         rest += data
         whole = len(rest) - len(rest) % RECORD.size
         for number, record in RECORD.iter_unpack(rest[:whole]):
-            assert record == due[number], f'client {number}: {record} for {due[number]}'
+            assert record == due[number], f'client {number}: {record}, expected {due[number]}'
             due[number] += 1
         rest = rest[whole:]
-    assert not rest, f'{len(rest)} bytes of no record'
-    assert due == [RECORDS] * CLIENTS, f'records come out: {due}'
+    assert not rest, f'{len(rest)} bytes of an incomplete record'
+    assert due == [RECORDS] * CLIENTS, f'records read, by client: {due}'
     for pid in children:
-        assert os.waitpid(pid, 0)[1] == 0, 'a process failed'
+        assert os.waitpid(pid, 0)[1] == 0, 'a child process failed'
 
 
 main()

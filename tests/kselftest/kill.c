@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sudden death: what SIGKILL may take along is what the victim itself had
- * read, and nothing else; nobody waits for the dead.
+ * SIGKILL: a killed reader takes along only what it had read itself, and no other task
+ * waits for a killed one.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -9,10 +9,10 @@
 #include "bpipe_test.h"
 
 #define KILLS	50
-#define SHARE	150000	/* a reader goes no further before it is killed */
+#define SHARE	150000	/* most bytes that a reader reads before it is killed */
 #define TOTAL	((KILLS + 1) * SHARE)
 
-/* Writes the whole stream, in pieces of all sizes. */
+/* Write the whole stream in pieces of random length. */
 static void write_stream(int fd)
 {
 	static unsigned char buf[9973];
@@ -30,8 +30,8 @@ static void write_stream(int fd)
 }
 
 /*
- * Reads the stream on from @at to its place in @map, which outlives the reader:
- * also what came with the read that it did not return from.
+ * Read the stream from @at to its place in @map. The map outlives the reader, so it also
+ * has the bytes of a read that was killed before it returned.
  */
 static void read_stream(unsigned char *map, size_t at, size_t end)
 {
@@ -111,7 +111,7 @@ TEST_F(channel, sleeping_writer_hands_off_when_killed)
 	EXPECT_EQ(-SIGKILL, reap(pid));
 	ASSERT_EQ(SIZE, take(self->rd, SIZE));
 	EXPECT_EQ(200, helper_end(&h));
-	/* Nothing of an atomic write that was not done. */
+	/* The killed atomic write has stored nothing. */
 	EXPECT_EQ(200, queued(self->rd));
 }
 

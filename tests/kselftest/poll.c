@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Being told: poll, select, epoll, SIGIO, events, and the marks they follow.
+ * Notification: poll, select, epoll, SIGIO and events, and the marks that they follow.
  */
 #define _GNU_SOURCE
 #include <sys/epoll.h>
@@ -31,7 +31,7 @@ TEST_F(channel, state_has_hysteresis_and_is_counted)
 	now = get_stats(self->ctl);
 	EXPECT_EQ(BPIPE_STATE_PRESSURED, now.state);
 	EXPECT_EQ(before.high_events + 1, now.high_events);
-	/* Trembling around high and above low changes nothing. */
+	/* A level that wavers around high, above low, changes nothing. */
 	for (int i = 0; i < 10; i++) {
 		ASSERT_EQ(200, take(self->rd, 200));
 		ASSERT_EQ(200, put(self->wr, 200));
@@ -63,7 +63,7 @@ TEST_F(channel, refused_write_clears_pollout_until_low)
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 }
 
-/* As of a pipe: where poll says POLLOUT, PIPE_BUF bytes go. */
+/* As for a pipe, POLLOUT means that a write of PIPE_BUF bytes succeeds. */
 TEST_F(channel, pollout_implies_room_for_an_atomic_write)
 {
 	static const struct { unsigned long long size, high; } marks[] = {
@@ -87,7 +87,7 @@ TEST_F(channel, pollout_implies_room_for_an_atomic_write)
 	}
 }
 
-/* A record that is too long for the room below low waits for its own. */
+/* A record that does not fit at low waits until the room that it needs is free. */
 TEST_F(channel, pollout_returns_when_the_refused_record_fits)
 {
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
@@ -186,13 +186,13 @@ TEST_F(channel, epoll_edge_triggered_writer_is_notified_once_at_low)
 	EXPECT_EQ(0, epoll_now(ep));
 }
 
-/* Somebody who sleeps in epoll_pwait(2) on a file, with EPOLLEXCLUSIVE. */
+/* A thread that sleeps in epoll_pwait(2) on a file, with EPOLLEXCLUSIVE. */
 struct sleeper {
 	pthread_t thread;
 	int ep;
 	volatile pid_t tid;
 	volatile bool done;
-	unsigned int events;	/* what it was told; 0 if nothing within ten seconds */
+	unsigned int events;	/* the events reported; 0 if none within ten seconds */
 };
 
 static void *sleeper_main(void *arg)
@@ -243,7 +243,7 @@ static int asleep(const struct sleeper *s)
 	return sleeps(&s[0]) + sleeps(&s[1]) + sleeps(&s[2]);
 }
 
-/* What is kept for one who waits is kept from its own class, and not from a better one. */
+/* A waiter's reservation binds writers of its class, and not more important ones. */
 TEST_F(channel, epoll_exclusive_writers_of_two_classes_both_wake)
 {
 	int other = open_class(1, O_NONBLOCK), wr = open_class(1, 0);
@@ -281,7 +281,7 @@ TEST_F(channel, epoll_exclusive_readers_wake_one_by_one)
 		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
 }
 
-/* A poller that is there for data, too, does not wake itself again and again. */
+/* A poller of a file open for both sides must not wake itself again and again. */
 TEST_F(channel, poll_for_room_and_events_does_not_spin)
 {
 	struct pollfd p = { .fd = open(DEV, O_RDWR | O_NONBLOCK), .events = POLLOUT | POLLPRI };
@@ -318,7 +318,7 @@ TEST_F(channel, epoll_exclusive_writers_wake_one_by_one)
 		EXPECT_EQ(EPOLLOUT, sleeper_end(&s[i]));
 }
 
-/* There is nothing to take one's turn at. */
+/* End-of-file is not consumed by one reader, so all of them must wake. */
 TEST_F(channel, end_of_file_wakes_all_epoll_exclusive_readers)
 {
 	struct sleeper s[3];
@@ -400,7 +400,7 @@ TEST_F(channel, signal_set_by_f_setsig_identifies_the_file)
 	EXPECT_EQ(POLLIN | POLLRDNORM, info.si_band);
 }
 
-/* One that neither reads nor writes gets it for the marks, not for each write. */
+/* A file with access mode 3 gets SIGIO when the level crosses a mark, not for each write. */
 TEST_F(channel, events_send_sigio_to_a_file_without_access)
 {
 	siginfo_t info = { 0 };
@@ -463,7 +463,7 @@ TEST_F(channel, events_wake_a_poller)
 	EXPECT_EQ(EPOLLPRI, ev.events);
 }
 
-/* EPOLLERR and EPOLLHUP reach everybody, also those who asked for other things. */
+/* EPOLLERR and EPOLLHUP reach every poller, whatever events it asked for. */
 TEST_F(channel, setting_epipe_wakes_pollers_not_asking_for_pollout)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
@@ -589,7 +589,7 @@ TEST_F(channel, shorter_delay_does_not_wait_for_a_longer_one)
 	ASSERT_EQ(0, set_reader(self->rdb, 1000, 3600000000ULL));
 	helper_start(&h, self->rdb, false, SIZE);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
-	/* Starts the timer for an hour, and takes away what it was for. */
+	/* Start the timer for an hour, then read the data that started it. */
 	ASSERT_EQ(10, put(self->wr, 10));
 	ASSERT_EQ(10, take(third, 10));
 	ASSERT_EQ(0, set_reader(third, 1000, 3600000000ULL));

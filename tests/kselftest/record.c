@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Records: each write is one, and is read as one; classes, their order, and what
- * a framed read tells.
+ * Record mode: each write is read as one record; classes and their order; and the
+ * frames of framed reads.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -10,7 +10,7 @@
 #include "bpipe_test.h"
 
 #define OVERHEAD	BPIPE_RECORD_OVERHEAD
-#define MOST		(SIZE - OVERHEAD)	/* bytes of the longest record */
+#define MOST		(SIZE - OVERHEAD)	/* length of the longest record */
 
 static int set_mode(int fd, unsigned int mode)
 {
@@ -157,7 +157,7 @@ TEST_F(channel, framed_read_returns_whole_records_with_frames)
 	ASSERT_EQ(2, say(self->wr, "de"));
 	ASSERT_EQ(4, say(self->wr, "left"));
 	ASSERT_EQ(0, set_framed(self->rd, 1));
-	/* Room for two and the third but for a byte. */
+	/* Room for two records, and for all but a byte of the third. */
 	ASSERT_EQ(2 * sizeof(*first) + 5, read(self->rd, buf, 3 * sizeof(*first) + 8));
 	EXPECT_EQ(3, first->len);
 	EXPECT_EQ(0, memcmp("abc", first + 1, 3));
@@ -261,7 +261,7 @@ TEST_F(channel, resize_keeps_the_records_of_all_classes)
 	ASSERT_EQ(4000, take(self->rd, 4096));
 }
 
-/* Record number @n: as long as it says, and of a text that no other has. */
+/* Fill @buf with record number @n, different from all others; return its length. */
 static size_t numbered(unsigned char *buf, unsigned int n)
 {
 	size_t len = 4 + n * 7919 % 6000;
@@ -270,7 +270,7 @@ static size_t numbered(unsigned char *buf, unsigned int n)
 	return len;
 }
 
-/* The queue is long enough to be copied in pieces, between which both sides go on. */
+/* A resize copies so long a queue in pieces, and both sides go on between two pieces. */
 TEST_F(channel, resize_under_load_loses_no_record)
 {
 	const unsigned int records = 3000, long_queue = 600000;
@@ -319,7 +319,7 @@ TEST_F(channel, resize_under_load_loses_no_record)
 	munmap((void *)resized, sizeof(*resized));
 }
 
-/* The write keeps the class it began with, of which there is nothing else by then. */
+/* The sleeping write is the only user of class 7 once its file has changed to class 0. */
 TEST_F(channel, sleeping_write_keeps_the_class_it_began_with)
 {
 	int wr = open_class(7, 0);
@@ -408,7 +408,7 @@ TEST_F(channel, settings_for_records_are_refused_in_a_stream)
 		after = get_config(self->ctl);
 		EXPECT_EQ(0, memcmp(&before, &after, sizeof(before)));
 
-		/* With the mode, it can be had; and then the mode cannot go back. */
+		/* Record mode allows the setting, which then keeps the mode from changing back. */
 		both = refused[i];
 		both.mask |= BPIPE_CFG_MODE;
 		both.mode = BPIPE_MODE_RECORD;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Nobody stops another: a page fault or SIGSTOP, for as long as it lasts,
- * holds up the one it happens to and no other writer or reader.
+ * Isolation: a page fault or SIGSTOP, however long it lasts, holds up its own task and no
+ * other writer or reader.
  */
 #define _GNU_SOURCE
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 #define PAGE	4096
 
-/* Two pages; whoever touches one that was not filled sleeps in its page fault. */
+/* Two pages. A task that touches one before pages_fill() sleeps in its page fault. */
 struct pages {
 	int uffd;
 	char *at;
@@ -38,7 +38,7 @@ static bool pages_make(struct pages *pages)
 	return true;
 }
 
-/* Waits until somebody sleeps in a page fault. */
+/* Wait until a task sleeps in a page fault; return false after ten seconds. */
 static bool pages_touched(const struct pages *pages)
 {
 	struct pollfd p = { .fd = pages->uffd, .events = POLLIN };
@@ -48,7 +48,7 @@ static bool pages_touched(const struct pages *pages)
 	       msg.event == UFFD_EVENT_PAGEFAULT;
 }
 
-/* Fills a page, with its letter, and so ends the page fault there. */
+/* Fill page @nr with its letter, which ends the page fault there. */
 static void pages_fill(const struct pages *pages, int nr)
 {
 	char from[PAGE];
@@ -63,7 +63,7 @@ static void pages_fill(const struct pages *pages, int nr)
 		abort();
 }
 
-/* Many times the size goes through: whether the others can go on. */
+/* Return true if many times the size can be written and read. */
 static bool others_go_on(int wr, int rd)
 {
 	for (int i = 0; i < 500; i++)
@@ -80,7 +80,7 @@ TEST_F(channel, faulting_writer_does_not_stall_others)
 	struct helper h;
 
 	if (!pages_make(&pages))
-		SKIP(return, "no userfaultfd here");
+		SKIP(return, "no userfaultfd on this kernel");
 	BLOCKING_WRITER();
 	helper_start_with(&h, self->wrb, true, pages.at, ATOMIC);
 	ASSERT_TRUE(pages_touched(&pages));
@@ -100,7 +100,7 @@ TEST_F(channel, writer_faulting_half_way_does_not_stall_others)
 	struct helper h;
 
 	if (!pages_make(&pages))
-		SKIP(return, "no userfaultfd here");
+		SKIP(return, "no userfaultfd on this kernel");
 	BLOCKING_WRITER();
 	pages_fill(&pages, 0);
 	helper_start_with(&h, self->wrb, true, pages.at, 2 * PAGE);
@@ -119,7 +119,7 @@ TEST_F(channel, woken_writer_hands_off_when_faulting)
 	struct helper a, b;
 
 	if (!pages_make(&pages))
-		SKIP(return, "no userfaultfd here");
+		SKIP(return, "no userfaultfd on this kernel");
 	BLOCKING_WRITER();
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
 	helper_start_with(&a, self->wrb, true, pages.at, ATOMIC);
@@ -140,12 +140,12 @@ TEST_F(channel, faulting_reader_does_not_stall_others)
 	struct helper h;
 
 	if (!pages_make(&pages))
-		SKIP(return, "no userfaultfd here");
+		SKIP(return, "no userfaultfd on this kernel");
 	BLOCKING_READER();
 	ASSERT_EQ(100, put(self->wr, 100));
 	helper_start_with(&h, self->rdb, false, pages.at, 100);
 	ASSERT_TRUE(pages_touched(&pages));
-	/* It has taken nothing away from the others. */
+	/* The faulting read has consumed nothing. */
 	EXPECT_EQ(100, take(self->rd, 100));
 	EXPECT_TRUE(others_go_on(self->wr, self->rd));
 	EXPECT_FALSE(h.done);
@@ -162,14 +162,14 @@ TEST_F(channel, reader_faulting_half_way_gets_no_gap)
 	struct helper h;
 
 	if (!pages_make(&pages))
-		SKIP(return, "no userfaultfd here");
+		SKIP(return, "no userfaultfd on this kernel");
 	BLOCKING_READER();
 	pattern(all, 0, 2 * PAGE);
 	pages_fill(&pages, 0);
 	ASSERT_EQ(2 * PAGE, write(self->wr, all, 2 * PAGE));
 	helper_start_with(&h, self->rdb, false, pages.at, 2 * PAGE);
 	ASSERT_TRUE(pages_touched(&pages));
-	/* Another reader takes something; whatever, each has it in one piece. */
+	/* Another reader consumes bytes; each reader must get a range without a gap. */
 	EXPECT_EQ(100, read(self->rd, before, 100));
 	EXPECT_EQ(0, memcmp(before, all, 100));
 	pages_fill(&pages, 1);
@@ -196,7 +196,7 @@ TEST_F(channel, woken_reader_hands_off_when_faulting)
 	struct helper a, b;
 
 	if (!pages_make(&pages))
-		SKIP(return, "no userfaultfd here");
+		SKIP(return, "no userfaultfd on this kernel");
 	BLOCKING_READER();
 	helper_start_with(&a, self->rdb, false, pages.at, 100);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
@@ -211,7 +211,7 @@ TEST_F(channel, woken_reader_hands_off_when_faulting)
 	EXPECT_EQ(70, helper_end(&a));
 }
 
-/* Stops a child with SIGSTOP; whether it has stopped. */
+/* Stop a child with SIGSTOP; return true once it has stopped. */
 static bool stop(pid_t pid)
 {
 	int status;
@@ -237,7 +237,7 @@ TEST_F(channel, writer_stopped_in_the_queue_does_not_stall_others)
 	EXPECT_EQ(200, helper_end(&h));
 	EXPECT_EQ(200, take(self->rd, SIZE));
 	EXPECT_TRUE(others_go_on(self->wr, self->rd));
-	/* Its write goes on as if nothing had been. */
+	/* Once continued, the child completes its write. */
 	kill(pid, SIGCONT);
 	EXPECT_EQ(0, reap(pid));
 	EXPECT_EQ(100, queued(self->rd));
@@ -304,7 +304,7 @@ static void *ask_events(void *arg)
 	return (void *)(long)(ioctl(q->fd, BPIPE_GET_EVENTS, q->to) ? -errno : 0);
 }
 
-/* While an answer is on its way into the second page, the first one goes away. */
+/* The first page is unmapped while the answer is being copied to the second. */
 TEST_F(channel, events_are_kept_when_copying_them_faults_half_way)
 {
 	struct pages pages;
@@ -313,7 +313,7 @@ TEST_F(channel, events_are_kept_when_copying_them_faults_half_way)
 	void *ret;
 
 	if (!pages_make(&pages))
-		SKIP(return, "no userfaultfd here");
+		SKIP(return, "no userfaultfd on this kernel");
 	pages_fill(&pages, 0);
 	q = (struct question) { self->ctl, pages.at + PAGE - offsetof(struct bpipe_events, level) };
 	ASSERT_EQ(HIGH, put(self->wr, HIGH));

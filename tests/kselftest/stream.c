@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading and writing streams: the promises one by one.
+ * Reads and writes in stream mode, as bpipe(4) promises them.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -84,7 +84,7 @@ TEST_F(channel, writev_of_pipe_buf_is_atomic)
 #define AUTHORS	4
 #define RECORDS	300
 
-/* Records of all atomic sizes: author, length, and then the author's letter. */
+/* Write records of random atomic length: author, length, then the author's letter. */
 static void write_records(int fd, unsigned char author)
 {
 	unsigned char buf[ATOMIC];
@@ -157,14 +157,14 @@ TEST_F(channel, blocking_write_waits_until_low)
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
 	helper_start(&h, self->wrb, true, 100);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
-	/* Down to just above low: still asleep. */
+	/* One byte above low, the writer still sleeps. */
 	ASSERT_EQ(SIZE - LOW - 1, take(self->rd, SIZE - LOW - 1));
 	EXPECT_EQ(1, get_stats(self->ctl).writers_waiting);
 	ASSERT_EQ(1, take(self->rd, 1));
 	EXPECT_EQ(100, helper_end(&h));
 }
 
-/* Twelve of fourteen fit between low and the size; each is woken once. */
+/* Twelve of fourteen writers fit between low and the size; each is woken once. */
 TEST_F(channel, low_mark_wakes_as_many_writers_as_fit)
 {
 	const int fit = (SIZE - LOW) / ATOMIC, n = fit + 2;
@@ -209,7 +209,7 @@ TEST_F(channel, waiting_writers_are_served_in_arrival_order)
 	BLOCKING_WRITER();
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
 	for (i = 0; i < 4; i++) {
-		/* The length tells who wrote. */
+		/* The length identifies the writer. */
 		helper_start(&h[i], self->wrb, true, 1000 + i);
 		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == i + 1));
 	}
@@ -383,7 +383,7 @@ TEST_F(channel, hold_keeps_a_reader_asleep_until_the_next_writer)
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
 	close(self->wr);
 	self->wr = open(DEV, O_WRONLY | O_NONBLOCK);
-	/* It may have been woken, to look whether that was the end. */
+	/* The close may wake the reader to check for end-of-file; the reader sleeps again. */
 	EXPECT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
 	ASSERT_EQ(5, put(self->wr, 5));
 	EXPECT_EQ(5, helper_end(&h));
@@ -426,7 +426,7 @@ TEST_F(channel, write_without_a_reader_gives_epipe_if_set)
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 }
 
-/* As a reader waits for the first writer, a writer waits for the first reader. */
+/* A writer waits for the first reader, just as a reader waits for the first writer. */
 TEST_F(channel, writer_gets_no_epipe_before_the_first_reader)
 {
 	const struct bpipe_config epipe = { .mask = BPIPE_CFG_EPIPE, .epipe = 1 };
@@ -435,7 +435,7 @@ TEST_F(channel, writer_gets_no_epipe_before_the_first_reader)
 
 	ASSERT_EQ(0, set_config(self->ctl, epipe));
 	close(self->rd);
-	/* One that was there with a reader gets it, one that comes now does not. */
+	/* self->wr has seen a reader and gets EPIPE; a writer that opens now has not. */
 	early = open(DEV, O_WRONLY | O_NONBLOCK);
 	EXPECT_EQ(POLLOUT | POLLERR, ready(self->wr, POLLOUT));
 	EXPECT_EQ(-1, put(self->wr, 10));
@@ -445,7 +445,7 @@ TEST_F(channel, writer_gets_no_epipe_before_the_first_reader)
 	EXPECT_EQ(-1, put(early, 1));
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(0, ready(early, POLLOUT));
-	/* It waits, and the first reader that comes ends the grace. */
+	/* A writer waits for room until a first reader has come and gone. */
 	BLOCKING_WRITER();
 	helper_start(&h, self->wrb, true, 100);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
@@ -458,7 +458,7 @@ TEST_F(channel, writer_gets_no_epipe_before_the_first_reader)
 	self->rd = open(DEV, O_RDONLY | O_NONBLOCK);
 	EXPECT_EQ(SIZE, take(self->rd, SIZE));
 	EXPECT_EQ(100, put(early, 100));
-	/* A reader that is there when it opens counts as seen. */
+	/* A reader that is present at open() counts as seen. */
 	close(early);
 	early = open(DEV, O_WRONLY | O_NONBLOCK);
 	close(self->rd);
@@ -568,7 +568,7 @@ TEST_F(channel, partly_bad_buffers_move_the_good_part)
 	char *edge = two + 2 * ATOMIC;
 
 	ASSERT_EQ(0, mprotect(edge, 8192, PROT_NONE));
-	/* An atomic write takes nothing, a larger one what it can get. */
+	/* An atomic write stores nothing; a larger one stores its readable part. */
 	EXPECT_EQ(-1, write(self->wr, edge - 100, 200));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(2 * ATOMIC, write(self->wr, two, 2 * ATOMIC + 100));
@@ -635,7 +635,7 @@ TEST_F(channel, rwf_nowait_returns_eagain_instead_of_sleeping)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-/* How often this thread has gone to sleep. */
+/* Return how often this thread has gone to sleep. */
 static long sleeps(void)
 {
 	struct rusage usage;
@@ -653,7 +653,7 @@ TEST_F(channel, rwf_nowait_does_not_sleep_for_locks)
 	int i;
 
 	if (!access("/sys/kernel/realtime", F_OK))
-		SKIP(return, "on a real-time kernel, its spinlocks sleep as well");
+		SKIP(return, "spinlocks sleep on a real-time kernel");
 	BLOCKING_READER();
 	BLOCKING_WRITER();
 	for (i = 0; i < 4; i++) {
@@ -673,7 +673,7 @@ TEST_F(channel, rwf_nowait_does_not_sleep_for_locks)
 	}
 }
 
-/* A processor may copy several bytes at a time, of which some are on a page that is not there. */
+/* A processor may copy several bytes at once, some of them on a page that is not present. */
 TEST_F(channel, unaligned_writes_fault_in_their_pages)
 {
 	const size_t page = 4096, n = 3 * page + 2;
@@ -690,7 +690,7 @@ TEST_F(channel, unaligned_writes_fault_in_their_pages)
 
 TEST_F(channel, counts_above_int_max_are_written_in_part)
 {
-	/* Where a count has 32 bits, the kernel refuses what is above INT_MAX. */
+	/* With a 32-bit size_t, the kernel refuses counts above INT_MAX. */
 	size_t huge = sizeof(huge) > 4 ? 3ULL << 30 : INT_MAX;
 	char *map = mmap(NULL, huge, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 			 -1, 0);

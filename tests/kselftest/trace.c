@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tracepoints: what each event says, and that they are off until wanted.
+ * Tracepoints: the text of each event, and that disabled events are not traced.
  */
 #define _GNU_SOURCE
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include "bpipe_test.h"
 
 #define TRACING	"/sys/kernel/tracing"
-#define OURS	TRACING "/instances/bpipe-test"	/* a trace of our own */
+#define OURS	TRACING "/instances/bpipe-test"	/* a separate trace instance */
 
 static void tell(const char *file, const char *text)
 {
@@ -20,7 +20,7 @@ static void tell(const char *file, const char *text)
 	close(fd);
 }
 
-/* An empty trace of the module's events, from now on. */
+/* Empty the trace and enable the module's events; return false without tracefs. */
 static bool trace_start(void)
 {
 	if (access(TRACING "/instances", F_OK) || (mkdir(OURS, 0700) && errno != EEXIST))
@@ -30,7 +30,7 @@ static bool trace_start(void)
 	return true;
 }
 
-/* How many of these events are in the trace, of this channel and saying so. */
+/* Return the number of traced events of the channel with the name @event and text @what. */
 static int traced(int fd, const char *event, const char *what)
 {
 	FILE *f = fopen(OURS "/trace", "r");

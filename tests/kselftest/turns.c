@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Taking turns: waiting writers are served in order, and no path makes the number of
- * sleeps follow the number of writes.
+ * The order of waiting writers and their reservations. The number of sleeps must not grow
+ * with the number of writes.
  */
 #define _GNU_SOURCE
 #include "bpipe_test.h"
@@ -28,8 +28,8 @@ static void *write_on(void *arg)
 }
 
 /*
- * Writers write as fast as they can and the test reads it all, @len bytes at a time.
- * Return how often a writer slept for each time that the channel was full; -1: it failed.
+ * Run @writers writers without pause, and read all that they write, @len bytes at a time.
+ * Return the number of sleeps for each time that the channel filled; -1 on failure.
  */
 static long sleeps_of(int ctl, int rd, unsigned int writers, size_t len)
 {
@@ -90,7 +90,7 @@ TEST_F(channel, sleeps_grow_with_times_full_not_with_writes)
 	close(rd);
 }
 
-/* Not the writes: those of the rate are at most twenty sleeps a second each. */
+/* A writer sleeps for tokens at most twenty times a second; the test allows thirty. */
 TEST_F(channel, sleeps_for_tokens_grow_with_time_not_with_writes)
 {
 	unsigned long long start = now_ns(), before = get_stats(self->ctl).throttled, seconds;
@@ -105,7 +105,7 @@ TEST_F(channel, sleeps_for_tokens_grow_with_time_not_with_writes)
 	close(rd);
 }
 
-/* A long record waits for its room, which short ones that come later leave alone. */
+/* A long record reserves the room it waits for, and later short ones must not take it. */
 TEST_F(channel, newcomer_does_not_take_reserved_room)
 {
 	struct helper h;
@@ -125,7 +125,7 @@ TEST_F(channel, newcomer_does_not_take_reserved_room)
 	EXPECT_EQ(10, put(self->wr, 10));
 }
 
-/* More important ones do not have to. */
+/* More important writers need not respect the reservation. */
 TEST_F(channel, more_important_newcomer_passes_waiters)
 {
 	int low = open(DEV, O_WRONLY);
@@ -144,7 +144,7 @@ TEST_F(channel, more_important_newcomer_passes_waiters)
 	close(low);
 }
 
-/* Where it would queue, one that drops the oldest takes the place of what it stores. */
+/* A drop-oldest write that would have to queue evicts as much as it stores. */
 TEST_F(channel, drop_oldest_behind_waiters_evicts_what_it_stores)
 {
 	struct bpipe_stats stats = get_stats(self->ctl);
@@ -174,7 +174,7 @@ TEST_F(channel, drop_oldest_behind_waiters_evicts_what_it_stores)
 	close(drop);
 }
 
-/* What lacks room at its class's limit holds up no tokens, and poll and write agree. */
+/* A writer that lacks room at its class's limit must not keep tokens from other classes. */
 TEST_F(channel, waiting_for_room_reserves_no_tokens)
 {
 	int low = open(DEV, O_WRONLY | O_NONBLOCK);
@@ -199,7 +199,7 @@ TEST_F(channel, waiting_for_room_reserves_no_tokens)
 		else
 			spins++;
 	}
-	/* The first try for each may come too early, as poll speaks for PIPE_BUF then. */
+	/* The first try of each record may fail, since POLLOUT stands for PIPE_BUF bytes. */
 	EXPECT_GE(written, spins);
 	while (take(self->rd, SIZE) > 0)
 		;
@@ -207,7 +207,6 @@ TEST_F(channel, waiting_for_room_reserves_no_tokens)
 	close(low);
 }
 
-/* One record, one reader. */
 TEST_F(channel, each_record_wakes_one_reader)
 {
 	struct bpipe_stats before;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * io_uring: a request that has to wait completes when the other side comes,
- * and no worker thread waits in its place.
+ * io_uring: a waiting request completes when the other side acts, and no worker thread
+ * sleeps for it.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -9,7 +9,7 @@
 
 #include "bpipe_test.h"
 
-/* Threads of this process that io_uring made to sleep for it. */
+/* Return the number of io_uring worker threads of this process. */
 static int workers(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
@@ -29,7 +29,7 @@ static int workers(void)
 	return n;
 }
 
-/* What the next request to complete came to; -ETIME if none does in ten seconds. */
+/* Return the result of the next completion; -ETIME if none comes within ten seconds. */
 static int completed(struct io_uring *ring)
 {
 	struct __kernel_timespec limit = { .tv_sec = 10 };
@@ -56,7 +56,7 @@ TEST_F(channel, uring_read_waits_without_a_worker)
 	char buf[100];
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	BLOCKING_READER();
 	io_uring_prep_read(io_uring_get_sqe(&ring), self->rdb, buf, sizeof(buf), -1);
 	ASSERT_EQ(1, io_uring_submit(&ring));
@@ -74,7 +74,7 @@ TEST_F(channel, uring_write_waits_without_a_worker)
 	char buf[100] = { 0 };
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
 	BLOCKING_WRITER();
 	io_uring_prep_write(io_uring_get_sqe(&ring), self->wrb, buf, sizeof(buf), -1);
@@ -97,7 +97,7 @@ TEST_F(channel, uring_write_waits_for_tokens_without_a_worker)
 	char buf[ATOMIC] = { 0 };
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	BLOCKING_WRITER();
 	ASSERT_EQ(0, set_config(self->ctl, limit));
 	ASSERT_EQ(ATOMIC, put(self->wr, ATOMIC));
@@ -108,7 +108,7 @@ TEST_F(channel, uring_write_waits_for_tokens_without_a_worker)
 	EXPECT_EQ(0, workers());
 }
 
-/* io_uring turns EAGAIN into a poll, so there is no policy=error, no timeout, no O_NONBLOCK. */
+/* io_uring polls after EAGAIN, so policy=error, a timeout and O_NONBLOCK have no effect. */
 TEST_F(channel, uring_write_waits_under_any_policy)
 {
 	const struct bpipe_writer error = {
@@ -123,7 +123,7 @@ TEST_F(channel, uring_write_waits_under_any_policy)
 	char buf[100] = { 0 };
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	BLOCKING_WRITER();
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(SIZE, put(self->wr, SIZE));
@@ -132,7 +132,7 @@ TEST_F(channel, uring_write_waits_under_any_policy)
 				    sizeof(buf), -1);
 		ASSERT_EQ(1, io_uring_submit(&ring));
 		EXPECT_TRUE(none_completed(&ring));
-		/* The user has seen no EAGAIN. */
+		/* The program has seen no EAGAIN. */
 		EXPECT_EQ(again, get_stats(self->ctl).again);
 		ASSERT_EQ(SIZE, take(self->rd, SIZE));
 		EXPECT_EQ(100, completed(&ring));
@@ -148,7 +148,7 @@ TEST_F(channel, uring_write_with_rwf_nowait_gets_eagain)
 	char buf[100] = { 0 };
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	BLOCKING_WRITER();
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
 	sqe = io_uring_get_sqe(&ring);
@@ -167,7 +167,7 @@ TEST_F(channel, uring_link_timeout_cancels_a_waiting_write)
 	int first, second;
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	BLOCKING_WRITER();
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
 	sqe = io_uring_get_sqe(&ring);
@@ -187,7 +187,7 @@ TEST_F(channel, uring_read_ends_at_end_of_file)
 	char buf[100];
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	BLOCKING_READER();
 	io_uring_prep_read(io_uring_get_sqe(&ring), self->rdb, buf, sizeof(buf), -1);
 	ASSERT_EQ(1, io_uring_submit(&ring));
@@ -203,7 +203,7 @@ TEST_F(channel, uring_waits_without_a_worker_with_events_pending)
 	char buf[100] = { 0 };
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	BLOCKING_READER();
 	BLOCKING_WRITER();
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
@@ -227,7 +227,7 @@ TEST_F(channel, uring_poll_reports_data_and_room)
 	struct io_uring ring;
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	io_uring_prep_poll_add(io_uring_get_sqe(&ring), self->rd, POLLIN);
 	ASSERT_EQ(1, io_uring_submit(&ring));
 	EXPECT_TRUE(none_completed(&ring));
@@ -248,7 +248,7 @@ TEST_F(channel, uring_completes_many_waiting_reads)
 	int i, sum = 0;
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	BLOCKING_READER();
 	for (i = 0; i < 50; i++)
 		io_uring_prep_read(io_uring_get_sqe(&ring), self->rdb, buf + i, 1, -1);
@@ -267,7 +267,7 @@ TEST_F(channel, uring_uses_registered_buffers)
 	struct iovec iov = { buf, sizeof(buf) };
 
 	if (io_uring_queue_init(64, &ring, 0))
-		SKIP(return, "no io_uring here");
+		SKIP(return, "no io_uring on this kernel");
 	BLOCKING_READER();
 	BLOCKING_WRITER();
 	ASSERT_EQ(0, io_uring_register_buffers(&ring, &iov, 1));
