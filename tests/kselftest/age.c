@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Records that wait for too long: time to live, sojourn, and the counters of both.
+ * Records that wait too long: time to live, sojourn target, and their counters.
  */
 #include "bpipe_test.h"
 
@@ -60,7 +60,7 @@ TEST_F(channel, expired_record_is_hidden_at_once)
 
 	records(_metadata, self->ctl);
 	ASSERT_EQ(0, set_ttl(self->ctl, 0, MS));
-	/* Too short for the work to have come first each time. */
+	/* Repeat until the calls win the race with the expiry work. */
 	for (int i = 0; i < 50; i++) {
 		ASSERT_EQ(3, write(self->wr, "old", 3));
 		when = now_ns() + MS;
@@ -89,8 +89,8 @@ TEST_F(channel, expired_records_are_dropped_without_a_reader)
 }
 
 /*
- * Once room appears, the work has begun to drop those of class 0; they are so many
- * that one of class 7 can come before it looks at that class.
+ * Room appears once the expiry work drops records of class 0. They are so many that a
+ * record of class 7 can be written before the work reaches class 7.
  */
 TEST_F(channel, record_written_during_expiry_is_kept)
 {
@@ -118,7 +118,7 @@ TEST_F(channel, record_written_during_expiry_is_kept)
 	close(wr7);
 }
 
-/* A read that does not wait is not held up by what is to be dropped, however much it is. */
+/* Expired records must not hold up a non-blocking read, however many there are. */
 TEST_F(channel, many_expired_records_do_not_delay_a_read)
 {
 	const int n = 16 * SIZE / (1 + BPIPE_RECORD_OVERHEAD);
@@ -191,7 +191,7 @@ TEST_F(channel, expired_record_does_not_refuse_a_write)
 	}
 }
 
-/* Those that wait for the room are told only once somebody has looked. */
+/* A waiter sleeps until the expiry is noticed; until then, it reserves the room. */
 TEST_F(channel, waiter_for_expired_room_does_not_refuse_a_write)
 {
 	unsigned long long when;
@@ -204,7 +204,7 @@ TEST_F(channel, waiter_for_expired_room_does_not_refuse_a_write)
 		ASSERT_EQ(60000, put(self->wr, 60000));
 		when = now_ns() + 100 * MS;
 		helper_start(&h, self->wrb, true, 6000);
-		/* Where that takes too long, there is no need to wait. */
+		/* On a slow machine, the record expires before the helper has to wait. */
 		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1 || h.done));
 		while (!is_past(when))
 			;
@@ -234,7 +234,7 @@ TEST_F(channel, frames_count_expired_records)
 	EXPECT_EQ(2, got.frame.lost);
 }
 
-/* Reads them one by one, with so long between two; how many came. */
+/* Read all records, @pause nanoseconds apart; return their number. */
 static int read_slowly(int fd, unsigned long long pause)
 {
 	unsigned long long when = now_ns() + pause;
@@ -263,7 +263,7 @@ TEST_F(channel, sojourn_drops_some_records_once_all_wait_too_long)
 		ASSERT_EQ(1, put(wr5, 1));
 		ASSERT_EQ(1, put(self->wr, 1));
 	}
-	/* 200 take longer than an interval of 10 ms, several times over. */
+	/* 200 reads, 1 ms apart, take many intervals of 10 ms. */
 	gone = 200 - read_slowly(self->rd, MS);
 	stats = get_stats(self->ctl);
 	EXPECT_LE(3, gone);
@@ -309,7 +309,7 @@ TEST_F(channel, histogram_counts_the_sojourn_of_a_record)
 	ASSERT_GT(BPIPE_SOJOURN_BUCKETS - 1, i);
 	EXPECT_LE(1, i);
 	EXPECT_EQ(before.sojourn[i] + 1, after.sojourn[i]);
-	/* That is a counter of [512 << i, 1024 << i) ns. */
+	/* Bucket i counts sojourns of [512 << i, 1024 << i) ns. */
 	EXPECT_LE(512ULL << i, most);
 	EXPECT_GT(1024ULL << i, least);
 	EXPECT_TRUE(lawful(&after));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Overload: when it comes, who is told, and what stays to be seen; and how much of the
- * time writers stalled.
+ * Overload: when it begins, how it is reported, and what remains on record; and the share
+ * of time in which writers stall.
  */
 #define _GNU_SOURCE
 
@@ -142,7 +142,7 @@ TEST_F(channel, alarm_stays_until_reset)
 	}
 	ASSERT_EQ(HIGH, put(self->wr, HIGH));
 	ASSERT_TRUE(EVENTUALLY(state(self->ctl) == BPIPE_STATE_OVERLOADED));
-	/* What goes on is still alarming. */
+	/* A reset during an overload leaves an alarm, with the time of that overload. */
 	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_RESET_PEAKS));
 	stats = get_stats(self->ctl);
 	EXPECT_LT(first, stats.alarm_since_ns);
@@ -183,7 +183,7 @@ TEST_F(channel, waiting_for_tokens_is_no_stall)
 		.mask = BPIPE_CFG_MODE | BPIPE_CFG_RATE | BPIPE_CFG_BURST,
 		.mode = BPIPE_MODE_RECORD, .rate = 1, .burst = 1 }));
 	ASSERT_EQ(0, ioctl(self->ctl, BPIPE_RESET_PEAKS));
-	/* In debt, for longer than this takes. */
+	/* The debt takes longer to pay than the test runs. */
 	ASSERT_EQ(1000, put(self->wr, 1000));
 	helper_start(&first, self->wrb, true, 40000);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
@@ -192,7 +192,7 @@ TEST_F(channel, waiting_for_tokens_is_no_stall)
 	since = now_ns();
 	ASSERT_TRUE(EVENTUALLY(is_past(since + 20 * MS)));
 
-	/* Now there are tokens, and for the second one no room. */
+	/* Without the rate, the first writer goes, and the second finds no room. */
 	since = now_ns();
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_RATE }));
@@ -221,7 +221,7 @@ TEST_F(channel, stalled_time_advances_only_while_a_writer_sleeps)
 	after = get_stats(self->ctl);
 	EXPECT_LE(20 * MS, after.stalled_ns - before.stalled_ns);
 	EXPECT_GE(after.time_ns - before.time_ns, after.stalled_ns - before.stalled_ns);
-	/* There is another one, and it does not sleep. */
+	/* self->wr is a writer, too, and does not sleep. */
 	EXPECT_EQ(before.stalled_all_ns, after.stalled_all_ns);
 	close(self->wr);
 	since = now_ns();
@@ -257,8 +257,8 @@ TEST_F(channel, pressure_file_has_the_format_of_proc_pressure)
 }
 
 /*
- * A new channel, so that no state of an earlier test is still to be announced: a change
- * is not, if it is reversed within the pause after the last uevent.
+ * A new channel, without uevents pending from an earlier test. No uevent is sent for a
+ * change that is reversed within the pause after the last one.
  */
 FIXTURE(announced) {
 	int control;
@@ -302,7 +302,7 @@ TEST_F(announced, uevents_report_start_and_end_of_overload)
 	close(fd);
 }
 
-/* An opener that makes the state change all the time does not flood those that listen. */
+/* An opener that changes the state all the time must not flood the listeners. */
 TEST_F(announced, uevents_are_rate_limited_and_the_last_state_is_sent)
 {
 	const struct timeval pause = { .tv_sec = 1 };
@@ -330,7 +330,7 @@ TEST_F(announced, uevents_are_rate_limited_and_the_last_state_is_sent)
 	close(fd);
 }
 
-/* The word in the attribute; the next poll waits for a change after this. */
+/* Return the word in the attribute; poll then waits for a change after this read. */
 static const char *state_word(int fd)
 {
 	static char word[32];
@@ -363,7 +363,7 @@ TEST_F(announced, state_attribute_wakes_its_pollers)
 	ASSERT_EQ(0, set_after(self->ctl, 1));
 	EXPECT_EQ(1, poll_state(fd, 10000));
 	EXPECT_STREQ("overloaded\n", state_word(fd));
-	/* What changes no state is not announced. */
+	/* A write that leaves the state alone wakes no poller. */
 	EXPECT_EQ(0, poll_state(fd, 0));
 	ASSERT_EQ(100, put(self->wr, 100));
 	EXPECT_EQ(0, poll_state(fd, 300));
@@ -390,7 +390,7 @@ TEST_F(announced, state_attribute_wakeups_are_rate_limited)
 		put(self->wr, HIGH);
 		_exit(0);
 	}
-	/* Until nothing is announced for a second: longer than any pause. */
+	/* A second without a wake-up is longer than any pause of the rate limit. */
 	do {
 		pressured = !strcmp("pressured\n", state_word(fd));
 		wakeups++;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What becomes of a write that is not admitted: by policy, class and limit; and
- * what else can stand in its way: credit, and rates of every kind.
+ * Writes that are not admitted: policies, classes and limits; credit; and the rates of
+ * channels, files and readers.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -10,7 +10,7 @@
 #include "bpipe_test.h"
 
 #define OVERHEAD	BPIPE_RECORD_OVERHEAD
-#define KIB		(1024 - OVERHEAD)	/* a record that takes as much */
+#define KIB		(1024 - OVERHEAD)	/* length of a record that takes 1 KiB */
 
 static int set_policy(int fd, unsigned int policy, unsigned long long timeout)
 {
@@ -82,7 +82,7 @@ static void nothing(int sig)
 	(void)sig;
 }
 
-/* Begun anew, as SA_RESTART has it, it would have all of its time again. */
+/* A write restarted by SA_RESTART would start its timeout again. */
 TEST_F(channel, signal_ends_a_write_with_a_timeout_without_restart)
 {
 	struct sigaction sa = { .sa_handler = nothing, .sa_flags = SA_RESTART };
@@ -113,7 +113,7 @@ static bool is_frozen(void)
 	return frozen;
 }
 
-/* A process in the cgroup that writes @n bytes, one by one; it exits with errno, or 0. */
+/* Start a process in the cgroup that writes @n single bytes; it exits with errno, or 0. */
 static pid_t frozen_writer(int fd, int n)
 {
 	pid_t pid = spawn();
@@ -128,7 +128,7 @@ static pid_t frozen_writer(int fd, int n)
 	return pid;
 }
 
-/* A frozen writer must not keep room from others. */
+/* A frozen writer must not keep room reserved. */
 TEST_F(channel, frozen_writer_leaves_the_queue_until_thawed)
 {
 	pid_t pid;
@@ -149,7 +149,7 @@ TEST_F(channel, frozen_writer_leaves_the_queue_until_thawed)
 	EXPECT_EQ(0, reap(pid));
 }
 
-/* Its deadline passes while it is frozen: it gets no second hour. */
+/* The old deadline passes while the writer is frozen, and the new timeout must not apply. */
 TEST_F(channel, frozen_writer_keeps_its_deadline)
 {
 	const unsigned long long timeout = 5000000000;
@@ -173,7 +173,7 @@ TEST_F(channel, frozen_writer_keeps_its_deadline)
 	EXPECT_EQ(ETIMEDOUT, reap(pid));
 }
 
-/* What was kept for a write that was frozen is not for the next one of that task. */
+/* The deadline kept for a frozen write must not apply to the task's next write. */
 TEST_F(channel, next_write_of_a_thawed_writer_has_its_full_timeout)
 {
 	const unsigned long long timeout = 5000000000;
@@ -211,7 +211,7 @@ TEST_F(channel, timed_out_writer_gives_up_its_reservation)
 		.policy = BPIPE_POLICY_BLOCK, .timeout = 100000000 }));
 	ASSERT_EQ(0, set_records(self->ctl, 0, 0));
 	ASSERT_EQ(100, put(self->wr, 100));
-	/* It waits for all of the room, and who comes next for little, behind it. */
+	/* The sleeper reserves all of the room, so that even a short write must queue. */
 	helper_start(&h, self->wrb, true, SIZE - OVERHEAD);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	EXPECT_EQ(-1, put(self->wr, 100));
@@ -241,7 +241,7 @@ TEST_F(channel, drop_newest_in_a_stream_keeps_what_fits)
 
 	ASSERT_EQ(0, set_policy(self->ctl, BPIPE_POLICY_DROP_NEWEST, 0));
 	EXPECT_EQ(SIZE + 10000, put(self->wr, SIZE + 10000));
-	/* Atomic as ever: the 4000 that do not fit are dropped whole. */
+	/* An atomic write of 4000 bytes does not fit and is dropped whole. */
 	ASSERT_EQ(2000, take(self->rd, 2000));
 	EXPECT_EQ(4000, put(self->wr, 4000));
 	after = get_stats(self->ctl);
@@ -315,7 +315,7 @@ TEST_F(channel, drop_oldest_spares_more_important_records)
 	for (int i = 0; i < 63; i++)
 		ASSERT_EQ(KIB, put(self->wr, KIB));
 	ASSERT_EQ(KIB, put(low, KIB));
-	/* Two would have to go, and only one may: so none does, and the newcomer is lost. */
+	/* Two records would have to go and only one may, so the newcomer is dropped. */
 	EXPECT_EQ(2 * KIB, put(low, 2 * KIB));
 	EXPECT_EQ(1, dropped(self->ctl, 7, BPIPE_DROP_FULL) - full);
 	EXPECT_EQ(0, dropped(self->ctl, 7, BPIPE_DROP_EVICTED) - evicted);
@@ -350,8 +350,9 @@ TEST_F(channel, eviction_wakes_writers_waiting_for_room)
 	ASSERT_EQ(0, set_records(self->ctl, 0, 0));
 	ASSERT_EQ(0, set_writer(low, (struct bpipe_writer) {
 		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_DROP_OLDEST }));
-	/* One that takes nearly all, and one who waits for more than is left, but of a class
-	 * that the evicting one may pass.
+	/*
+	 * A record takes nearly all of the room. The waiter behind it has a class that the
+	 * evicting write may pass.
 	 */
 	ASSERT_EQ(SIZE - OVERHEAD - 100, put(low, SIZE - OVERHEAD - 100));
 	self->wrb = open_class(7, 0);
@@ -377,7 +378,7 @@ TEST_F(channel, frames_count_the_records_lost_before)
 	for (int i = 0; i < 5; i++)
 		ASSERT_EQ(KIB, put(self->wr, KIB));
 
-	/* Three were evicted before the first, five dropped before the one to come. */
+	/* Three were evicted before the first record, five dropped before the next write. */
 	ASSERT_EQ(1024, read(self->rd, buf, 1024));
 	EXPECT_EQ(3, frame->lost);
 	seq = frame->seq;
@@ -404,7 +405,7 @@ TEST_F(channel, class_is_admitted_up_to_its_limit)
 	EXPECT_EQ(EAGAIN, errno);
 	EXPECT_EQ(48, fill(self->wr));
 	ASSERT_EQ(KIB, take(self->rd, 2000));
-	/* Its limit is one of the level, whoever it is made of. */
+	/* The limit applies to the level, which all classes share. */
 	EXPECT_EQ(-1, put(low, 1));
 	EXPECT_EQ(KIB, put(self->wr, KIB));
 }
@@ -468,12 +469,12 @@ TEST_F(channel, drop_to_low_drops_until_the_level_reaches_low)
 	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
 	ASSERT_EQ(0, set_drop_to_low(self->ctl, 1));
 	EXPECT_EQ(1, get_config(self->ctl).drop_to_low);
-	/* The class's marks are 12288 and 4096: the record that reaches the upper one is in. */
+	/* The class's marks are 12288 and 4096; the record that reaches high is stored. */
 	while (get_stats(self->ctl).level < 12288 && n++ < 20)
 		ASSERT_EQ(KIB, put(low, KIB));
 	EXPECT_EQ(12, n);
 	EXPECT_EQ(0, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
-	/* From there on none gets in, however little it is. */
+	/* Every later record is dropped, however short. */
 	for (int i = 0; i < 7; i++) {
 		ASSERT_EQ(1, put(low, 1));
 		ASSERT_EQ(KIB, take(self->rd, KIB));
@@ -506,14 +507,14 @@ TEST_F(channel, freed_room_is_used_at_once_without_drop_to_low)
 	ASSERT_EQ(KIB, put(low, KIB));
 	EXPECT_EQ(1, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
 	EXPECT_EQ(16384, get_stats(self->ctl).level);
-	/* It holds for the gates that are closed already. */
+	/* The setting also applies to a gate that is closed already. */
 	ASSERT_EQ(KIB, take(self->rd, KIB));
 	ASSERT_EQ(0, set_drop_to_low(self->ctl, 1));
 	ASSERT_EQ(KIB, put(low, KIB));
 	EXPECT_EQ(2, dropped(self->ctl, 7, BPIPE_DROP_SHED) - shed);
 }
 
-/* A gate closed by a long record does not outlive it where nothing has to be read first. */
+/* A long record refused at or below low closes no gate: no read is due to open it. */
 TEST_F(channel, drop_to_low_drops_nothing_below_low)
 {
 	int low = open_class(7, O_NONBLOCK);
@@ -552,7 +553,7 @@ TEST_F(channel, pollout_follows_the_marks_of_the_class)
 
 	ASSERT_EQ(0, set_limit(self->ctl, 7, 16384));
 	EXPECT_EQ(POLLOUT, ready(low, POLLOUT));
-	/* Its marks are a quarter of the channel's, as its limit is: 12288 and 4096. */
+	/* The limit is a quarter of the size, so the class's marks are 12288 and 4096. */
 	ASSERT_EQ(12287, put(self->wr, 12287));
 	EXPECT_EQ(POLLOUT, ready(low, POLLOUT));
 	ASSERT_EQ(1, put(self->wr, 1));
@@ -579,7 +580,7 @@ TEST_F(channel, poller_of_a_class_wakes_at_the_class_mark)
 	EXPECT_EQ(0, reap(pid));
 }
 
-/* Of these records one fits at a time, and the queue goes by class. */
+/* One of these records fits at a time, and the queue goes by class, then by arrival. */
 TEST_F(channel, sleeping_writers_are_served_by_class_then_arrival)
 {
 	enum { LONG = 40 * KIB };
@@ -591,7 +592,7 @@ TEST_F(channel, sleeping_writers_are_served_by_class_then_arrival)
 	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, 0));
 	ASSERT_EQ(SIZE - 32, put(self->wr, SIZE - 32));
 	for (int i = 3; i >= 0; i--) {
-		/* The second of class 3 comes after the first. */
+		/* Number 1 of class 3 must arrive before number 2. */
 		int nr = i == 2 ? 1 : i == 1 ? 2 : i;
 
 		text[nr][0] = order[nr];
@@ -638,7 +639,7 @@ TEST_F(channel, nothing_is_admitted_without_credit)
 	helper_start(&h, self->wrb, true, 100);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	ASSERT_EQ(0, grant(self->rd, 99));
-	/* It may look, and sleeps again. */
+	/* The grant is one byte short: the writer sleeps again if it was woken. */
 	EXPECT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	ASSERT_EQ(0, grant(self->rd, 51));
 	EXPECT_EQ(100, helper_end(&h));
@@ -649,7 +650,7 @@ TEST_F(channel, nothing_is_admitted_without_credit)
 	EXPECT_EQ(0, get_stats(self->ctl).credit);
 }
 
-/* Who waits for more than was granted, and who for a grant, would wait for each other. */
+/* A writer that lacks credit and a reader below its threshold would wait for each other. */
 TEST_F(channel, writer_without_credit_wakes_readers_below_threshold)
 {
 	struct helper reader, writer;
@@ -660,7 +661,7 @@ TEST_F(channel, writer_without_credit_wakes_readers_below_threshold)
 		.mask = BPIPE_CFG_CREDIT, .credit = BPIPE_CREDIT_BYTES }));
 	ASSERT_EQ(0, set_reader(self->rdb, 1000, 0));
 
-	/* One that sleeps. */
+	/* A writer that goes to sleep wakes the reader. */
 	ASSERT_EQ(0, grant(self->rdb, 100));
 	helper_start(&reader, self->rdb, false, 1000);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
@@ -668,7 +669,7 @@ TEST_F(channel, writer_without_credit_wakes_readers_below_threshold)
 	helper_start(&writer, wr, true, 500);
 	EXPECT_EQ(100, helper_end(&reader));
 
-	/* One that slept already, as another passed it. */
+	/* A sleeping writer still wakes the reader when a more important writer passes. */
 	ASSERT_EQ(0, grant(self->rdb, 100));
 	helper_start(&reader, self->rdb, false, 1000);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
@@ -679,7 +680,7 @@ TEST_F(channel, writer_without_credit_wakes_readers_below_threshold)
 	EXPECT_EQ(500, helper_end(&writer));
 	ASSERT_EQ(500, take(self->rd, 1000));
 
-	/* One that does not sleep. */
+	/* A refused non-blocking writer wakes the reader. */
 	ASSERT_EQ(0, grant(self->rdb, 100));
 	helper_start(&reader, self->rdb, false, 1000);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).readers_waiting == 1));
@@ -689,7 +690,7 @@ TEST_F(channel, writer_without_credit_wakes_readers_below_threshold)
 	close(wr);
 }
 
-/* Who asks before it writes does not come any more. */
+/* A writer that polls first makes no write without credit that could wake the reader. */
 TEST_F(channel, exhausted_credit_wakes_a_reader_below_threshold)
 {
 	struct helper reader;
@@ -717,16 +718,16 @@ TEST_F(channel, refusal_for_credit_clears_pollout_until_a_change)
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 	ASSERT_EQ(-1, put(self->wr, 600));
 	EXPECT_EQ(0, ready(self->wr, POLLOUT));
-	/* One that goes. */
+	/* A write that succeeds sets POLLOUT again. */
 	ASSERT_EQ(1, put(self->wr, 1));
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 	ASSERT_EQ(-1, put(self->wr, 600));
-	/* Other rules. */
+	/* So does a new configuration. */
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) { .mask = BPIPE_CFG_CREDIT }));
 	EXPECT_EQ(POLLOUT, ready(self->wr, POLLOUT));
 }
 
-/* It was shut by one who found no room, where the next to read would open it. */
+/* Below low, no read is due that would open a gate closed by the refusal. */
 TEST_F(channel, refusal_below_low_leaves_the_gate_open)
 {
 	struct helper h;
@@ -853,7 +854,7 @@ TEST_F(channel, tokens_wake_a_throttled_reader_and_poller)
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_READ_RATE | BPIPE_CFG_READ_BURST,
 		.read_rate = 200, .read_burst = 1000 }));
-	/* A threshold is for those who have seen nothing yet. */
+	/* The threshold must not delay a reader that found data and lacks tokens. */
 	ASSERT_EQ(0, set_reader(self->rdb, SIZE, 0));
 	ASSERT_EQ(5000, put(self->wr, 5000));
 	ASSERT_EQ(1000, take(self->rd, 1000));
@@ -887,7 +888,7 @@ TEST_F(channel, read_rate_counts_records_and_allows_debt)
 		.mask = BPIPE_CFG_READ_RATE, .read_rate = 1 }));
 	ASSERT_EQ(5000, put(self->wr, 5000));
 	ASSERT_EQ(1, put(self->wr, 1));
-	/* A whole burst for a record that is longer, and nothing until it is paid. */
+	/* A full bucket admits a record longer than the burst, then nothing until paid. */
 	EXPECT_EQ(POLLIN, ready(self->rd, POLLIN));
 	EXPECT_EQ(5000, take(self->rd, 5000));
 	EXPECT_EQ(0, ready(self->rd, POLLIN));
@@ -895,7 +896,7 @@ TEST_F(channel, read_rate_counts_records_and_allows_debt)
 	EXPECT_EQ(EAGAIN, errno);
 }
 
-/* A writer that sleeps until there are tokens of its own, which takes long. */
+/* Start a writer that sleeps for tokens of its file, for longer than the test takes. */
 static bool start_throttled(struct helper *h, int wrb, int ctl)
 {
 	const struct bpipe_writer slow = {
@@ -972,7 +973,7 @@ TEST_F(channel, drop_policy_drops_without_tokens_or_credit)
 		.rate_records = 1, .burst_records = 64 }));
 	for (int i = 0; i < 64; i++)
 		ASSERT_EQ(KIB, put(self->wr, KIB));
-	/* Full, and no token: an eviction would not help. */
+	/* The channel also lacks tokens, so an eviction would not help. */
 	EXPECT_EQ(KIB, put(self->wr, KIB));
 	EXPECT_EQ(1, dropped(self->ctl, 0, BPIPE_DROP_FULL) - full);
 	EXPECT_EQ(0, dropped(self->ctl, 0, BPIPE_DROP_EVICTED) - evicted);

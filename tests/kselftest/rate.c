@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rate limit: what it lets through, and that poll and EAGAIN say the same.
+ * The rate limit: how much it admits, and that poll and EAGAIN agree with it.
  */
 #define _GNU_SOURCE
 #include <sys/epoll.h>
@@ -148,7 +148,7 @@ TEST_F(channel, pollout_returns_with_the_tokens)
 	EXPECT_EQ(4096, put(self->wr, 4096));
 }
 
-/* For which more tokens are needed than for what poll usually speaks for. */
+/* The refused record needs more tokens than POLLOUT usually stands for. */
 TEST_F(channel, pollout_returns_when_the_refused_write_can_go)
 {
 	struct epoll_event ev = { .events = EPOLLOUT | EPOLLET };
@@ -182,7 +182,7 @@ TEST_F(channel, idle_time_saves_at_most_the_burst)
 	ASSERT_TRUE(EVENTUALLY(get_window(self->ctl).tokens == 5000));
 	idle = now_ns();
 	ASSERT_TRUE(EVENTUALLY(now_ns() - idle > 300000000ULL));
-	/* Idle for 300 tokens more, and none of them there: one a millisecond comes. */
+	/* 300 ms would have earned 300 more tokens, which the burst does not allow. */
 	EXPECT_EQ(5000, get_window(self->ctl).tokens);
 	start = now_ns();
 	n = put(self->wr, 20000);
@@ -199,7 +199,7 @@ TEST_F(channel, tokens_reserved_by_a_sleeper_are_not_taken_by_others)
 	ASSERT_EQ(8000, put(self->wr, 8000));
 	helper_start(&h, self->wrb, true, 4000);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
-	/* If these took each as it comes, it would sleep for ever. */
+	/* If these writes took each token as it accrued, the sleeper would starve. */
 	while (!h.done)
 		put(self->wr, 8000);
 	EXPECT_EQ(4000, helper_end(&h));
@@ -233,7 +233,7 @@ TEST_F(channel, next_writer_waits_for_its_own_tokens_only)
 	struct helper big, small;
 	char buf[40000];
 
-	/* Pages that are there: it would leave the queue to fetch one. */
+	/* Touch the pages: a writer leaves the queue for a page fault. */
 	memset(buf, 1, sizeof(buf));
 	BLOCKING_WRITER();
 	ASSERT_EQ(SIZE, put(self->wr, SIZE));
@@ -243,7 +243,7 @@ TEST_F(channel, next_writer_waits_for_its_own_tokens_only)
 	helper_start(&small, self->wrb, true, 1);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 2));
 
-	/* It takes all tokens, goes behind the other, and waits for 8000 more. */
+	/* The long write takes all tokens, queues again, and waits for 8000 more. */
 	ASSERT_EQ(SIZE, take(self->rd, SIZE));
 	EXPECT_TRUE(EVENTUALLY(small.done));
 	EXPECT_FALSE(big.done);
@@ -258,7 +258,7 @@ TEST_F(channel, nonblocking_write_behind_a_token_waiter_gives_eagain)
 	struct helper h;
 
 	BLOCKING_WRITER();
-	/* Below low, so the gate is open; and the room that is left is kept for the other. */
+	/* The gate is open below low, and the sleeper reserves the room left there. */
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_LOW | BPIPE_CFG_HIGH, .low = 60000, .high = SIZE }));
 	ASSERT_EQ(60000, put(self->wr, 60000));
@@ -279,7 +279,7 @@ TEST_F(channel, new_rate_wakes_a_sleeping_writer)
 	int i;
 
 	BLOCKING_WRITER();
-	/* Twice: the first time, a timer left from before might wake it. */
+	/* Twice, because an old timer might cause the first wake-up. */
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, set_config(self->ctl, limit(1, 100)));
 		ASSERT_EQ(1000, put(self->wr, 1000));
@@ -290,7 +290,7 @@ TEST_F(channel, new_rate_wakes_a_sleeping_writer)
 	}
 }
 
-/* Who polls sets the timer of the writers, too: for tokens of its own in an hour. */
+/* The poller's own tokens are due in an hour, on the timer shared with the writers. */
 TEST_F(channel, pollers_do_not_delay_writers_waiting_for_tokens)
 {
 	int poller = open(DEV, O_WRONLY | O_NONBLOCK);
