@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Channels that come and go by /dev/bpipe-control.
+ * Adding and removing channels by /dev/bpipe-control.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,7 +12,7 @@
 
 #define MANY		1000
 
-/* How many channels there are. */
+/* Return the number of channels. */
 static int channels(void)
 {
 	DIR *class = opendir("/sys/class/bpipe");
@@ -95,7 +95,7 @@ TEST_F(control, channel_added_without_configuration_has_defaults)
 	EXPECT_EQ(0, remove_channel(self->control, "t"));
 }
 
-/* Looking holds nothing, and who waits for a change learns that there is nothing more. */
+/* An open sysfs file does not hold the channel; the removal wakes its pollers. */
 TEST_F(control, open_sysfs_files_do_not_prevent_removal)
 {
 	struct pollfd p = { .events = POLLPRI };
@@ -121,7 +121,7 @@ TEST_F(control, open_sysfs_files_do_not_prevent_removal)
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-1, pread(fd, &stats, sizeof(stats), 0));
 	EXPECT_EQ(ENODEV, errno);
-	/* A channel that comes in its place is another one. */
+	/* A new channel of that name does not revive the old file. */
 	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
 	EXPECT_EQ(-1, pread(fd, &stats, sizeof(stats), 0));
 	EXPECT_EQ(0, remove_channel(self->control, "t"));
@@ -217,7 +217,7 @@ TEST_F(control, invalid_configuration_adds_no_channel)
 	request.config_size = sizeof(longer);
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_ADD, &request));
 	EXPECT_EQ(E2BIG, errno);
-	/* Zeros as well, if there are too many to look at. */
+	/* A structure longer than a page is refused even if its tail is zero. */
 	request.config = (unsigned long)mmap(NULL, 1 << 20, PROT_READ,
 					     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	request.config_size = sysconf(_SC_PAGESIZE) + 1;
@@ -276,7 +276,7 @@ TEST_F(control, longer_structures_need_a_zero_tail)
 	EXPECT_EQ(0, access("/dev/bpipe-t", F_OK));
 	gone.more = 0;
 	EXPECT_EQ(0, ioctl(self->control, remove_longer, &gone));
-	/* As it was before it had flags, and shorter than it ever was. */
+	/* The structure without flags is accepted; a shorter one never existed. */
 	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
 	gone.remove.flags = ~0U;
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_REMOVE - (16UL << _IOC_SIZESHIFT), &gone));
@@ -290,7 +290,7 @@ TEST_F(control, adding_and_removing_need_privilege)
 	int fd = open(DEV, O_ACCMODE);
 	struct bpipe_features features;
 
-	/* The effective capabilities go with it. */
+	/* seteuid() also drops the effective capabilities. */
 	ASSERT_EQ(0, seteuid(65534));
 	EXPECT_EQ(-EPERM, add_channel(self->control, "t", NULL));
 	EXPECT_EQ(-EPERM, remove_channel(self->control, "t"));
@@ -299,7 +299,7 @@ TEST_F(control, adding_and_removing_need_privilege)
 	ASSERT_EQ(0, seteuid(0));
 	EXPECT_EQ(-1, ioctl(self->control, BPIPE_GET_FEATURES, &features));
 	EXPECT_EQ(ENOTTY, errno);
-	/* And they are of no use elsewhere. */
+	/* Other devices do not know these commands. */
 	EXPECT_EQ(-ENOTTY, add_channel(fd, "t", NULL));
 	EXPECT_EQ(-ENOTTY, remove_channel(fd, "t"));
 	close(fd);
@@ -327,7 +327,7 @@ TEST_F(control, device_number_is_not_reused)
 			last = numbers[i];
 		ASSERT_EQ(0, remove_channel(self->control, "t"));
 	}
-	/* So a node that was left leads nowhere. */
+	/* A stale node must not lead to a new channel. */
 	ASSERT_EQ(0, mknod("/dev/left", S_IFCHR | 0600, last));
 	ASSERT_EQ(0, add_channel(self->control, "t", NULL));
 	fd = open("/dev/left", O_RDWR);
@@ -337,7 +337,7 @@ TEST_F(control, device_number_is_not_reused)
 	EXPECT_EQ(0, remove_channel(self->control, "t"));
 }
 
-/* GET_CONFIG of a channel that is not open. */
+/* Open a channel, return its configuration, and close it. */
 static struct bpipe_config config_of(const char *path)
 {
 	int fd = open(path, O_ACCMODE);
@@ -370,7 +370,7 @@ TEST_F(control, each_channel_has_a_unique_id)
 	snprintf(expected, sizeof(expected), "%016llx%016llx", first.id[0], first.id[1]);
 	EXPECT_STREQ(expected, text);
 
-	/* It stays as it is, and what comes behind it is not known. */
+	/* SET_CONFIG ignores the id and refuses a non-zero tail behind it. */
 	fd = open("/dev/bpipe-t", O_ACCMODE);
 	set = first;
 	set.id[0]++;
@@ -426,7 +426,7 @@ TEST_F_TIMEOUT(control, a_thousand_channels_keep_their_data, 400)
 	}
 }
 
-/* Opens and uses it whenever it is there; fails if anything else is said than may be. */
+/* Open and use the channel whenever it exists; exit on any unexpected error. */
 static void race(void)
 {
 	for (;;) {
@@ -458,7 +458,7 @@ TEST_F_TIMEOUT(control, removal_is_safe_while_tasks_open_the_channel, 120)
 	}
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	EXPECT_EQ(-SIGKILL, reap(pid));
-	TH_LOG("%d times busy", busy);
+	TH_LOG("%d removals were refused with EBUSY", busy);
 }
 
 TEST_HARNESS_MAIN

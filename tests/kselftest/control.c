@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The control surface: each command, each error it may give, and that a
- * refused call has changed nothing.
+ * ioctls and sysfs attributes: each command, its errors, and that a refused call changes
+ * nothing.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -14,7 +14,7 @@ static char *page(int prot)
 	return mmap(NULL, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-/* The same command with a structure of another size. */
+/* Return @cmd for a structure of another size. */
 static unsigned int sized(unsigned int cmd, unsigned int size)
 {
 	return _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd), _IOC_NR(cmd), size);
@@ -28,7 +28,7 @@ static const unsigned int with_struct[] = {
 #define for_each_command(i) \
 	for (size_t i = 0; i < sizeof(with_struct) / sizeof(with_struct[0]); i++)
 
-/* A refused SET_CONFIG: this error, and the whole configuration as before. */
+/* Expect SET_CONFIG to fail with @error and to leave the configuration as it was. */
 #define EXPECT_REFUSED(error, ...) do {						\
 	const struct bpipe_config _set = { __VA_ARGS__ };			\
 	struct bpipe_config _before = get_config(self->ctl), _after;		\
@@ -197,7 +197,7 @@ TEST_F(channel, only_owner_and_admin_configure)
 			_exit(2);
 		if (!ioctl(self->ctl, BPIPE_RESET_PEAKS) || errno != EPERM)
 			_exit(3);
-		/* Looking, and one's own file, are free to all who could open. */
+		/* Any opener may read the counters and set up its own file. */
 		if (ioctl(self->ctl, BPIPE_GET_STATS, &stats))
 			_exit(4);
 		if (set_reader(self->rd, 2, 0))
@@ -231,7 +231,7 @@ TEST_F(channel, resize_loses_nothing)
 
 	for (size_t i = 0; i < sizeof(buf); i++)
 		buf[i] = i % 251;
-	/* Across the wrap of the old buffer. */
+	/* The queued bytes wrap around in the old buffer. */
 	ASSERT_EQ(50000, put(self->wr, 50000));
 	ASSERT_EQ(50000, take(self->rd, 50000));
 	ASSERT_EQ(30000, write(self->wr, buf, 30000));
@@ -304,7 +304,7 @@ static int set_size(int fd, unsigned long long size)
 	return set_config(fd, (struct bpipe_config) { .mask = BPIPE_CFG_SIZE, .size = size });
 }
 
-/* Whatever the sizes between: rounding does not add up, and no bound stays in force. */
+/* At the sizes in between, rounding must not accumulate, and no bound may persist. */
 TEST_F(channel, reverted_resize_restores_marks_and_limits)
 {
 	struct bpipe_config set = {
@@ -329,7 +329,7 @@ TEST_F(channel, reverted_resize_restores_marks_and_limits)
 		ASSERT_EQ(333333, got.limit[6]);
 		ASSERT_EQ(1 << 19, got.limit[7]);
 	}
-	/* A value set at one size is a share of that size. */
+	/* A new value is a share of the size at which it is set. */
 	ASSERT_EQ(0, set_size(self->ctl, SIZE));
 	set = (struct bpipe_config) {
 		.mask = BPIPE_CFG_HIGH | BPIPE_CFG_LIMIT(7), .high = HIGH, .limit[7] = 8192,
@@ -419,7 +419,7 @@ TEST_F(channel, counters_follow_reads_and_writes)
 	EXPECT_TRUE(lawful(&b));
 }
 
-/* However often others get their turn in between. */
+/* A large call is made in pieces, and other calls go in between. */
 TEST_F(channel, large_call_is_counted_once)
 {
 	struct bpipe_stats before, after;
@@ -513,7 +513,7 @@ TEST_F(channel, fionread_returns_the_readable_bytes)
 	EXPECT_EQ(123, queued(self->ctl));
 }
 
-/* What a file of the channel in sysfs says, until the next such question. */
+/* Return the text of a sysfs attribute, valid until the next call. */
 static const char *attr_text(const char *name)
 {
 	static char text[64];
@@ -585,7 +585,7 @@ TEST_F(channel, sysfs_refuses_invalid_values)
 	EXPECT_EQ(-EINVAL, set_attr("rate", "\n"));
 	EXPECT_EQ(-EINVAL, set_attr("mode", "records"));
 	EXPECT_EQ(-EINVAL, set_attr("policy", "1"));
-	/* Numbers do not wrap around into the allowed range, nor are they octal. */
+	/* Numbers must neither wrap around into the allowed range nor be read as octal. */
 	EXPECT_EQ(-ERANGE, set_attr("size", "18446744073709559808"));
 	EXPECT_EQ(-ERANGE, set_attr("rate", "17179869184G"));
 	EXPECT_EQ(0, attr("rate"));
@@ -619,7 +619,7 @@ TEST_F(channel, sysfs_has_an_attribute_for_every_field)
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		snprintf(path, sizeof(path), SYSFS "%s", fields[i]);
 		ASSERT_EQ(0, stat(path, &st)) TH_LOG("%s", path);
-		/* Written by root alone, and only where there is something to set. */
+		/* Only root may write, and only to settings, which come before "state". */
 		set &= strcmp(fields[i], "state") != 0;
 		EXPECT_EQ(S_IFREG | (set ? 0644 : 0444), st.st_mode) TH_LOG("%s", path);
 		snprintf(word, sizeof(word), " %s ", fields[i]);
@@ -648,7 +648,7 @@ TEST_F(channel, sysfs_counters_match_get_stats)
 	EXPECT_EQ(stats.writers, attr("writers"));
 }
 
-/* Reads an attribute into @to at once; what read said. */
+/* Read an attribute by one pread(); return its result, or -errno. */
 static ssize_t read_attr(const char *name, void *to, size_t n, off_t at)
 {
 	char path[128];
@@ -682,7 +682,7 @@ TEST_F(channel, sysfs_stats_and_config_are_whole_structures)
 	EXPECT_LT(0, stats.time_ns);
 	stats.time_ns = same.time_ns;
 	EXPECT_EQ(0, memcmp(&stats, &same, sizeof(same)));
-	/* A program that knows less reads less. */
+	/* A program with an older, shorter structure reads less. */
 	EXPECT_EQ(8, read_attr("config", longer, 8, 0));
 	EXPECT_EQ(got.mask, *(__u64 *)longer);
 	EXPECT_EQ(8, read_attr("config", longer, 8, 8));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory: buffers are charged to the memory cgroup of the task that allocates them, a
- * module-wide cap and a channel's share of it hold, and a buffer is freed after its last
- * use. No task waits behind the allocation of another.
+ * Memory: a buffer is charged to the memory cgroup of its allocator, and freed after its
+ * last use. A module-wide cap and a channel's share of it hold. No task waits for the
+ * allocation of another.
  */
 #define _GNU_SOURCE
 #include <sys/stat.h>
@@ -13,7 +13,7 @@
 #define CGROUP	"/sys/fs/cgroup/bpipe-test"
 #define CLASS	"/sys/class/bpipe/"
 
-/* A number in a file: the first, or the one behind a word. */
+/* Return the number in a one-line file, or the one after @word; -1 if there is none. */
 static long long number(const char *file, const char *word)
 {
 	FILE *f = fopen(file, "r");
@@ -31,7 +31,7 @@ static long long number(const char *file, const char *word)
 	return value;
 }
 
-/* A memory cgroup without processes in it, limited to so much. */
+/* Make an empty memory cgroup, limited to @max bytes; return true on success. */
 static bool cgroup_make(unsigned long long max)
 {
 	return (!mkdir(CGROUP, 0700) || errno == EEXIST) && set_number(CGROUP "/memory.max", max);
@@ -42,7 +42,7 @@ static int set_size(int fd, unsigned long long size)
 	return set_config(fd, (struct bpipe_config) { .mask = BPIPE_CFG_SIZE, .size = size });
 }
 
-/* set_size() by somebody in the cgroup. */
+/* Call set_size() in a process in the cgroup. */
 static int set_size_inside(int fd, unsigned long long size)
 {
 	pid_t pid = spawn();
@@ -59,14 +59,14 @@ TEST_F(channel, buffer_is_charged_to_the_callers_cgroup)
 	EXPECT_EQ(0, set_size_inside(self->ctl, 8 * MIB));
 	EXPECT_LE(8 * MIB, number(CGROUP "/memory.stat", "kernel"));
 	EXPECT_LE(8 * MIB, number(CGROUP "/memory.current", NULL));
-	/* It stays there when its owner has gone, and goes with the buffer. */
+	/* The charge outlives the process, and ends with the buffer. */
 	EXPECT_EQ(0, set_size(self->ctl, SIZE));
 	EXPECT_GT(MIB, number(CGROUP "/memory.stat", "kernel"));
 	EXPECT_GT(8 * MIB, number(CGROUP "/memory.current", NULL));
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
-/* Each change allocates without locks; what it got then may be of the wrong size by now. */
+/* Each change allocates before it takes locks; the size may have changed meanwhile. */
 TEST_F(channel, racing_changes_leave_buffers_of_the_new_size)
 {
 	const struct bpipe_config stream = {
@@ -104,14 +104,14 @@ TEST_F(channel, resize_beyond_the_cgroup_limit_gives_enomem)
 	EXPECT_GT(MIB, number(CGROUP "/memory.stat", "kernel"));
 	EXPECT_EQ(0, number(CGROUP "/memory.events", "oom_kill"));
 	EXPECT_EQ(1000, take(self->rd, SIZE));
-	/* What fits is given. */
+	/* A size within the limit is accepted. */
 	EXPECT_EQ(0, set_size_inside(self->ctl, MIB));
 	EXPECT_EQ(MIB, get_config(self->ctl).size);
 	EXPECT_EQ(0, set_size(self->ctl, SIZE));
 	EXPECT_EQ(0, rmdir(CGROUP));
 }
 
-/* On Linux 7, vmalloc() frees what it got before it failed some time later. */
+/* On Linux 7, a failed vmalloc() frees its pages some time later. */
 TEST_F_TIMEOUT(channel, refused_resize_leaves_nothing_in_the_cgroup, 120)
 {
 	pid_t pid;
@@ -147,7 +147,7 @@ TEST_F(channel, cap_counts_all_buffers_to_the_byte)
 
 	ASSERT_LT(0, max);
 	EXPECT_EQ(SIZE, number(CLASS "memory", NULL));
-	/* While the size changes, old and new buffer both count. */
+	/* While the size changes, the old and the new buffer both count. */
 	ASSERT_TRUE(set_number(CLASS "memory_share", 100));
 	ASSERT_TRUE(set_number(CLASS "memory_max", SIZE + MIB - 1));
 	EXPECT_EQ(-ENOSPC, set_size(self->ctl, MIB));
@@ -157,7 +157,7 @@ TEST_F(channel, cap_counts_all_buffers_to_the_byte)
 	ASSERT_TRUE(set_number(CLASS "memory_max", SIZE + MIB));
 	EXPECT_EQ(0, set_size(self->ctl, MIB));
 	EXPECT_EQ(MIB, number(CLASS "memory", NULL));
-	/* A cap below what is used takes nothing away. */
+	/* A cap below the memory in use frees nothing. */
 	ASSERT_TRUE(set_number(CLASS "memory_max", 0));
 	EXPECT_EQ(-ENOSPC, set_size(self->ctl, SIZE));
 	EXPECT_EQ(MIB, put(self->wr, 2 * MIB));
@@ -166,12 +166,13 @@ TEST_F(channel, cap_counts_all_buffers_to_the_byte)
 	ASSERT_TRUE(set_number(CLASS "memory_share", 50));
 }
 
-/* Bytes of the channel's buffers: all, or those of a class. */
+/* Return the size of the channel's buffers, in bytes. */
 static long long channel_memory(void)
 {
 	return number(SYSFS "memory", NULL);
 }
 
+/* Return the size of the buffer of @class, in bytes. */
 static long long class_memory(unsigned int class)
 {
 	char file[64];
@@ -180,7 +181,7 @@ static long long class_memory(unsigned int class)
 	return number(file, NULL);
 }
 
-/* Resize another channel in vain, until @stop is set. */
+/* Try to resize another channel until @stop is set; return how often it was refused. */
 static void *refused_charges(void *arg)
 {
 	const int *stop = arg;
@@ -201,7 +202,7 @@ TEST_F_TIMEOUT(channel, refused_charge_takes_no_room_from_others, 120)
 	void *refused;
 
 	ASSERT_EQ(0, add_channel(control, "other", &small));
-	/* Room for each, once the other has given back what it had: but not for 8 MiB more. */
+	/* The cap admits the small resizes, but not 8 MiB in addition to what is in use. */
 	ASSERT_TRUE(set_number(CLASS "memory_max", 8 * MIB + SIZE));
 	ASSERT_TRUE(set_number(CLASS "memory_share", 100));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, refused_charges, &stop));
@@ -217,13 +218,13 @@ TEST_F_TIMEOUT(channel, refused_charge_takes_no_room_from_others, 120)
 	close(control);
 }
 
-/* A buffer that takes a minute, if the memory cgroup is throttled. */
+/* A buffer whose allocation takes a minute in a throttled memory cgroup. */
 #define SLOW	(16 * MIB)
 
-/* What a task does that takes a buffer; 0 or -errno. */
+/* A call that allocates a buffer; @take returns 0 or -errno. */
 struct victim {
 	const char *what;
-	bool writes_first;	/* the channel has a writer and its buffer already */
+	bool writes_first;	/* the channel already has a writer and a buffer */
 	int (*take)(int fd);
 };
 
@@ -267,15 +268,15 @@ static const struct victim victims[] = {
 };
 
 /*
- * Whether a cgroup over memory.high is throttled. On 32-bit kernels it is not: the time that a
- * task is to sleep is counted in an unsigned long, which overflows.
+ * Return true if the kernel throttles a cgroup over memory.high. 32-bit kernels do not: they
+ * count the task's time to sleep in an unsigned long, which overflows.
  */
 static bool can_throttle(void)
 {
 	return sizeof(long) > 4;
 }
 
-/* A process that is throttled while it takes a buffer: in a cgroup over memory.high. */
+/* Start a process that is throttled while it allocates, in a cgroup over memory.high. */
 static pid_t throttle(const struct victim *victim)
 {
 	pid_t pid = spawn();
@@ -290,8 +291,8 @@ static pid_t throttle(const struct victim *victim)
 }
 
 /*
- * What others do meanwhile with this channel, which can be removed or not, and with all;
- * 0, or where it failed.
+ * Use the channel and others, as tasks do while one is throttled. @removal is the expected
+ * result of removing the channel. Return 0, or the number of the step that failed.
  */
 static int others_go_on(int removal)
 {
@@ -315,7 +316,10 @@ static int others_go_on(int removal)
 	return 0;
 }
 
-/* How a child ends within ten seconds; killed, with the one that it may wait for, if not. */
+/*
+ * Wait at most ten seconds for a child; return its exit status, or minus its signal. After
+ * that, kill the child and @awaited, for which it may wait.
+ */
 static int reap_in_time(pid_t pid, pid_t awaited)
 {
 	int status = 0;
@@ -352,7 +356,7 @@ TEST_F_TIMEOUT(channel, no_task_waits_for_a_throttled_allocation, 240)
 		ASSERT_TRUE(slow_add(control));
 		before = number(CLASS "memory", NULL);
 		slow = throttle(&victims[i]);
-		/* It is charged first, and the pages come slowly. */
+		/* The buffer is charged before its pages are allocated, slowly. */
 		EXPECT_TRUE(EVENTUALLY(number(CLASS "memory", NULL) >=
 				       before + SLOW * (1 + victims[i].writes_first))) {
 			TH_LOG("%s", victims[i].what);
@@ -379,7 +383,7 @@ TEST_F_TIMEOUT(channel, no_task_waits_for_a_throttled_allocation, 240)
 	close(control);
 }
 
-/* Whether a process sleeps in the kernel such that only SIGKILL wakes it. */
+/* Return true if a process is in state D, a sleep that SIGKILL may end. */
 static bool sleeps(pid_t pid)
 {
 	char file[64], state = 0;
@@ -418,7 +422,7 @@ TEST_F_TIMEOUT(channel, first_writers_do_not_fail_because_of_each_other, 120)
 	if (!other)
 		_exit(-take_by_open(-1));
 	EXPECT_TRUE(EVENTUALLY(sleeps(other)));
-	/* The wait can be ended, and ends when the room is there. */
+	/* SIGKILL ends the wait, and so does room below the cap. */
 	kill(killed, SIGKILL);
 	EXPECT_EQ(-SIGKILL, reap_in_time(killed, slow));
 	EXPECT_EQ(0, waitpid(other, NULL, WNOHANG));
@@ -450,7 +454,7 @@ TEST_F(channel, class_buffer_is_freed_with_its_last_writer)
 	close(twice);
 	EXPECT_EQ(SIZE, channel_memory());
 	EXPECT_EQ(SIZE, number(CLASS "memory", NULL));
-	/* Class 0 keeps its own. */
+	/* Class 0 keeps its buffer. */
 	close(self->wr);
 	EXPECT_EQ(SIZE, class_memory(0));
 	EXPECT_EQ(SIZE, channel_memory());
@@ -458,7 +462,7 @@ TEST_F(channel, class_buffer_is_freed_with_its_last_writer)
 	ASSERT_LE(0, self->wr);
 }
 
-/* Leave a record of class 3, and no writer of it. */
+/* Queue a record of class 3, and close its writer. */
 static void leave_record(const char *text)
 {
 	int fd = open_class(3, O_NONBLOCK);
@@ -524,7 +528,7 @@ TEST_F(channel, stream_mode_uses_one_buffer)
 	EXPECT_EQ(SIZE, channel_memory());
 }
 
-/* A resize moves what is queued, gives each class in use a buffer, and no other. */
+/* A resize moves the queued records, and gives a buffer only to each class in use. */
 TEST_F(channel, resize_allocates_buffers_for_classes_in_use)
 {
 	int fd;
@@ -562,14 +566,14 @@ TEST_F(channel, channel_takes_at_most_its_share)
 
 	EXPECT_EQ(50, number(CLASS "memory_share", NULL));
 	ASSERT_TRUE(set_number(CLASS "memory_max", 8 * SIZE));
-	/* Never to be had, as one above the cap, though nothing is allocated yet. */
+	/* A size above the share is refused even before anything is allocated. */
 	EXPECT_EQ(-ENOSPC, set_size(self->ctl, 4 * SIZE + 1));
 	EXPECT_EQ(0, add_channel(control, "whole", &whole));
 	fd = open("/dev/bpipe-whole", O_ACCMODE);
 	EXPECT_EQ(-ENOSPC, set_size(fd, 4 * SIZE + 1));
 	close(fd);
 
-	/* Four classes have half of the cap. */
+	/* Four classes take half of the cap. */
 	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
 	for (int class = 1; class < 4; class++)
 		ASSERT_LE(0, open_class(class, O_NONBLOCK));
@@ -577,7 +581,7 @@ TEST_F(channel, channel_takes_at_most_its_share)
 	EXPECT_EQ(-ENOSPC, take_by_class(fd));
 	EXPECT_EQ(4 * SIZE, channel_memory());
 	EXPECT_EQ(-ENOSPC, set_size(self->ctl, SIZE / 2));
-	/* The other half is for others, but not more than that. */
+	/* Another channel may take the other half. */
 	other = open("/dev/bpipe-whole", O_WRONLY);
 	EXPECT_LE(0, other);
 	EXPECT_EQ(8 * SIZE, number(CLASS "memory", NULL));
@@ -588,7 +592,7 @@ TEST_F(channel, channel_takes_at_most_its_share)
 	EXPECT_EQ(0, remove_channel(control, "whole"));
 	EXPECT_EQ(0, take_by_class(fd));
 	EXPECT_EQ(5 * SIZE, channel_memory());
-	/* A share below what is used takes nothing away. */
+	/* A share below the memory in use frees nothing. */
 	EXPECT_EQ(0, share_write("1\n"));
 	EXPECT_EQ(3, write(fd, "one", 3));
 	EXPECT_STREQ("one", next_text(self->rd));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Owner, group and permissions of a channel's node: as devtmpfs makes it, and as the
- * uevents describe it to udev.
+ * Owner, group and permissions of a channel's node, as devtmpfs creates it and as uevents
+ * report them to udev.
  */
 #define _GNU_SOURCE
 #include <sys/fsuid.h>
@@ -31,7 +31,7 @@ FIXTURE_TEARDOWN(node)
 	EXPECT_EQ(0, remove_channel(self->control, "t"));
 }
 
-/* Make the channel, with these on its node. */
+/* Add the channel with these settings of its node. */
 static int add_node(int control, unsigned int uid, unsigned int gid, unsigned int permissions)
 {
 	const struct bpipe_config config = {
@@ -41,7 +41,7 @@ static int add_node(int control, unsigned int uid, unsigned int gid, unsigned in
 	return add_channel(control, "t", &config);
 }
 
-/* What is in a file of the channel's directory in sysfs, without its newline. */
+/* Return the text of a sysfs attribute without its newline, valid until the next call. */
 static const char *attribute(const char *name)
 {
 	static char text[64];
@@ -57,7 +57,7 @@ static const char *attribute(const char *name)
 	return text;
 }
 
-/* 0 or -errno */
+/* Write a sysfs attribute; return 0 or -errno. */
 static int set_attribute(const char *name, const char *value)
 {
 	char path[128];
@@ -126,7 +126,7 @@ TEST_F(node, each_uevent_has_the_settings)
 	char text[4096];
 	int fd;
 
-	/* Ids of 0, too: the driver core's own variables leave these out. */
+	/* Try ids of 0, too, which the driver core's own variables omit. */
 	ASSERT_EQ(0, add_node(self->control, 0, 0, 0604));
 	ASSERT_LT(0, next_uevent(self->uevents, "bpipe-t", text, sizeof(text)));
 	EXPECT_NE(NULL, strstr(text, "\nACTION=add\n"));
@@ -175,13 +175,13 @@ TEST_F(node, changed_settings_send_a_uevent)
 	EXPECT_NE(NULL, strstr(text, "\nBPIPE_UID=4321\n"));
 	EXPECT_NE(NULL, strstr(text, "\nBPIPE_GID=5678\n"));
 
-	/* Back to what the udev rules say. */
+	/* Let the udev rules decide again. */
 	set.uid = BPIPE_UNSET;
 	ASSERT_EQ(0, set_config(fd, set));
 	ASSERT_LT(0, next_uevent(self->uevents, "bpipe-t", text, sizeof(text)));
 	EXPECT_EQ(NULL, strstr(text, "\nBPIPE_UID="));
 
-	/* Other settings are not udev's: the next uevent is that of this change. */
+	/* Other settings send no uevent: the next one is for the permissions. */
 	ASSERT_EQ(0, set_config(fd, (struct bpipe_config) { .mask = BPIPE_CFG_HOLD, .hold = 1 }));
 	EXPECT_EQ(0, set_attribute("permissions", "0600\n"));
 	ASSERT_LT(0, next_uevent(self->uevents, "bpipe-t", text, sizeof(text)));

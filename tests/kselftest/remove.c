@@ -17,7 +17,7 @@ FIXTURE(removal) {
 	unsigned long long memory;
 };
 
-/* A channel with a reader and a writer that do not sleep, and one that is neither. */
+/* Add a channel; open a non-blocking reader and writer, and a file that is neither. */
 FIXTURE_SETUP(removal)
 {
 	const struct bpipe_config config = {
@@ -87,7 +87,7 @@ TEST_F(removal, invalid_removal_flags_are_refused)
 	EXPECT_EQ(-ENOENT, remove_with(self->control, "other", BPIPE_REMOVE_DRAIN));
 	EXPECT_EQ(-ENOENT, remove_with(self->control, "other", BPIPE_REMOVE_FORCE));
 	EXPECT_EQ(-ENOENT, remove_with(self->control, "bpipe", BPIPE_REMOVE_FORCE));
-	/* A call that fails has changed nothing. */
+	/* The refused calls have changed nothing. */
 	ASSERT_EQ(100, put(self->wr, 100));
 	EXPECT_EQ(100, take(self->rd, SIZE));
 	ASSERT_EQ(0, seteuid(65534));
@@ -105,7 +105,7 @@ TEST_F(removal, drain_lets_readers_finish)
 		.mask = BPIPE_CFG_HOLD, .hold = 1 }));
 	ASSERT_EQ(3000, put(self->wr, 3000));
 	ASSERT_EQ(0, remove_with(self->control, NAME, BPIPE_REMOVE_DRAIN));
-	/* SIGPIPE would end the test. */
+	/* No SIGPIPE is sent: it would kill the test. */
 	EXPECT_EQ(-1, put(self->wr, 1));
 	EXPECT_EQ(EPIPE, errno);
 	EXPECT_EQ(ENXIO, open_fails(O_WRONLY));
@@ -123,7 +123,7 @@ TEST_F(removal, drain_lets_readers_finish)
 	second = open(NODE, O_RDONLY);
 	ASSERT_LE(0, second);
 	EXPECT_EQ(2000, take(second, SIZE));
-	/* The end, whatever hold says, and for one that has seen nothing, too. */
+	/* Readers get end-of-file despite hold, even if they have seen no data. */
 	EXPECT_EQ(0, take(second, SIZE));
 	EXPECT_EQ(0, take(self->rd, SIZE));
 	close(second);
@@ -133,7 +133,7 @@ TEST_F(removal, drain_lets_readers_finish)
 	EXPECT_EQ(POLLIN | POLLHUP, ready(second, POLLIN));
 	EXPECT_EQ(3000, get_stats(self->ctl).read_bytes);
 
-	/* Empty, it stays for those that have it open. */
+	/* The empty channel stays as long as a file is open. */
 	close(second);
 	close(self->rd);
 	close(self->wr);
@@ -166,7 +166,7 @@ TEST_F(removal, drain_keeps_records_written_before)
 	close(self->rd);
 	close(self->wr);
 	close(self->ctl);
-	/* Once more changes nothing. */
+	/* A second request changes nothing. */
 	ASSERT_EQ(0, remove_with(self->control, NAME, BPIPE_REMOVE_DRAIN));
 	ASSERT_EQ(0, remove_with(self->control, NAME, BPIPE_REMOVE_DRAIN));
 	EXPECT_TRUE(exists());
@@ -204,7 +204,7 @@ TEST_F(removal, drain_wakes_sleeping_readers_and_writers)
 	helper_start(&whole, wrb, true, 100);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 2));
 	ASSERT_EQ(0, remove_with(self->control, NAME, BPIPE_REMOVE_DRAIN));
-	/* What had been taken counts. */
+	/* A partial write returns the bytes stored. */
 	EXPECT_EQ(1000, helper_end(&partly));
 	EXPECT_EQ(-EPIPE, helper_end(&whole));
 	EXPECT_EQ(SIZE, take(self->rd, 2 * SIZE));
@@ -246,7 +246,7 @@ TEST_F(removal, drain_updates_the_status_page)
 	close(self->rd);
 	close(self->wr);
 	close(self->ctl);
-	/* Neither the file nor the mapping keeps it. */
+	/* Neither the status file nor its mapping keeps the channel. */
 	EXPECT_TRUE(EVENTUALLY(ready(status, POLLIN) == POLLHUP));
 	EXPECT_EQ(BPIPE_STATE_GONE, page->state);
 	EXPECT_EQ(0, munmap((void *)page, getpagesize()));
@@ -278,7 +278,7 @@ TEST_F(removal, draining_channel_can_be_removed_once_closed)
 	EXPECT_FALSE(exists());
 }
 
-/* Each command, with room for the longest structure. */
+/* Every ioctl of a channel. */
 static const unsigned int commands[] = {
 	BPIPE_GET_FEATURES, BPIPE_SET_CONFIG, BPIPE_GET_CONFIG, BPIPE_GET_STATS, BPIPE_GET_WINDOW,
 	BPIPE_RESET_PEAKS, BPIPE_SET_READER, BPIPE_GET_EVENTS, BPIPE_SET_WRITER, BPIPE_GRANT,
@@ -287,7 +287,7 @@ static const unsigned int commands[] = {
 
 TEST_F(removal, forced_removal_fails_all_calls_with_enodev)
 {
-	static char argument[sizeof(struct bpipe_stats)];
+	static char argument[sizeof(struct bpipe_stats)];	/* the longest structure */
 	int fds[] = { self->rd, self->wr, self->ctl, open(NODE, O_RDWR | O_NONBLOCK) };
 	char path[64], line[128] = "";
 	FILE *file;
@@ -320,7 +320,7 @@ TEST_F(removal, forced_removal_fails_all_calls_with_enodev)
 	EXPECT_EQ(-1, put(fds[3], SIZE));
 	EXPECT_EQ(ENODEV, errno);
 
-	/* Another of that name is not taken for it. */
+	/* fdinfo does not confuse the removed channel with a new one of that name. */
 	ASSERT_EQ(0, add_channel(self->control, NAME, NULL));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fds[3]);
 	file = fopen(path, "r");
@@ -397,7 +397,7 @@ TEST_F(removal, forced_removal_wakes_pollers)
 	for (int i = 0; i < 6; i++)
 		ASSERT_EQ(0, pthread_create(&pollers[i].thread, NULL, poll_for_ever,
 					    &pollers[i]));
-	/* Each is in poll by then, or finds out at once. */
+	/* A thread that calls poll() only after the removal must return, too. */
 	sched_yield();
 	ASSERT_EQ(0, remove_with(self->control, NAME, BPIPE_REMOVE_FORCE));
 	for (int i = 0; i < 6; i++) {
@@ -406,7 +406,7 @@ TEST_F(removal, forced_removal_wakes_pollers)
 	}
 }
 
-/* Writes or reads as fast as it goes; what that ended with. */
+/* Write or read without pause until an error; return its errno. */
 static void *go_on(void *arg)
 {
 	int fd = *(int *)arg;
@@ -417,7 +417,7 @@ static void *go_on(void *arg)
 	return (void *)(long)errno;
 }
 
-/* While copies are made: KASAN would see what goes too early. */
+/* Remove while copies are made: KASAN would report a buffer freed too early. */
 TEST_F_TIMEOUT(removal, forced_removal_is_safe_under_load, 120)
 {
 	const struct bpipe_config config = {
@@ -454,7 +454,7 @@ TEST_F_TIMEOUT(removal, forced_removal_is_safe_under_load, 120)
 	self->ctl = -1;
 }
 
-/* What a writer writes until it is told EPIPE or ENXIO, all readers read. */
+/* Readers get all that a writer stores before its EPIPE or ENXIO. */
 TEST_F_TIMEOUT(removal, drain_loses_nothing, 120)
 {
 	unsigned long long sent, got;
@@ -476,7 +476,7 @@ TEST_F_TIMEOUT(removal, drain_loses_nothing, 120)
 		writer = spawn();
 		if (!writer) {
 			close(rdb);
-			/* It comes, writes and goes, again and again. */
+			/* Open, write and close again and again. */
 			for (sent = 0; ; sent += n > 0 ? n : 0) {
 				int fd = open(NODE, O_WRONLY);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The status page: it says what the other ways of asking say, at any moment.
+ * The status page: it agrees with the ioctls at any moment.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
@@ -11,7 +11,7 @@
 
 #define MS	1000000ULL
 
-/* As a program would, with nothing of the library. */
+/* Take a snapshot of the page as a program would, without the library. */
 static struct bpipe_status look(const struct bpipe_status *page)
 {
 	struct bpipe_status copy;
@@ -73,7 +73,7 @@ TEST_F(channel, status_page_agrees_with_the_ioctls)
 		}
 		ASSERT_TRUE(agrees(self->ctl, self->wr, page));
 	}
-	/* Nothing is left for who comes by while a writer waits. */
+	/* While a writer waits, a newcomer's window is 0. */
 	BLOCKING_WRITER();
 	while (put(self->wr, 1 << 20) > 0)
 		;
@@ -185,7 +185,7 @@ TEST_F(channel, status_page_is_read_only)
 	EXPECT_EQ(-1, write(fd, "x", 1));
 	EXPECT_EQ(-1, read(fd, at, 1));
 	EXPECT_EQ(-1, mmap(NULL, page, PROT_READ, MAP_SHARED, self->rd, 0) != MAP_FAILED ? 0 : -1);
-	/* What is behind the structure tells nothing. */
+	/* The page leaks nothing: all behind the structure is zero. */
 	for (int i = sizeof(struct bpipe_status); i < page; i++)
 		ASSERT_EQ(0, ((const char *)at)[i]);
 	EXPECT_EQ(0, munmap(at, page));
@@ -208,12 +208,12 @@ TEST_F(channel, status_page_open_fails_cleanly_with_emfile)
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
 	EXPECT_EQ(-1, ret);
 	EXPECT_EQ(EMFILE, error);
-	/* And the page is there for the next. */
+	/* The failed call does not keep the next one from opening the page. */
 	status = look(map(self->ctl));
 	EXPECT_EQ(SIZE, status.size);
 }
 
-/* A channel of a test's own, to be removed under a status file. */
+/* A separate channel, to be removed while its status file is open. */
 struct doomed {
 	int control, status;
 	const struct bpipe_status *page;
@@ -260,10 +260,10 @@ TEST_F(channel, status_page_shows_a_removed_channel)
 	EXPECT_EQ(0, status.level);
 	for (int i = 0; i < BPIPE_CLASSES; i++)
 		EXPECT_EQ(0, status.window[i]);
-	/* What it held is free, although the page is not. */
+	/* The buffer is freed although the page is still mapped. */
 	EXPECT_EQ(before, memory());
 	EXPECT_EQ(-ENOENT, remove_channel(d.control, "status"));
-	/* Another of that name is another one. */
+	/* A new channel of that name does not revive the page. */
 	ASSERT_EQ(0, add_channel(d.control, "status", NULL));
 	EXPECT_EQ(BPIPE_STATE_GONE, look(d.page).state);
 	EXPECT_EQ(0, remove_channel(d.control, "status"));
@@ -287,7 +287,7 @@ TEST_F(channel, removal_wakes_pollers_of_the_status_file)
 	EXPECT_EQ(0, ready(d.status, POLLIN | POLLOUT | POLLPRI));
 	for (int i = 0; i < 3; i++)
 		ASSERT_EQ(0, pthread_create(&pollers[i], NULL, poll_for_ever, &d.status));
-	/* What changes in the page is no event. */
+	/* A change in the page is no event. */
 	fd = open("/dev/bpipe-status", O_RDWR | O_NONBLOCK);
 	ASSERT_EQ(HIGH, put(fd, HIGH));
 	EXPECT_EQ(0, ready(d.status, POLLIN | POLLOUT | POLLPRI));
@@ -312,7 +312,7 @@ static bool tell(const char *file, const char *text)
 	return done;
 }
 
-/* How often the page was written since it was asked last. */
+/* Return how often the page was written since the last call. */
 static int updates(void)
 {
 	FILE *file = fopen(TRACING "/trace", "r");
@@ -337,10 +337,10 @@ TEST_F(channel, unused_status_page_is_not_updated)
 	if ((mkdir(TRACING, 0700) && errno != EEXIST) ||
 	    !tell(TRACING "/set_ftrace_filter", "bpipe_status_write_locked") ||
 	    !tell(TRACING "/current_tracer", "function"))
-		SKIP(return, "no tracer of functions");
+		SKIP(return, "no function tracer");
 	ASSERT_EQ(1, put(self->wr, 1));
 	EXPECT_EQ(0, updates());
-	/* A file, or a mapping without one, and any of several. */
+	/* The page is updated as long as one file or one mapping is left. */
 	status = ioctl(self->ctl, BPIPE_OPEN_STATUS);
 	page = map(self->ctl);
 	updates();
@@ -355,7 +355,7 @@ TEST_F(channel, unused_status_page_is_not_updated)
 	ASSERT_EQ(1, put(self->wr, 1));
 	ASSERT_EQ(4, take(self->rd, SIZE));
 	EXPECT_EQ(0, updates());
-	/* And it is right at once for the next. */
+	/* A later mapping is up to date at once. */
 	ASSERT_EQ(7, put(self->wr, 7));
 	page = map(self->wr);
 	EXPECT_EQ(7, look(page).level);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading and unloading: not while open, never with anything left behind.
- * BPIPE_KO names the module. It is loaded when all is done.
+ * Loading and unloading: refused while a channel is open, and nothing is left behind.
+ * BPIPE_KO names the module, which is loaded at the end.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -10,9 +10,9 @@
 #include "bpipe_test.h"
 
 #define LOADS	200
-#define ODD	(3 * 4096 + 1000000)	/* a size that nobody else asks for */
+#define ODD	(3 * 4096 + 1000000)	/* a size of vmalloc() areas that no other user has */
 
-/* 0 or -errno */
+/* Load the module with @parameters; return 0 or -errno. */
 static int load(const char *parameters)
 {
 	const char *ko = getenv("BPIPE_KO");
@@ -28,7 +28,7 @@ static int unload(void)
 	return syscall(SYS_delete_module, "bpipe", O_NONBLOCK) ? -errno : 0;
 }
 
-/* How many lines of a file have a text in them. */
+/* Return the number of lines in @file that contain @text. */
 static int lines(const char *file, const char *text)
 {
 	FILE *f = fopen(file, "r");
@@ -109,7 +109,7 @@ TEST_F(module, module_is_busy_while_a_removed_channel_is_open)
 	EXPECT_EQ(0, unload());
 }
 
-/* What drains is no open file, so it goes as all that channels hold. */
+/* A draining channel does not keep the module loaded once its files are closed. */
 TEST_F(module, module_unloads_while_a_channel_drains)
 {
 	for (int i = 0; i < 20; i++) {
@@ -124,7 +124,7 @@ TEST_F(module, module_unloads_while_a_channel_drains)
 		if (i % 2)
 			ASSERT_EQ(100, take(fd, 100));
 		close(control);
-		/* From here on, the channel may be removed at the same time. */
+		/* Closing an empty, draining channel removes it, concurrently with unload(). */
 		close(fd);
 		EXPECT_EQ(0, unload());
 	}
@@ -179,7 +179,7 @@ TEST_F(module, bad_sizes_fail_the_load_and_leave_nothing)
 	EXPECT_EQ(0, load("size=4096"));
 }
 
-/* Return true if the kernel's log, from where @kmsg stands, has a line with this text. */
+/* Return true if the kernel's log, from the position of @kmsg, has a line with @text. */
 static bool logged(int kmsg, const char *text)
 {
 	char line[1024];
@@ -205,15 +205,15 @@ TEST_F(module, log_says_why_a_size_is_refused)
 	EXPECT_TRUE(logged(kmsg, "size is 1074790400, but must be 4096 to 1073741824 bytes"));
 	EXPECT_EQ(-EINVAL, load("size=many"));
 	EXPECT_TRUE(logged(kmsg, "`many' invalid for parameter `size'"));
-	/* More than a sixteenth of any guest's memory. */
+	/* 1 GiB exceeds a sixteenth of the guest's memory, the most for one channel. */
 	EXPECT_EQ(-ENOSPC, load("size=1G"));
 	EXPECT_TRUE(logged(kmsg, "the buffers of a channel may take"));
 	close(kmsg);
 }
 
 /*
- * Buffers: areas that have the odd size and a page to guard it. Those that the kernel has
- * not reused since they were freed are unpurged.
+ * Return the number of buffers: vmalloc() areas of the odd size and a guard page. Freed
+ * areas are listed as unpurged until the kernel reuses them.
  */
 static int buffers(void)
 {
@@ -225,7 +225,7 @@ static int buffers(void)
 	return lines("/proc/vmallocinfo", all) - lines("/proc/vmallocinfo", unpurged);
 }
 
-/* Objects in the caches for memory that is accounted. */
+/* Return the number of objects in the slab caches of accounted memory. */
 static long objects(void)
 {
 	FILE *f = fopen("/proc/slabinfo", "r");
@@ -242,8 +242,8 @@ static long objects(void)
 }
 
 /*
- * Opens, uses and closes what is there, in every way, until killed: once for
- * each byte that comes, so that it is closed now and then.
+ * Open, use and close the channel in random ways until killed. Each round waits for a byte
+ * of the pipe @again, so that the channel is closed at times.
  */
 static void race(unsigned int seed, int again)
 {
@@ -286,7 +286,7 @@ TEST_F_TIMEOUT(module, loading_under_use_leaks_nothing, 600)
 		EXPECT_EQ(-EWOULDBLOCK, unload());
 		put(fd, 1000);
 		take(fd, 1000);
-		/* Another first writer frees its own when it finds this one. */
+		/* A racing first writer frees its own buffer when it finds another one. */
 		EXPECT_TRUE(EVENTUALLY(buffers() == 1));
 		close(fd);
 		ASSERT_TRUE(EVENTUALLY(!unload()));
@@ -298,7 +298,7 @@ TEST_F_TIMEOUT(module, loading_under_use_leaks_nothing, 600)
 		kill(pid[i], SIGKILL);
 		reap(pid[i]);
 	}
-	/* Where kmemleak looks for leaks, KASAN keeps what was freed for a while. */
+	/* On a kernel with kmemleak, KASAN delays frees; kmemleak finds the leaks there. */
 	if (access("/sys/kernel/debug/kmemleak", F_OK))
 		EXPECT_GT(LOADS / 4, objects() - before);
 }
