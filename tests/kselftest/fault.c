@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Faults: memory that cannot be had, and user memory that cannot be reached,
- * at every place where the module asks for either.
+ * Fault injection: failed allocations and failed accesses to user memory, at every place
+ * where the module makes either.
  *
- * Each system call is made again and again, and the first, second, third, ...
- * thing in it that can fail is made to, until it ends with all of them behind
- * it. The kernel's log has who asked; the places themselves are read from the
- * module, so that one that comes new and is never reached is noticed. What the
- * kernel cannot make fail is given memory that is not there.
+ * Each system call is repeated. Run n injects a fault into the nth operation that can fail,
+ * until a run has no nth operation. The kernel's log names the caller of the failed
+ * operation. The places are read from the module's code, so that a new place that no test
+ * reaches is noticed. Unmapped memory serves where the kernel injects no fault.
  *
  * Needs a kernel with fault injection, and the module as it is loaded: BPIPE_KO.
  */
@@ -24,26 +23,26 @@
 
 #define DEBUG		"/sys/kernel/debug/"
 #define CLASS		"/sys/class/bpipe/"
-#define FAULTS_MAX	20000	/* in one call; then it has no end */
-#define SWEEPS_MAX	5	/* over one load */
+#define FAULTS_MAX	20000	/* in one call; with more, the call is endless */
+#define SWEEPS_MAX	5	/* over the load of the module */
 #define SITES_MAX	128
 #define OUTCOMES_MAX	2048
-#define NR_POLLED	64	/* more than poll has room for without asking */
+#define NR_POLLED	64	/* more files than poll() handles without an allocation */
 
-/* Functions that get memory, or reach into the user's. */
+/* Functions that allocate memory or access the user's. */
 #define MAY_FAIL	"k[a-z]*alloc|vmalloc|vmap|alloc_page|get_free_page|memdup|strn?dup|asprintf|" \
 			"copy_.*(user|iter)|(put|get|zeroed)_user|strn.*_user|fault_in_|" \
 			"fasync_helper|set_name|device_add|cdev_add|class_register|alloc_chrdev|" \
 			"ida_alloc|misc_register|anon_inode|vm_insert|uevent"
 
-/* Calls in which the kernel can do without some of what it asks for. */
+/* Calls in which the kernel tolerates some failed allocations. */
 #define CAN_DO_WITHOUT	"^(__pollwait|cdev_device_(add|del)|class_register|misc_register|" \
 			"anon_inode_getfd)$"
 
-/* Functions that loading calls, and nothing else does so that it fails. */
+/* Functions that no system call reaches in a way that can fail, except a load. */
 #define LOADS		"^bpipe_(init|control_(init|add_locked)|channel_create|band_create)$"
 
-/* Of these calls, one in the function is never made, or asks for nothing. */
+/* In each of these functions, one such call is never made, or allocates nothing. */
 static const char *const exempt[][2] = {
 	{ "bpipe_channel_fasync", "fasync_helper" },	/* to take back what was added */
 	{ "bpipe_buffer_alloc", "vmap" },		/* of no pages, thinks the compiler */
@@ -51,18 +50,18 @@ static const char *const exempt[][2] = {
 	{ "bpipe_control_add_locked", "ida_alloc_range" },	/* small numbers need nothing */
 };
 
-/* What a buffer is made of, in this order, and not a word in the log if that fails. */
+/* The allocations for a buffer, in order. The kernel does not log their faults. */
 static const char *const silent[] = { "__kvmalloc_node_noprof", "__alloc_pages_noprof" };
 
-/* A place in the module, as it was built: where a call returns to. */
+/* A place in the module's code: a call, by its return address. */
 struct site {
 	char function[64];
-	unsigned int from, to;	/* offsets in it */
+	unsigned int from, to;	/* range of offsets in the function */
 	char callee[64];
 	bool reached;
 };
 
-/* What came of a fault: in which call, asked for where, and its result. */
+/* The outcome of a fault: the system call, the place and callee that failed, the result. */
 struct outcome {
 	char call[32];
 	char at[80];
@@ -71,7 +70,7 @@ struct outcome {
 	unsigned int times;
 };
 
-/* The tests are processes of their own, and add to this. */
+/* Shared by the tests, which run as separate processes. */
 static struct shared {
 	unsigned int nr_sites;
 	unsigned int nr_outcomes;
@@ -119,7 +118,7 @@ static void site_add(const char *function, unsigned int from, unsigned int to, c
 
 	if (shared->nr_sites > SITES_MAX)
 		abort();
-	/* This one has two names. */
+	/* The module's init function has two names. */
 	snprintf(site->function, sizeof(site->function), "%s",
 		 strcmp(function, "init_module") ? function : "bpipe_init");
 	snprintf(site->callee, sizeof(site->callee), "%s", callee);
@@ -127,7 +126,7 @@ static void site_add(const char *function, unsigned int from, unsigned int to, c
 	site->to = to;
 }
 
-/* Which place that is, as "function+0xoffset"; or NULL. */
+/* Return the place at "function+0xoffset", or NULL. */
 static struct site *site_find(const char *at)
 {
 	size_t n = strcspn(at, "+");
@@ -140,7 +139,7 @@ static struct site *site_find(const char *at)
 	return NULL;
 }
 
-/* All calls in the module of functions that may fail, by its relocations. */
+/* Collect the module's calls of functions that may fail, from its relocations. */
 static bool sites_read(void)
 {
 	char command[512], line[512], function[64] = "", callee[64];
@@ -153,10 +152,10 @@ static bool sites_read(void)
 	while (objdump && fgets(line, sizeof(line), objdump)) {
 		if (sscanf(line, "%lx <%63[^>]>:", &at, function) == 2)
 			start = at;
-		/* clear_user(), which is an instruction, or a call in its place */
+		/* clear_user() is an instruction, or a call patched in its place. */
 		if (sscanf(line, " %lx: rep stos %%al%c", &at, callee) == 2)
 			site_add(function, at - start, at - start + 5, "clear_user");
-		/* A relocation is the instruction's last four bytes. */
+		/* The relocation covers the last four bytes of the call. */
 		if (sscanf(line, " %lx: R_X86_64_PLT32 %63[^-+]", &at, callee) == 2 &&
 		    strncmp(callee, "bpipe_", 6) && matches(callee, MAY_FAIL))
 			site_add(function, at + 4 - start, at + 4 - start, callee);
@@ -164,6 +163,7 @@ static bool sites_read(void)
 	return objdump && !pclose(objdump) && shared->nr_sites;
 }
 
+/* Count an outcome, and mark its place as reached. */
 static void outcome_add(const char *call, const char *at, const char *callee, int ret)
 {
 	struct site *site = site_find(at);
@@ -196,7 +196,7 @@ static const char *outcome_of(int ret)
 	return ret < 0 ? strerrorname_np(-ret) : "success";
 }
 
-/* The same of all places where that function is called. */
+/* Count the same outcome for all places that call @callee. */
 static void outcome_add_all(const char *call, const char *callee, int ret)
 {
 	char at[80];
@@ -209,14 +209,14 @@ static void outcome_add_all(const char *call, const char *callee, int ret)
 	}
 }
 
-/* Prints what is known; how many places were never reached. */
+/* Print all outcomes; return the number of places that were never reached. */
 static unsigned int sites_report(void)
 {
 	struct outcome *o, *end = shared->outcomes + shared->nr_outcomes;
 	bool spared[ARRAY_SIZE(exempt)] = { false };
 	unsigned int missed = 0;
 
-	printf("# Every place of the module, and what a fault there came to:\n");
+	printf("# Places in the module, and the outcomes of a fault there:\n");
 	for (struct site *s = shared->sites; s < shared->sites + shared->nr_sites; s++) {
 		printf("# %s+0x%x %s%s\n", s->function, s->to, s->callee,
 		       s->reached ? "" : ": never reached");
@@ -232,7 +232,7 @@ static unsigned int sites_report(void)
 			if (site_find(o->at) == s)
 				printf("#\t%-16s %s\n", o->call, outcome_of(o->ret));
 	}
-	printf("# What the kernel asks for before, after, or on the module's behalf:\n");
+	printf("# Faults in the kernel before, after, or on behalf of the module:\n");
 	for (o = shared->outcomes; o < end; o++)
 		if (!site_find(o->at))
 			printf("#\t%-16s %s, %u times, at %s %s\n", o->call, outcome_of(o->ret),
@@ -243,8 +243,8 @@ static unsigned int sites_report(void)
 /* Faults. */
 
 /*
- * The innermost function of the module in a stack trace, given line by line
- * from the inside, and what that called. Whether there is one.
+ * Find the module's innermost function in a stack trace, and the function that it called.
+ * The trace is given line by line from the inside. Return true once the former is found.
  */
 static bool find_frame(const char *line, char *at, char *callee)
 {
@@ -270,6 +270,7 @@ static void faults_open(void)
 		abort();
 }
 
+/* Make the nth operation from now fail. */
 static void arm(unsigned int nth)
 {
 	char text[16];
@@ -280,7 +281,10 @@ static void arm(unsigned int nth)
 		abort();
 }
 
-/* After how many more it would have come; 0: it has. Reading that may be what fails. */
+/*
+ * Cancel the fault. Return how many operations remained until it, 0 if it was injected. The
+ * fault may also hit this read, and then counts as not injected.
+ */
 static unsigned int disarm(void)
 {
 	char text[16] = "";
@@ -292,8 +296,9 @@ static unsigned int disarm(void)
 }
 
 /*
- * Who asked: @at "elsewhere" if not the module, @callee "?" if the log does not
- * tell, since some ask that it shall not. Whether it was for user memory.
+ * Find the place of the last fault: @at is "elsewhere" if the module is not in its stack
+ * trace. @callee is "?" if the log has no record, which some allocations suppress. Return
+ * true if the fault was in an access to user memory.
  */
 static bool fault_seen(char *at, char *callee)
 {
@@ -320,20 +325,20 @@ static bool fault_seen(char *at, char *callee)
 struct call {
 	const char *name;
 	void (*ready)(void);
-	int (*call)(void);		/* or -errno */
-	void (*done)(void);		/* after success */
-	bool writes, reads;		/* as many bytes as it returns */
-	int whole;			/* these or none */
-	bool buffer;			/* it makes one */
+	int (*call)(void);		/* returns a result >= 0, or -errno */
+	void (*done)(void);		/* undoes a successful call */
+	bool writes, reads;		/* as many bytes as the call returns */
+	int whole;			/* all of these bytes or none; 0: any number */
+	bool buffer;			/* the call allocates one */
 };
 
 static int ctl, rd, wr;			/* the fixture's */
 static unsigned char buf[2 * SIZE];
-static int fds[2] = { -1, -1 };		/* a pipe, or one that a call needs */
+static int fds[2] = { -1, -1 };		/* a pipe, or files that a call needs */
 
 #define RETURNED(call) ({ long _ret = (call); _ret < 0 ? -errno : (int)_ret; })
 
-/* How many bytes have been stored, since the module was loaded; other tests drop some. */
+/* Return the bytes stored since the module was loaded, less those dropped by other tests. */
 static size_t stored(void)
 {
 	struct bpipe_stats stats = get_stats(ctl);
@@ -341,6 +346,7 @@ static size_t stored(void)
 	return stats.written_bytes - stats.dropped_bytes;
 }
 
+/* Write the next @n bytes of the pattern. */
 static void fill(size_t n)
 {
 	pattern(buf, stored(), n);
@@ -348,7 +354,7 @@ static void fill(size_t n)
 		abort();
 }
 
-/* What is there, compared with what was written. */
+/* Return true if @got holds the @n bytes of the pattern at @at. */
 static bool holds(const unsigned char *got, size_t at, size_t n)
 {
 	static unsigned char expected[2 * SIZE];
@@ -366,7 +372,7 @@ static void drain(void)
 		abort();
 }
 
-/* Empty, and so that what comes next has so many bytes before the wrap. */
+/* Empty the channel, and leave @room bytes between the next write and the wrap. */
 static void before_wrap(size_t room)
 {
 	struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 2 * SIZE };
@@ -462,7 +468,7 @@ IOCTL(get_events, BPIPE_GET_EVENTS, struct bpipe_events)
 IOCTL(reset_peaks, BPIPE_RESET_PEAKS, int)
 IOCTL(fionread, FIONREAD, int)
 
-/* Something has happened, and stays so until it is told. */
+/* Cause an event, which stays pending until a program fetches it. */
 static void ready_event(void)
 {
 	drain();
@@ -532,7 +538,7 @@ static void ready_framed(void)
 		abort();
 }
 
-/* What it read, without the frame. */
+/* Read a record and remove its frame; return the record's length. */
 static int do_read_framed(void)
 {
 	const struct bpipe_frame *frame = (void *)buf;
@@ -563,8 +569,8 @@ static int do_grant(void)
 }
 
 /*
- * The first writer of a channel finds its buffer. What making one asks for is that which
- * loading does.
+ * Add a channel whose first writer allocates its buffer. Adding itself needs no test here:
+ * it makes the same calls as loading.
  */
 static void ready_open_first(void)
 {
@@ -599,7 +605,7 @@ static void ready_map_status(void)
 
 static int do_map_status(void)
 {
-	/* Where nothing is mapped, so that it takes tables. */
+	/* Far from other mappings, so that page tables are allocated. */
 	void *at = mmap((void *)(1ULL << 44), ATOMIC, PROT_READ,
 			MAP_SHARED | MAP_FIXED_NOREPLACE, fds[0], 0);
 
@@ -621,12 +627,12 @@ static int do_poll(void)
 
 	for (int i = 0; i < NR_POLLED; i++)
 		polled[i] = (struct pollfd) { .fd = ctl, .events = POLLPRI };
-	/* It does not come to waiting, but it does not know. */
+	/* The last file is ready, so poll() allocates its tables but never sleeps. */
 	polled[NR_POLLED - 1] = (struct pollfd) { .fd = wr, .events = POLLOUT };
 	return RETURNED(poll(polled, NR_POLLED, -1));
 }
 
-/* A file of both sides, and something for it to be added to, or from. */
+/* Open a file for both sides, and an epoll instance. */
 static void ready_both(void)
 {
 	if (fds[0] < 0)
@@ -659,7 +665,7 @@ static void done_fasync(void)
 		abort();
 }
 
-/* A pipe with what is to be written next. */
+/* Fill a pipe with the bytes to be written next. */
 static void ready_splice_in(void)
 {
 	ready_empty();
@@ -693,7 +699,7 @@ static int do_sendfile_out(void)
 	return RETURNED(sendfile(fds[1], rd, NULL, SIZE));
 }
 
-/* To where it is looked for after a read. */
+/* Move the bytes to where sweep() expects them after a read. */
 static void done_splice_out(void)
 {
 	if (read(fds[0], buf, sizeof(buf)) <= 0)
@@ -716,7 +722,7 @@ static int do_sendfile_in(void)
 	return RETURNED(sendfile(wr, fds[0], &at, 2 * ATOMIC));
 }
 
-/* A write through the kernel's own file, which keeps nothing of what fails. */
+/* Calls that write to an attribute. Its file keeps no state of a failed write. */
 #define STORE(name, file, text)							\
 static void ready_##name(void)				\
 {										\
@@ -805,7 +811,7 @@ static void ready_uring_poll(void)
 	io_uring_prep_poll_add(io_uring_get_sqe(&ring), fds[0], POLLPRI | POLLIN);
 }
 
-/* An entry that was not taken must not meet the next try: the ring goes with it. */
+/* Discard a ring with an entry that was not submitted, so that the next try starts clean. */
 static int do_uring(void)
 {
 	struct io_uring_cqe *cqe;
@@ -833,7 +839,7 @@ static void done_uring_poll(void)
 	drain();
 }
 
-/* What one call leaves as it was when it fails. */
+/* The state that a failed call must not change. */
 struct state {
 	struct bpipe_config config;
 	struct bpipe_stats stats;
@@ -852,13 +858,14 @@ static struct state state_now(void)
 		.events = ready(ctl, POLLPRI),
 	};
 
-	/* Time passes. */
+	/* These fields change with time. */
 	s.stats.time_ns = 0;
 	memset(s.stats.stalled, 0, sizeof(s.stats.stalled));
 	memset(s.stats.stalled_all, 0, sizeof(s.stats.stalled_all));
 	return s;
 }
 
+/* Check the counters, and that a failed call changed nothing. */
 static void check(struct __test_metadata *_metadata, const struct call *call, int ret,
 		  const struct state *before, const struct state *after)
 {
@@ -883,9 +890,9 @@ static void check(struct __test_metadata *_metadata, const struct call *call, in
 }
 
 /*
- * Copies of what is read and written are tried again; poll may find something
- * ready all the same; of what the driver core does to make a device, it can do
- * without some; all else fails.
+ * Return true if a call with this fault may return @ret. Copies of data are tried again and
+ * succeed. poll() may find a file ready, and the driver core tolerates some faults. All else
+ * must fail.
  */
 static bool expected(const char *at, const char *callee, bool usercopy, int ret)
 {
@@ -899,7 +906,7 @@ static bool expected(const char *at, const char *callee, bool usercopy, int ret)
 	return ret == error;
 }
 
-/* Once from the first thing that can fail to the last. */
+/* Make each operation of the call that can fail do so once. */
 static void sweep(struct __test_metadata *_metadata, const struct call *call)
 {
 	struct state before, after;
@@ -938,8 +945,8 @@ static void sweep(struct __test_metadata *_metadata, const struct call *call)
 }
 
 /*
- * What watches over memory asks for some, too, now and then, so that a place
- * may move between two calls and be passed over: until nothing new comes, twice.
+ * Sweep until two sweeps in a row find nothing new. The kernel's memory debugging also
+ * allocates at times, so an operation's number may change between two runs and be skipped.
  */
 static void fail_in_turn(struct __test_metadata *_metadata, const struct call *call)
 {
@@ -1020,7 +1027,7 @@ CALL(show_pressure, .ready = ready_show_pressure, .call = do_show)
 CALL(show_stats, .ready = ready_show_stats, .call = do_show)
 CALL(show_fdinfo, .ready = ready_show_fdinfo, .call = do_show)
 
-/* In KiB. */
+/* Return the free memory, in KiB. */
 static long long memory_free(void)
 {
 	FILE *file = fopen("/proc/meminfo", "r");
@@ -1034,7 +1041,7 @@ static long long memory_free(void)
 	return free;
 }
 
-/* A resize to 1 MiB, with a fault that the kernel may get over. */
+/* Resize to 1 MiB with a fault, which the kernel may tolerate, and back. */
 static void resize_with_fault(unsigned int nth)
 {
 	struct bpipe_config config = { .mask = BPIPE_CFG_SIZE, .size = 1 << 20 };
@@ -1047,7 +1054,7 @@ static void resize_with_fault(unsigned int nth)
 		abort();
 }
 
-/* All its pages are there, and cannot be mapped: kmemleak does not count pages. */
+/* kmemleak does not track pages, so compare the free memory. */
 TEST_F_TIMEOUT(channel, pages_are_freed_when_the_buffer_cannot_be_mapped, 600)
 {
 	char at[80], callee[64] = "";
@@ -1099,7 +1106,7 @@ FIXTURE_TEARDOWN(module)
 	EXPECT_EQ(0, load(self->file, ""));
 }
 
-/* What a load left, whether it failed or not. */
+/* Check the state after a load that returned @ret; unload the module if it is loaded. */
 static void check_load(struct __test_metadata *_metadata, int ret)
 {
 	int fd;
@@ -1119,7 +1126,7 @@ static void check_load(struct __test_metadata *_metadata, int ret)
 	ASSERT_EQ(0, unload());
 }
 
-/* A load in which that fails. Who asked for it, and where: nothing if that is not known. */
+/* A fault in a load; its place, and its callee, empty if that is not known. */
 struct fault {
 	unsigned int nth;
 	char at[80], callee[64];
@@ -1136,7 +1143,7 @@ static struct fault load_with_fault(struct __test_metadata *_metadata, int file,
 	disarm();
 	usercopy = fault_seen(fault.at, fault.callee);
 	check_load(_metadata, ret);
-	/* What the kernel does before our part is not to be tested here. */
+	/* Faults before the module's part of the load are not tested here. */
 	if (*fault.callee) {
 		outcome_add("load", fault.at, fault.callee, ret);
 		EXPECT_TRUE(expected(fault.at, fault.callee, usercopy, ret)) {
@@ -1146,14 +1153,15 @@ static struct fault load_with_fault(struct __test_metadata *_metadata, int file,
 	return fault;
 }
 
+/* Return true if the log had a record of the fault. */
 static bool is_told(const struct fault *fault)
 {
 	return strcmp(fault->callee, "?");
 }
 
 /*
- * All places between two, by halves: the driver core asks for a thousand things on our
- * behalf, and where both ends are in one call, so is what is between.
+ * Test the faults between two by bisection: the driver core makes a thousand allocations for
+ * the module. If both ends are in one call of the module, so are all faults in between.
  */
 static void load_between(struct __test_metadata *_metadata, int file, const struct fault *low,
 			 const struct fault *high)
@@ -1176,7 +1184,7 @@ static void load_between(struct __test_metadata *_metadata, int file, const stru
 	load_between(_metadata, file, low, &end);
 }
 
-/* From the first thing that can fail in our part to the last. */
+/* Test the faults in a load, from the first to the last in the module's part. */
 static void sweep_load(struct __test_metadata *_metadata, int file)
 {
 	struct fault first, last;
@@ -1195,7 +1203,7 @@ static void sweep_load(struct __test_metadata *_metadata, int file)
 	load_between(_metadata, file, &first, &last);
 }
 
-/* Is there a place left of those that only loading comes to? */
+/* Return true if a place that only a load reaches has not been reached. */
 static bool load_missed(void)
 {
 	for (struct site *s = shared->sites; s < shared->sites + shared->nr_sites; s++)
@@ -1206,8 +1214,9 @@ static bool load_missed(void)
 }
 
 /*
- * Slabs take pages when they happen to be full; without those, each load asks for the same.
- * And each waits a dozen times for others to have seen what it does.
+ * Inject no faults into page allocations, which slabs make only when they happen to be full:
+ * all other allocations are the same in each load. Expedite RCU, since a load waits for a
+ * dozen grace periods.
  */
 TEST_F_TIMEOUT(module, failed_load_leaves_nothing, 900)
 {
@@ -1220,11 +1229,11 @@ TEST_F_TIMEOUT(module, failed_load_leaves_nothing, 900)
 	put_text(DEBUG "fail_page_alloc/min-order", "0");
 }
 
-/* Memory that is not there. */
+/* Unmapped memory. */
 
-static void *nowhere;		/* and before it, a page of zeros */
+static void *nowhere;		/* unmapped; the page before it is zero */
 
-/* A command with a structure that is longer by eight bytes. */
+/* The command for a structure that is longer by eight bytes. */
 #define LONGER(cmd)	((cmd) + (8U << _IOC_SIZESHIFT))
 
 static int bad_put_struct(void)
@@ -1271,7 +1280,10 @@ static int bad_read(void)
 	return RETURNED(read(rd, nowhere, ATOMIC));
 }
 
-/* Which function of the kernel's finds it: the module calls it once, or twice alike. */
+/*
+ * Calls with unmapped memory, and the kernel's function that finds it. All calls that the
+ * module makes of that function handle its failure alike.
+ */
 static const struct {
 	const char *callee;
 	struct call call;
