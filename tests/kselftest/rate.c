@@ -29,10 +29,10 @@ TEST_F(channel, exhausted_burst_gives_eagain_and_no_pollout)
 	EXPECT_LT(0, get_window(self->ctl).wait_ns);
 }
 
-#define LARGE	(1 << 20)	/* more than one burst, and than is copied at a time */
+#define LARGE	(1 << 20)	/* more than a burst, and more than one piece of a copy */
 #define BURST	8192
 
-/* Room for all of a large write, and tokens for a burst; more arrive while it is copied. */
+/* Return settings with room for LARGE bytes and tokens for BURST; more accrue during a copy. */
 static struct bpipe_config large(unsigned int policy)
 {
 	return (struct bpipe_config) {
@@ -78,7 +78,7 @@ TEST_F(channel, nonblocking_write_ends_where_tokens_of_its_file_end)
 	EXPECT_EQ(BURST, put(self->wr, LARGE));
 }
 
-TEST_F(channel, drop_newest_drops_what_lacks_tokens)
+TEST_F(channel, drop_newest_drops_the_bytes_without_tokens)
 {
 	unsigned long long before = get_stats(self->ctl).dropped_bytes;
 
