@@ -2,29 +2,33 @@
 /*
  * bpipe: a pipe with a fixed size, watermarks, classes and rate limits.
  *
- * This header is the contract between the module and its users. It only
- * grows: structures get new fields at the end, the mask fields get new bits,
- * and what is here keeps its meaning.
+ * This header is the contract between the module and user space. It only grows: a
+ * structure gets new fields at its end, a mask gets new bits, and what exists keeps its
+ * meaning.
  *
- * How a structure may differ in size
- *	Its size travels in the command number. A caller newer than the module
- *	may pass a longer structure as long as the part the module does not
- *	know is zero (E2BIG otherwise); an older caller passes a shorter one,
- *	down to the size called VER0, and what it does not know stays as it is.
- *	A structure that is read back is cut or padded with zeros to the size
- *	the caller gave. The idea is that of openat2(2) and clone3(2).
+ * Sizes of structures
+ *	The command number carries the size of the structure, as with openat2(2) and
+ *	clone3(2). A caller newer than the module may pass a longer structure if all
+ *	bytes beyond what the module knows are zero. A caller older than the module may
+ *	pass a shorter one, of at least *_SIZE_VER0 bytes; it sets none of the newer
+ *	fields. What the module returns is cut, or padded with zeros, to the caller's size.
  *
- * Errors common to all commands
- *	%ENOTTY  the command is not known to this module
- *	%E2BIG   the part of the structure beyond what is known is not zero
- *	%EINVAL  the structure is shorter than its VER0, or a field is out of
- *	         range
- *	%EOPNOTSUPP  a mask bit or a value is not supported by this module
- *	%EPERM   the caller may look but not change
- *	%EFAULT  the structure is not readable or writable memory
+ * Units
+ *	Sizes, levels and windows are in bytes. A level includes BPIPE_RECORD_OVERHEAD for
+ *	each record; all counts of bytes leave it out. Durations are in nanoseconds
+ *	unless a field says otherwise; times are nanoseconds of CLOCK_MONOTONIC.
+ *
+ * Errors of all commands
+ *	%ENOTTY  the module does not know the command
+ *	%E2BIG   a byte beyond the part of the structure that the module knows is not zero
+ *	%EINVAL  the structure is shorter than *_SIZE_VER0, a field is out of range, or
+ *	         padding is not zero
+ *	%EOPNOTSUPP  the module does not support a bit of a mask or a value
+ *	%EPERM   the caller lacks the right to change this
+ *	%EFAULT  the structure is not in readable or writable memory of the caller
  *	%ENODEV  the channel was removed while it was open
  *
- * A call that fails has changed nothing.
+ * A command that fails has changed nothing.
  */
 #ifndef _UAPI_LINUX_BPIPE_H
 #define _UAPI_LINUX_BPIPE_H
@@ -33,42 +37,45 @@
 #include <linux/types.h>
 
 /*
- * Longest name of a channel, with the terminating zero. It is that of its node: "bpipe",
- * or for one that was added, BPIPE_NAME_PREFIX and the name it was given.
+ * Length of a channel's name in bytes, with the terminating zero. The name is that of the
+ * device node: "bpipe", or BPIPE_NAME_PREFIX and the name given to BPIPE_ADD.
  */
 #define BPIPE_NAME_MAX		32
 #define BPIPE_NAME_PREFIX	"bpipe-"
-/* Most channels that there can be. */
+/* Most channels at a time. */
 #define BPIPE_CHANNELS_MAX	65536
 
-/* Bounds of a channel's size and of a class's limit, in bytes. */
+/* Range of a channel's size and of a class's limit, in bytes. */
 #define BPIPE_SIZE_MIN		4096ULL
 #define BPIPE_SIZE_MAX		(1ULL << 30)
-/* Largest rate and burst: bytes or records, a second (1 TB/s) or at once. */
+/*
+ * Largest rate, in bytes or records a second (1 TB/s), and largest burst, in bytes or
+ * records (4 GiB).
+ */
 #define BPIPE_RATE_MAX		1000000000000ULL
 #define BPIPE_BURST_MAX		(1ULL << 32)
-/* Largest reader delay, in microseconds (an hour). */
+/* Longest delay of a reader's wake-up, in microseconds (an hour). */
 #define BPIPE_DELAY_MAX		3600000000ULL
-/* Longest timeout, time that a record may wait, and time until overload, in nanoseconds (a day). */
+/* Longest timeout, ttl, sojourn and overload_after, in nanoseconds (a day). */
 #define BPIPE_TIMEOUT_MAX	86400000000000ULL
-/* Time until overload of a new channel, in nanoseconds (10 s). */
+/* overload_after of a new channel, in nanoseconds (10 s). */
 #define BPIPE_OVERLOAD_AFTER	10000000000ULL
-/* Value of uid, gid and permissions that are left to the system. */
+/* Value of uid, gid and permissions that leaves them to devtmpfs and udev. */
 #define BPIPE_UNSET		0xffffffffU
-/* Most credit that can be granted and not used, bytes or records. */
+/* Most unused credit, in bytes or records. */
 #define BPIPE_CREDIT_MAX	(1ULL << 62)
 
-/* Classes of writers: 0, the most important, to 7. */
+/* Number of classes. Class 0 is the most important, class 7 the least. */
 #define BPIPE_CLASSES		8
-/* What a record takes from the channel's size, beside its bytes. */
+/* Bytes that each record takes from the channel's size in addition to its length. */
 #define BPIPE_RECORD_OVERHEAD	32
-/* Counters of the time that records waited: see struct bpipe_stats. */
+/* Buckets of the histogram of waiting times, see struct bpipe_stats. */
 #define BPIPE_SOJOURN_BUCKETS	32
 
 /**
- * enum bpipe_mode - what a write is
- * @BPIPE_MODE_STREAM: bytes, as in a pipe
- * @BPIPE_MODE_RECORD: a record, never split and never joined with another
+ * enum bpipe_mode - unit of a write
+ * @BPIPE_MODE_STREAM: a write adds bytes, as to a pipe
+ * @BPIPE_MODE_RECORD: each write is one record, never split or merged
  */
 enum bpipe_mode {
 	BPIPE_MODE_STREAM	= 0,
@@ -76,9 +83,9 @@ enum bpipe_mode {
 };
 
 /**
- * enum bpipe_order - which of the records is read next
- * @BPIPE_ORDER_FIFO: the oldest, whatever its class
- * @BPIPE_ORDER_PRIORITY: the oldest of the most important class
+ * enum bpipe_order - which record is read next
+ * @BPIPE_ORDER_FIFO: the oldest record of all classes
+ * @BPIPE_ORDER_PRIORITY: the oldest record of the most important class that has one
  */
 enum bpipe_order {
 	BPIPE_ORDER_FIFO	= 0,
@@ -86,15 +93,17 @@ enum bpipe_order {
 };
 
 /**
- * enum bpipe_policy - what becomes of a write that is not admitted
- * @BPIPE_POLICY_BLOCK: it waits, for as long as the timeout lets it (ETIMEDOUT);
- *	with O_NONBLOCK: EAGAIN
- * @BPIPE_POLICY_ERROR: EAGAIN
- * @BPIPE_POLICY_DROP_NEWEST: it is dropped, and counted; the write succeeds
- * @BPIPE_POLICY_DROP_OLDEST: the oldest records of the least important class make
- *	room for it, as long as that is no more important than its own; if that
- *	does not help, it is dropped itself. Records only.
- * @BPIPE_POLICY_CHANNEL: SET_WRITER: whatever the channel's policy is
+ * enum bpipe_policy - what happens to a write that is not admitted
+ * @BPIPE_POLICY_BLOCK: the writer sleeps, at most for the timeout (%ETIMEDOUT); with
+ *	O_NONBLOCK, the write fails with %EAGAIN
+ * @BPIPE_POLICY_ERROR: the write fails with %EAGAIN, with or without O_NONBLOCK
+ * @BPIPE_POLICY_DROP_NEWEST: the write succeeds and is dropped; of a stream, the part
+ *	that is not admitted is dropped
+ * @BPIPE_POLICY_DROP_OLDEST: the channel evicts the oldest records of the least important
+ *	class that has any, but never of a more important class than the writer's. If
+ *	eviction cannot admit the write, the write itself is dropped and nothing is evicted.
+ *	Records only, see struct bpipe_config.
+ * @BPIPE_POLICY_CHANNEL: the channel's policy and timeout apply. Only for SET_WRITER.
  */
 enum bpipe_policy {
 	BPIPE_POLICY_BLOCK		= 0,
@@ -105,10 +114,11 @@ enum bpipe_policy {
 };
 
 /**
- * enum bpipe_credit - what writers need from readers before they may write
- * @BPIPE_CREDIT_OFF: nothing
- * @BPIPE_CREDIT_BYTES: a byte granted for each byte
- * @BPIPE_CREDIT_RECORDS: a record granted for each record. Records only.
+ * enum bpipe_credit - unit of the credit that writes consume
+ * @BPIPE_CREDIT_OFF: writes need no credit
+ * @BPIPE_CREDIT_BYTES: each byte written consumes one
+ * @BPIPE_CREDIT_RECORDS: each record written consumes one. Records only, see struct
+ *	bpipe_config.
  */
 enum bpipe_credit {
 	BPIPE_CREDIT_OFF	= 0,
@@ -117,15 +127,15 @@ enum bpipe_credit {
 };
 
 /**
- * enum bpipe_drop - why something was dropped
- * @BPIPE_DROP_FULL: drop-newest or drop-oldest, and there was no room, credit or
- *	token for it
- * @BPIPE_DROP_SHED: drop-newest or drop-oldest, and only the limit of its class, or its
- *	gate with drop_to_low, stood in the way
- * @BPIPE_DROP_EVICTED: drop-oldest: it made room for another
- * @BPIPE_DROP_EXPIRED: it waited for as long as its class's time to live
- * @BPIPE_DROP_SOJOURN: records of its class have waited for too long
- * @BPIPE_DROP_REASONS: how many reasons there are; arrays have room for more
+ * enum bpipe_drop - why a record, or bytes of a stream, were dropped
+ * @BPIPE_DROP_FULL: not admitted, with drop-newest or drop-oldest: the write lacked room in
+ *	the channel, credit or tokens, or would have had to queue
+ * @BPIPE_DROP_SHED: not admitted, with drop-newest or drop-oldest: the channel had room, but
+ *	the limit of the class, or its gate with drop_to_low, did not admit the write
+ * @BPIPE_DROP_EVICTED: drop-oldest evicted the record to admit another
+ * @BPIPE_DROP_EXPIRED: the record reached the ttl of its class
+ * @BPIPE_DROP_SOJOURN: records of the class waited longer than its sojourn target
+ * @BPIPE_DROP_REASONS: length of arrays by reason, with room for further reasons
  */
 enum bpipe_drop {
 	BPIPE_DROP_FULL		= 0,
@@ -137,12 +147,12 @@ enum bpipe_drop {
 };
 
 /**
- * enum bpipe_state - what the level says of a channel
- * @BPIPE_STATE_NORMAL: the level fell to the low mark, or never reached high
- * @BPIPE_STATE_PRESSURED: the level reached the high mark and has not been
- *	at or below the low mark since
- * @BPIPE_STATE_OVERLOADED: so it has been for as long as overload_after
- * @BPIPE_STATE_GONE: the channel was removed, which only its status page still says
+ * enum bpipe_state - state of a channel
+ * @BPIPE_STATE_NORMAL: the level has not reached high since it was last at low or below,
+ *	or has never reached high
+ * @BPIPE_STATE_PRESSURED: the level has reached high and has not been at low or below since
+ * @BPIPE_STATE_OVERLOADED: pressured for overload_after without a break
+ * @BPIPE_STATE_GONE: the channel was removed; only its status page shows this
  */
 enum bpipe_state {
 	BPIPE_STATE_NORMAL	= 0,
@@ -151,7 +161,7 @@ enum bpipe_state {
 	BPIPE_STATE_GONE	= 3,
 };
 
-/* Bits of struct bpipe_features.features */
+/* Bits of struct bpipe_features.features. Test these, not the version of the module. */
 #define BPIPE_FEATURE_STREAM	(1ULL << 0)	/* stream mode */
 #define BPIPE_FEATURE_RATE	(1ULL << 1)	/* rate and burst of writers */
 #define BPIPE_FEATURE_READER	(1ULL << 2)	/* SET_READER: threshold, delay */
@@ -159,22 +169,22 @@ enum bpipe_state {
 #define BPIPE_FEATURE_RECORD	(1ULL << 4)	/* record mode, framed reads */
 #define BPIPE_FEATURE_CLASSES	(1ULL << 5)	/* classes, limits, SET_WRITER */
 #define BPIPE_FEATURE_POLICY	(1ULL << 6)	/* policies, timeout */
-#define BPIPE_FEATURE_RATES	(1ULL << 7)	/* of records, readers, files */
+#define BPIPE_FEATURE_RATES	(1ULL << 7)	/* rates of records, readers, files */
 #define BPIPE_FEATURE_CREDIT	(1ULL << 8)	/* credit, GRANT */
-#define BPIPE_FEATURE_TIME	(1ULL << 9)	/* time to live, sojourn */
-#define BPIPE_FEATURE_OVERLOAD	(1ULL << 10)	/* overload, pressure */
+#define BPIPE_FEATURE_TIME	(1ULL << 9)	/* ttl, sojourn */
+#define BPIPE_FEATURE_OVERLOAD	(1ULL << 10)	/* overload_after, stalled times */
 #define BPIPE_FEATURE_CONTROL	(1ULL << 11)	/* ADD, REMOVE */
 #define BPIPE_FEATURE_STATUS	(1ULL << 12)	/* OPEN_STATUS */
-#define BPIPE_FEATURE_NODE	(1ULL << 13)	/* owner and permissions of the node */
+#define BPIPE_FEATURE_NODE	(1ULL << 13)	/* uid, gid, permissions */
 #define BPIPE_FEATURE_ID	(1ULL << 14)	/* id of a channel */
 #define BPIPE_FEATURE_REMOVE	(1ULL << 15)	/* flags of REMOVE */
 
 /**
- * struct bpipe_features - what this module can do
+ * struct bpipe_features - capabilities of the module
  * @features: BPIPE_FEATURE_* bits
- * @config_mask: the BPIPE_CFG_* bits that SET_CONFIG accepts
- * @reader_mask: the BPIPE_READER_* bits that SET_READER accepts
- * @writer_mask: the BPIPE_WRITER_* bits that SET_WRITER accepts
+ * @config_mask: BPIPE_CFG_* bits that SET_CONFIG accepts
+ * @reader_mask: BPIPE_READER_* bits that SET_READER accepts
+ * @writer_mask: BPIPE_WRITER_* bits that SET_WRITER accepts
  */
 struct bpipe_features {
 	__u64 features;
@@ -185,7 +195,7 @@ struct bpipe_features {
 
 #define BPIPE_FEATURES_SIZE_VER0	24
 
-/* Bits of struct bpipe_config.mask: the fields that a SET_CONFIG sets */
+/* Bits of struct bpipe_config.mask, one for each field, and for arrays one for each class */
 #define BPIPE_CFG_SIZE		(1ULL << 0)
 #define BPIPE_CFG_HIGH		(1ULL << 1)
 #define BPIPE_CFG_LOW		(1ULL << 2)
@@ -214,81 +224,82 @@ struct bpipe_features {
 #define BPIPE_CFG_SOJOURN(class)	(1ULL << (40 + (class)))
 
 /**
- * struct bpipe_config - how a channel is set up
- * @mask: SET_CONFIG: which fields to set, BPIPE_CFG_* bits; the others are
- *	ignored. GET_CONFIG: which fields this module can set.
- * @size: capacity in bytes, BPIPE_SIZE_MIN..BPIPE_SIZE_MAX. Changing it loses
- *	nothing; EBUSY while more is queued than the new size holds.
- * @high: high watermark in bytes, @low < @high <= @size
- * @low: low watermark in bytes. A change of @size alone moves both marks and the
- *	limits: each keeps the share of the size that it had when it was set, so a
- *	size that is set and set back moves none of them.
- * @rate: what writers may write, bytes a second, without the overhead of records;
- *	0 is without limit
- * @burst: how much may be written at once after an idle spell, in bytes,
- *	at most BPIPE_BURST_MAX; 0 chooses a tenth of a second's worth of @rate
- *	(8 KiB at least) and follows it. Read back, it is what is in force. A
- *	record that is longer goes into debt, which is paid back.
- * @mode: enum bpipe_mode; EBUSY while something is queued or somebody waits
- * @hold: 1: readers without a writer wait for the next one; 0: end-of-file
- * @epipe: 1: writers without a reader get EPIPE and SIGPIPE, once a reader has been
- *	there since they opened; 0: they go on until the buffer is full
+ * struct bpipe_config - configuration of a channel
+ * @mask: SET_CONFIG: BPIPE_CFG_* bits of the fields to set; the other fields are ignored.
+ *	GET_CONFIG: BPIPE_CFG_* bits that the module knows.
+ * @size: capacity in bytes, BPIPE_SIZE_MIN..BPIPE_SIZE_MAX. A change keeps what is queued;
+ *	%EBUSY if the level is above the new size.
+ * @high: high watermark in bytes, @low < @high <= @size; 3/4 of the size in a new channel
+ * @low: low watermark in bytes, 0..@high - 1; 1/4 of the size in a new channel. A change of
+ *	@size scales the marks and limits that are not set with it. Each keeps the share
+ *	of the size that it had when it was set, so rounding does not accumulate.
+ * @rate: rate limit of all writers, bytes a second, 0..BPIPE_RATE_MAX; 0 is no limit. The
+ *	overhead of records does not count.
+ * @burst: size of the token bucket of @rate in bytes, 0..BPIPE_BURST_MAX. 0 makes it follow
+ *	the rate: 100 ms worth of tokens, at least 8 KiB. GET_CONFIG returns the burst in force. A
+ *	longer record waits for a full bucket and leaves a debt.
+ * @mode: enum bpipe_mode. %EBUSY while something is queued or a writer waits, and for a
+ *	stream while an open file has a setting for records.
+ * @hold: 1: a reader waits for the next writer; 0: a reader gets end-of-file once the last
+ *	writer has closed and the channel is empty
+ * @epipe: 1: without readers, a write fails with %EPIPE and SIGPIPE if the file has seen a
+ *	reader since it was opened; 0: writers fill the channel, then @policy applies
  * @pad: zero
- * @name: the channel's name, read only: SET_CONFIG ignores it
+ * @name: name of the channel and of its node; read-only, SET_CONFIG ignores it
  * @order: enum bpipe_order. Records only.
- * @policy: enum bpipe_policy, for writers who did not choose one; as @timeout, of
- *	writes that begin from then on
- * @credit: enum bpipe_credit. Whenever it changes, and when the last reader
- *	closes, what was granted is void.
+ * @policy: enum bpipe_policy for writers that have not chosen one; at most
+ *	BPIPE_POLICY_DROP_OLDEST. A write uses the policy and timeout that were in force
+ *	when it began.
+ * @credit: enum bpipe_credit. A change of the unit, and the close of the last reader, void
+ *	unused credit.
  * @pad2: zero
- * @timeout: BPIPE_POLICY_BLOCK: how long a write waits at most, in nanoseconds, at
- *	most BPIPE_TIMEOUT_MAX; 0: for ever
- * @limit: of each class: a write is admitted up to this level, in bytes,
- *	BPIPE_SIZE_MIN..@size; 0 for @size, also when that changes. Read back, it
- *	is what is in force, which a small @size does not let fall below
- *	BPIPE_SIZE_MIN. A class's gate has its marks in proportion.
- * @rate_records: what writers may write, records a second; 0 is without limit.
- *	Records only.
- * @burst_records: how many at once, as @burst; 0 chooses a tenth of a second's
- *	worth, 1 at least
- * @read_rate: what readers may read, bytes a second, as @rate
- * @read_burst: as @burst
- * @read_rate_records: likewise in records. Records only.
- * @read_burst_records: as @burst_records
- * @ttl: of each class: a record that has waited for so long is dropped, in
- *	nanoseconds, at most BPIPE_TIMEOUT_MAX; 0 for never. No read gives one, no
- *	write is refused because of one, and within some milliseconds it is gone also
- *	if nobody does either. Records only.
- * @sojourn: of each class: how long its records should wait at most, as @ttl. Once
- *	all that were read for ten times as long have waited for longer, some are
- *	dropped as others are read, more and more often until it is better: by the
- *	law of CoDel, RFC 8289. The last one of a class is never dropped so.
- * @overload_after: a channel is overloaded that has been pressured for so long, in
- *	nanoseconds, at most BPIPE_TIMEOUT_MAX; 0 for never. BPIPE_OVERLOAD_AFTER in a
- *	new channel.
- * @uid: owner of the device node, a user id of the initial user namespace.
- *	BPIPE_UNSET, as in a new channel: root, or what the udev rules say.
- * @gid: group of the device node. BPIPE_UNSET, as in a new channel: root's, or
- *	what the udev rules say.
- * @permissions: mode bits of the device node, 0..0777. BPIPE_UNSET, as in a new
- *	channel: 0660, or what the udev rules say.
+ * @timeout: longest time that a write sleeps with BPIPE_POLICY_BLOCK, in nanoseconds,
+ *	0..BPIPE_TIMEOUT_MAX; 0 is no limit
+ * @limit: by class: level up to which a write of the class is admitted, in bytes,
+ *	BPIPE_SIZE_MIN..@size, or 0 for the size. GET_CONFIG returns the limit in force, at
+ *	least BPIPE_SIZE_MIN whatever the size. The marks of the class's gate are @high
+ *	and @low in proportion.
+ * @rate_records: rate limit of all writers, records a second, 0..BPIPE_RATE_MAX; 0 is no
+ *	limit. Records only.
+ * @burst_records: size of the token bucket of @rate_records in records, 0..BPIPE_BURST_MAX.
+ *	0 makes it follow the rate: 100 ms worth of tokens, at least 1.
+ * @read_rate: rate limit of all readers, bytes a second, as @rate
+ * @read_burst: size of the token bucket of @read_rate in bytes, as @burst
+ * @read_rate_records: rate limit of all readers, records a second, as @rate_records. Records
+ *	only.
+ * @read_burst_records: size of the token bucket of @read_rate_records in records, as
+ *	@burst_records
+ * @ttl: by class: time to live of a record in nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 is no
+ *	limit. No read returns an expired record and no write is refused because of one.
+ *	Expired records are dropped within some milliseconds even if no call comes. Records
+ *	only.
+ * @sojourn: by class: target for the waiting time of records in nanoseconds,
+ *	0..BPIPE_TIMEOUT_MAX; 0 is none. If for ten times the target all records of the
+ *	class that reach the head have waited longer, CoDel (RFC 8289) drops some there. It
+ *	drops at an increasing rate until the target is met, but never the last record of a
+ *	class. Records only.
+ * @overload_after: time under pressure after which the channel is overloaded, in
+ *	nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 is never. BPIPE_OVERLOAD_AFTER in a new channel.
+ * @uid: owner of the device node, a user id of the initial user namespace. BPIPE_UNSET, as
+ *	in a new channel: root, or as the udev rules say.
+ * @gid: group of the device node, as @uid
+ * @permissions: mode bits of the device node, 0..0777. BPIPE_UNSET, as in a new channel:
+ *	0660, or as the udev rules say.
  * @pad3: zero
- * @drop_to_low: 1: once a class's gate is closed, BPIPE_POLICY_DROP_NEWEST drops all
- *	writes of the class until the level is at or below the class's low mark; 0, as
- *	in a new channel: it drops those for which there is no room
+ * @drop_to_low: 1: while the gate of a class is closed and the level is above the class's
+ *	low mark, BPIPE_POLICY_DROP_NEWEST drops each write of the class; 0: it drops only
+ *	writes that lack room
  * @pad4: zero
- * @id: what tells the channel apart from all others, read only as @name: @id[0] is
- *	random, chosen when the module is loaded, and @id[1] grows with each channel made
- *	since, starting at 1. A name and a device number come again, an @id does not.
+ * @id: identity of the channel; read-only, SET_CONFIG ignores it. @id[0] is chosen at random
+ *	when the module is loaded; @id[1] counts channels since, starting at 1. Names and
+ *	device numbers are reused, an @id is not.
  *
- * devtmpfs makes the node with @uid, @gid and @permissions, so no process can open
- * the node before they apply. Each uevent of the channel carries those that were
- * set, as BPIPE_UID, BPIPE_GID and BPIPE_MODE. A change of one sends a uevent and
- * leaves the node itself to udev. Only CAP_SYS_ADMIN may set them, not the node's
- * owner.
+ * devtmpfs creates the node with @uid, @gid and @permissions, so no process can open it
+ * earlier. Each uevent of the channel carries the ones that are set, as BPIPE_UID, BPIPE_GID
+ * and BPIPE_MODE. A change sends a uevent and leaves the node itself to udev. Setting
+ * them takes CAP_SYS_ADMIN; ownership of the node does not suffice.
  *
- * "Records only": EOPNOTSUPP for anything but 0 while @mode is, or would become,
- * a stream.
+ * "Records only": %EOPNOTSUPP for any value but 0 if @mode is, or would become, a stream.
  */
 struct bpipe_config {
 	__u64 mask;
@@ -329,18 +340,19 @@ struct bpipe_config {
 #define BPIPE_CONFIG_SIZE_VER0	96
 
 /**
- * struct bpipe_class_stats - what became of one class's bytes and records
- * @written_bytes: taken from writers of that class, without overhead, as all here
- * @written_records: likewise; 0 in a stream, as all records here
- * @read_bytes: given to readers
- * @read_records: likewise
- * @queued_bytes: waiting to be read
- * @queued_records: likewise
- * @dropped_bytes: dropped, by enum bpipe_drop
- * @dropped_records: likewise
+ * struct bpipe_class_stats - counts of one class
+ * @written_bytes: bytes taken from writers of the class, including dropped ones
+ * @written_records: records taken from writers of the class, including dropped ones
+ * @read_bytes: bytes given to readers
+ * @read_records: records given to readers
+ * @queued_bytes: bytes waiting to be read
+ * @queued_records: records waiting to be read
+ * @dropped_bytes: bytes dropped, by enum bpipe_drop
+ * @dropped_records: records dropped, by enum bpipe_drop
  *
- * At every snapshot, written = read + queued + dropped, in bytes and in records.
- * What a stream holds counts as class 0's, whoever wrote it.
+ * In every snapshot, written = read + queued + dropped, in bytes and in records. Counts of
+ * records are 0 for a stream. Bytes stored in a stream count in class 0, whatever the class
+ * of their writer.
  */
 struct bpipe_class_stats {
 	__u64 written_bytes;
@@ -354,66 +366,68 @@ struct bpipe_class_stats {
 };
 
 /**
- * struct bpipe_stats - one consistent snapshot of a channel
- * @time_ns: when it was taken, CLOCK_MONOTONIC
- * @level: bytes held now, with the overhead of records
- * @window: bytes that a writer of class 0 who comes by may send now; see struct
- *	bpipe_window
- * @queued_bytes: bytes waiting to be read, without overhead
- * @peak_level: highest level since load or RESET_PEAKS
- * @written_bytes: bytes taken from writers. At every snapshot
- *	written_bytes = read_bytes + queued_bytes + dropped_bytes, and likewise
- *	for records.
+ * struct bpipe_stats - consistent snapshot of a channel
+ * @time_ns: time of the snapshot, CLOCK_MONOTONIC
+ * @level: bytes held, including the overhead of records
+ * @window: bytes that a new write of class 0 may send now, as in struct bpipe_window,
+ *	without a rate limit of its file
+ * @queued_bytes: bytes waiting to be read
+ * @peak_level: highest level since the channel was created or since RESET_PEAKS, in bytes
+ * @written_bytes: bytes taken from writers, including dropped ones. In every snapshot,
+ *	written_bytes = read_bytes + queued_bytes + dropped_bytes; the same holds for
+ *	records.
  * @read_bytes: bytes given to readers
  * @writes: write calls that took at least one byte
- * @reads: read calls that gave at least one byte
- * @again: writes refused with EAGAIN, but for those of io_uring or with RWF_NOWAIT
- * @blocked: times a writer went to sleep for want of space or credit
- * @blocked_ns: time writers have slept for want of these, those who sleep now
- *	included; summed over writers, so it can grow faster than time
- * @starved: times a reader went to sleep for want of data
- * @starved_ns: time readers have slept for want of data, likewise
+ * @reads: read calls that returned at least one byte
+ * @again: writes that failed with %EAGAIN, except those of io_uring or with RWF_NOWAIT
+ * @blocked: times a writer slept because it lacked room or credit, or had to queue
+ * @blocked_ns: total time of these sleeps in nanoseconds, including writers asleep now;
+ *	summed over writers, so it can grow faster than time
+ * @starved: times a reader slept because there was no data
+ * @starved_ns: total time of these sleeps in nanoseconds, including readers asleep now;
+ *	summed over readers
  * @high_events: times the level rose to the high mark
- * @low_events: times it fell back to the low mark
- * @wakeups_read: sleeping readers woken
- * @wakeups_write: sleeping writers woken
- * @throttled: times a writer slept, or was refused, for want of tokens
- * @throttled_ns: time writers have slept for want of tokens
- * @state_since_ns: when @state was entered, CLOCK_MONOTONIC
- * @write_wait_ns: how long the writer that has waited longest has waited, or 0
- * @read_wait_ns: how long the reader that has waited longest has waited, or 0
+ * @low_events: times the level fell back to the low mark
+ * @wakeups_read: wake-ups of sleeping readers
+ * @wakeups_write: wake-ups of sleeping writers
+ * @throttled: times a writer slept, or a write failed with %EAGAIN, because it lacked tokens
+ * @throttled_ns: total time of these sleeps in nanoseconds, summed as @blocked_ns
+ * @state_since_ns: time of the last change of @state, CLOCK_MONOTONIC
+ * @write_wait_ns: age of the oldest waiting writer in nanoseconds; 0 without one
+ * @read_wait_ns: age of the oldest waiting reader in nanoseconds; 0 without one
  * @state: enum bpipe_state
  * @readers: open files that can read
  * @writers: open files that can write
- * @readers_waiting: readers asleep now
- * @writers_waiting: writers asleep now
+ * @readers_waiting: sleeping readers
+ * @writers_waiting: sleeping writers
  * @pad: zero
- * @written_records: records taken from writers
+ * @written_records: records taken from writers, including dropped ones
  * @read_records: records given to readers
  * @queued_records: records waiting to be read
- * @dropped_bytes: bytes dropped, for whatever reason
- * @dropped_records: records dropped
- * @timeouts: writes that ended with ETIMEDOUT
- * @read_throttled: times a reader slept, or was refused, for want of tokens
- * @read_throttled_ns: time readers have slept for want of tokens
- * @credit: granted and not used
- * @classes: the same by class
- * @sojourn: how long the records that were read had waited: @sojourn[0] counts those
- *	below 1024 ns, the next one those below twice that, and so on; the last
- *	one, all others. Their sum is @read_records.
- * @overload_events: times the channel came to be overloaded
- * @alarm_since_ns: when it did so first since load or RESET_PEAKS, CLOCK_MONOTONIC;
- *	0 if it did not. If it was overloaded then, when that began.
- * @longest_stall_ns: the longest that a writer has stalled since then: slept for want
- *	of room or credit; those who do so now included
- * @stalled_ns: time in which at least one writer stalled
- * @stalled_all_ns: time in which as many stalled as are open
- * @stalled: the share of the time of @stalled_ns in the last 10, 60 and 300 s, by
- *	decay as in /proc/pressure, in 1/100 %
- * @stalled_all: likewise of @stalled_all_ns
+ * @dropped_bytes: bytes dropped, for all reasons
+ * @dropped_records: records dropped, for all reasons
+ * @timeouts: writes that failed with %ETIMEDOUT
+ * @read_throttled: times a reader slept, or a read failed with %EAGAIN, because it lacked
+ *	tokens
+ * @read_throttled_ns: total time of these sleeps in nanoseconds, summed as @starved_ns
+ * @credit: unused credit, in the unit of the channel's credit; 0 without credit
+ * @classes: counts by class
+ * @sojourn: histogram of the time that records had waited when they were read. @sojourn[0]
+ *	counts those below 1024 ns, and each next bucket those below twice the bound of
+ *	the one before; the last bucket counts all others. The sum is @read_records.
+ * @overload_events: times the channel became overloaded
+ * @alarm_since_ns: time of the first overload since the channel was created or since
+ *	RESET_PEAKS, CLOCK_MONOTONIC; 0 without one. If RESET_PEAKS found the channel
+ *	overloaded, the time that overload began.
+ * @longest_stall_ns: longest stall of a writer in the same period, in nanoseconds, including
+ *	stalls that last. A writer stalls while it sleeps as counted by @blocked.
+ * @stalled_ns: time during which at least one writer stalled, in nanoseconds
+ * @stalled_all_ns: time during which as many writers stalled as are open, in nanoseconds
+ * @stalled: share of time of @stalled_ns as a decaying average over 10, 60 and 300 s, as in
+ *	/proc/pressure, in units of 0.01 %, 0..10000
+ * @stalled_all: share of time of @stalled_all_ns, in the form of @stalled
  *
- * The byte and event counts start at zero when the channel is made and never
- * go back.
+ * Counts of bytes and events start at 0 when the channel is created and never decrease.
  */
 struct bpipe_stats {
 	__u64 time_ns;
@@ -468,17 +482,16 @@ struct bpipe_stats {
 #define BPIPE_STATS_SIZE_VER0	208
 
 /**
- * struct bpipe_window - how much a writer may send now, and why
- * @window: the least of @space, @credit and @tokens, without what is kept for
- *	writers that wait, in bytes; of a record, the longest that would go. 0 while the
- *	channel drains.
- * @space: bytes below the limit of this open file's class
- * @tokens: bytes the channel's rate lets through now; U64_MAX without a limit
- * @wait_ns: nanoseconds until the rate limits let through the next PIPE_BUF
- *	bytes (or one burst, if that is less); 0 if they do so now, U64_MAX if a
- *	writer that waits has to go first, or the channel drains
- * @credit: granted and not used, in the unit of the channel's credit; U64_MAX
- *	without credit
+ * struct bpipe_window - how much this open file may write now
+ * @window: bytes that a write may send now: the least of @space, @credit and @tokens, without
+ *	what waiting writers have reserved. For records, the longest one that is admitted. 0
+ *	while the channel drains.
+ * @space: bytes from the level to the limit of this file's class, including reserved ones
+ * @tokens: tokens of the channel's byte rate, in bytes; 0 in debt, U64_MAX without a rate
+ * @wait_ns: nanoseconds until the buckets hold tokens for PIPE_BUF bytes, or one burst if
+ *	that is less, in addition to reserved ones. 0 if they do now; U64_MAX while waiting writers
+ *	have reserved them, or the channel drains.
+ * @credit: unused credit, in the unit of the channel's credit; U64_MAX without credit
  */
 struct bpipe_window {
 	__u64 window;
@@ -490,26 +503,26 @@ struct bpipe_window {
 
 #define BPIPE_WINDOW_SIZE_VER0	32
 
-/* Bits of struct bpipe_reader.mask: the fields that a SET_READER sets */
+/* Bits of struct bpipe_reader.mask, one for each field */
 #define BPIPE_READER_THRESHOLD	(1ULL << 0)
 #define BPIPE_READER_DELAY	(1ULL << 1)
 #define BPIPE_READER_FRAMED	(1ULL << 2)
 
 /**
- * struct bpipe_reader - when to wake this open file's sleeping reader
- * @mask: which fields to set, BPIPE_READER_* bits; the others are ignored
- * @threshold: a reader that found nothing is woken when this many bytes are
- *	there, 1..the channel's size; 1 at open. Whatever it is, a reader is
- *	woken when writers are held up or gone.
- * @delay_us: or when data has waited this long, in microseconds, at most
- *	BPIPE_DELAY_MAX; 0 (at open) waits for the threshold however long
- * @framed: 1: a read gives as many whole records as fit, each behind a struct
- *	bpipe_frame; 0 (at open): one record, bare; of reads that begin from then on.
- *	EOPNOTSUPP in a stream.
+ * struct bpipe_reader - settings of an open file for its reads
+ * @mask: BPIPE_READER_* bits of the fields to set; the other fields are ignored
+ * @threshold: level at which to wake a reader of this file, in bytes, 1..the channel's size;
+ *	1 at open. At a lower level, a reader is woken when a writer stalls, or when no
+ *	writer has the channel open.
+ * @delay_us: time that data waits until a reader is woken at a level below @threshold, in
+ *	microseconds, 0..BPIPE_DELAY_MAX; 0, as at open, is no limit
+ * @framed: 1: a read returns as many whole records as fit, each behind a struct
+ *	bpipe_frame; 0, as at open: one record without a frame. A read uses the setting in
+ *	force when it began. %EOPNOTSUPP for a stream.
  * @pad: zero
  *
- * Threshold and delay govern waking only: a read that finds data returns it, and
- * poll reports it. The idea is that of interrupt coalescing in network drivers.
+ * Threshold and delay govern only wake-ups of sleeping readers and pollers: a read that
+ * finds data returns it, and poll reports it. Compare interrupt coalescing of network drivers.
  */
 struct bpipe_reader {
 	__u64 mask;
@@ -522,13 +535,13 @@ struct bpipe_reader {
 #define BPIPE_READER_SIZE_VER0	24
 
 /**
- * struct bpipe_frame - what stands before each record in a framed read
- * @seq: number of the record among all that were written to the channel, dropped
- *	ones included; the first is 0
- * @time_ns: when it was written, CLOCK_MONOTONIC
- * @lost: records of its class that were dropped since the one before it
- * @len: bytes of the record, which follow
- * @class: its class
+ * struct bpipe_frame - header of each record in a framed read
+ * @seq: sequence number of the record among all records written to the channel, including
+ *	dropped ones, starting at 0
+ * @time_ns: time of its write, CLOCK_MONOTONIC
+ * @lost: records of its class that were dropped since the previous record of the class
+ * @len: length of the record, which follows, in bytes
+ * @class: class of the record, 0..BPIPE_CLASSES - 1
  * @flags: zero
  */
 struct bpipe_frame {
@@ -540,7 +553,7 @@ struct bpipe_frame {
 	__u16 flags;
 };
 
-/* Bits of struct bpipe_writer.mask: the fields that a SET_WRITER sets */
+/* Bits of struct bpipe_writer.mask, one for each field */
 #define BPIPE_WRITER_CLASS	(1ULL << 0)
 #define BPIPE_WRITER_POLICY	(1ULL << 1)
 #define BPIPE_WRITER_TIMEOUT	(1ULL << 2)
@@ -548,16 +561,17 @@ struct bpipe_frame {
 #define BPIPE_WRITER_BURST	(1ULL << 4)
 
 /**
- * struct bpipe_writer - how this open file's writes are treated
- * @mask: which fields to set, BPIPE_WRITER_* bits; the others are ignored
- * @class: 0, the most important, at open, to BPIPE_CLASSES - 1; as @policy and
- *	@timeout, of writes that begin from then on
+ * struct bpipe_writer - settings of an open file for its writes
+ * @mask: BPIPE_WRITER_* bits of the fields to set; the other fields are ignored
+ * @class: class of its writes, 0..BPIPE_CLASSES - 1; 0 at open
  * @policy: enum bpipe_policy; BPIPE_POLICY_CHANNEL at open
- * @timeout: as in struct bpipe_config; goes with @policy, so it has no effect
- *	while that is BPIPE_POLICY_CHANNEL
- * @rate: what may be written here, bytes a second, beside what the channel's rate
- *	lets through; 0 (at open) is without limit
- * @burst: as in struct bpipe_config
+ * @timeout: as in struct bpipe_config, in nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 at open. It
+ *	takes effect only with a @policy of this file.
+ * @rate: rate limit of this file in addition to the channel's, bytes a second,
+ *	0..BPIPE_RATE_MAX; 0, as at open, is no limit
+ * @burst: size of the token bucket of @rate in bytes, as in struct bpipe_config
+ *
+ * A write uses the class, policy and timeout that were in force when it began.
  */
 struct bpipe_writer {
 	__u64 mask;
@@ -571,8 +585,9 @@ struct bpipe_writer {
 #define BPIPE_WRITER_SIZE_VER0	40
 
 /**
- * struct bpipe_grant_credit - what a reader grants to the writers
- * @amount: bytes or records, as the channel's credit is; 1 at least
+ * struct bpipe_grant_credit - credit that a reader grants to writers
+ * @amount: bytes or records, by the channel's credit; at least 1, and no more than keeps the
+ *	unused credit at or below BPIPE_CREDIT_MAX
  */
 struct bpipe_grant_credit {
 	__u64 amount;
@@ -583,23 +598,21 @@ struct bpipe_grant_credit {
 /* Bits of struct bpipe_events.events */
 #define BPIPE_EVENT_HIGH	(1U << 0)	/* the level rose to high */
 #define BPIPE_EVENT_LOW		(1U << 1)	/* the level fell back to low */
-#define BPIPE_EVENT_OVERLOAD	(1U << 2)	/* the channel came to be overloaded */
+#define BPIPE_EVENT_OVERLOAD	(1U << 2)	/* the channel became overloaded */
 
 /**
- * struct bpipe_events - what happened since this open file asked last
- * @events: BPIPE_EVENT_* bits since the last GET_EVENTS on this open file; 0 if
- *	nothing happened
- * @state: enum bpipe_state now
- * @level: bytes held now
+ * struct bpipe_events - events since the last GET_EVENTS of an open file
+ * @events: BPIPE_EVENT_* bits of the events since then; 0 without one
+ * @state: enum bpipe_state, now
+ * @level: bytes held now, including the overhead of records
  * @high_events: as in struct bpipe_stats
  * @low_events: as in struct bpipe_stats
- * @time_ns: when the latest event happened, CLOCK_MONOTONIC; 0 for never
+ * @time_ns: time of the last change of state, CLOCK_MONOTONIC; 0 without one
  * @overload_events: as in struct bpipe_stats
  *
- * poll reports EPOLLPRI while the next GET_EVENTS would return a bit. Events are
- * kept for an open file from its first GET_EVENTS on, and from the start for one
- * of access mode 3: many who poll for data wake up for EPOLLPRI, too, and would
- * not know what to do with it.
+ * poll reports EPOLLPRI while GET_EVENTS would return a bit. Events are kept for an open
+ * file starting with its first GET_EVENTS, and for one of access mode 3 from open. Without
+ * that, a poller for data that also watches for exceptions would see EPOLLPRI unasked.
  */
 struct bpipe_events {
 	__u32 events;
@@ -614,25 +627,26 @@ struct bpipe_events {
 #define BPIPE_EVENTS_SIZE_VER0	40
 
 /**
- * struct bpipe_status - a channel at a glance, without a system call
- * @seq: odd while the rest changes; whoever has read the rest, between two reads of an
- *	even one that is the same, has read what belongs together
+ * struct bpipe_status - content of the status page
+ * @seq: sequence count, odd during an update. Data is consistent if @seq was even, and the
+ *	same, before and after it was read.
  * @state: enum bpipe_state
- * @size: as in struct bpipe_config, as are @high and @low
- * @high: high watermark
- * @low: low watermark
- * @level: bytes held
- * @window: what a writer of each class who comes by may send, as in struct
- *	bpipe_window; with a rate limit, as of @time_ns, and more since
- * @time_ns: when it changed last, CLOCK_MONOTONIC
+ * @size: capacity in bytes
+ * @high: high watermark in bytes
+ * @low: low watermark in bytes
+ * @level: bytes held, including the overhead of records
+ * @window: by class: bytes that a new write may send, as in struct bpipe_window, without a
+ *	rate limit of its file. With a rate of the channel, as of @time_ns; it grows
+ *	until the next update.
+ * @time_ns: time of the last update, CLOCK_MONOTONIC
  *
- * It is a page, of a file that BPIPE_OPEN_STATUS opens, to be mapped to be read. While
- * one is open or mapped, each read and write takes a little longer.
+ * BPIPE_OPEN_STATUS returns a file whose mapping is this page, updated with every change of
+ * the level. While such a file is open or mapped, each read and write takes a little
+ * longer.
  *
- * The file does not keep the channel from being removed. Then the page says
- * BPIPE_STATE_GONE, with a @level and @window of 0, and poll on the file reports
- * EPOLLHUP, to each poller. It never reports anything else: what changes in the page
- * before that wakes no poller.
+ * The file does not keep the channel from being removed. After removal, the page shows
+ * BPIPE_STATE_GONE with a @level and @window of 0, and poll on the file reports EPOLLHUP to
+ * all pollers. poll reports nothing else: an update before that wakes no poller.
  */
 struct bpipe_status {
 	__u32 seq;
@@ -646,13 +660,14 @@ struct bpipe_status {
 };
 
 /**
- * struct bpipe_add - a channel that is to be made
- * @name: of 1 to 25 letters, digits, dots, underscores and dashes, of which the first is
- *	a letter or a digit; it does not begin with "bpipe", and the rest is zero. Its
- *	node is BPIPE_NAME_PREFIX and this.
- * @config: address of a struct bpipe_config, with what is to differ from a new channel's;
- *	or 0
- * @config_size: its size, a page at most (E2BIG)
+ * struct bpipe_add - channel to create
+ * @name: 1 to 25 ASCII letters, digits, dots, underscores and dashes, padded with zeros. The
+ *	first is a letter or a digit. The name is not "control" and does not begin with
+ *	"bpipe". The node is BPIPE_NAME_PREFIX and the name.
+ * @config: address of a struct bpipe_config with the settings in which the channel differs
+ *	from a new one; or 0
+ * @config_size: size of that structure in bytes, BPIPE_CONFIG_SIZE_VER0..one page (%E2BIG); 0
+ *	if @config is 0
  * @pad: zero
  */
 struct bpipe_add {
@@ -665,23 +680,23 @@ struct bpipe_add {
 #define BPIPE_ADD_SIZE_VER0	48
 
 /**
- * struct bpipe_remove - a channel that is to go
- * @name: as it was added
- * @flags: one of BPIPE_REMOVE_*; 0 removes a channel that is not open, with what it
- *	holds
+ * struct bpipe_remove - channel to remove
+ * @name: as in struct bpipe_add
+ * @flags: one of BPIPE_REMOVE_*, or 0 to remove a channel that is not open, with its data
  * @pad: zero
  *
- * BPIPE_REMOVE_DRAIN lets what was written be read. The call returns at once. From then
- * on, open for writing fails with ENXIO, and a write with EPIPE, without SIGPIPE; one that
- * sleeps ends so, or with what it had written. Readers may still come. They read what is
- * queued, and then find end-of-file, whatever writers are open, and also with hold. The
- * channel is gone when nothing is queued and no file is open; until then, it can be seen,
- * and its name is taken. BPIPE_REMOVE_FORCE may follow.
+ * BPIPE_REMOVE_DRAIN lets readers read what was written. The command returns at once. From
+ * then, open(2) for writing fails with %ENXIO. A write fails with %EPIPE, without
+ * SIGPIPE; a sleeping writer is woken and returns that, or what it had written. A
+ * reader may still open the channel. It reads what is queued, then gets
+ * end-of-file, even with writers open or with hold. The channel is removed once it is empty
+ * and not open; until then it is visible and its name is taken. BPIPE_REMOVE_FORCE may
+ * follow.
  *
- * BPIPE_REMOVE_FORCE removes a channel that is open, with what it holds. Calls on its open
- * files fail with ENODEV, also those that sleep. Poll reports EPOLLHUP and EPOLLERR there,
- * to each poller. Its memory is free, its node is gone, and its name can be used again when
- * the call returns.
+ * BPIPE_REMOVE_FORCE removes a channel although it is open, with its data. Calls on its open
+ * files, sleeping ones included, fail with %ENODEV; poll reports EPOLLHUP and EPOLLERR to all
+ * pollers. When the command returns, the memory is freed, the node is gone, and the name can
+ * be used again.
  */
 struct bpipe_remove {
 	char name[BPIPE_NAME_MAX];
@@ -700,61 +715,60 @@ struct bpipe_remove {
 /**
  * DOC: Commands
  *
- * Any opener may use them, on a file opened in any way (also with access mode
- * 3, which counts neither as reader nor as writer), except where said.
+ * The commands work on an open file of any access mode, unless stated. Access mode 3 counts
+ * neither as reader nor as writer. The errors above apply to all commands; each one lists
+ * its own in addition.
  *
- * BPIPE_GET_FEATURES: what the module can do.
+ * BPIPE_GET_FEATURES: return what the module supports.
  *
- * BPIPE_SET_CONFIG: set all the fields in @mask or none. For the node's owner
- * and CAP_SYS_ADMIN (EPERM); @uid, @gid and @permissions for CAP_SYS_ADMIN
- * alone. EINVAL: the result would not keep
- * low < high <= size, or a field is out of range; EOPNOTSUPP: a mask bit, a mode
- * or another choice that is not known, or one for records only in a stream;
- * EBUSY: more is queued than the new size holds; or the mode changes while
- * something is queued, somebody waits, or a file has a setting for records;
- * ENOMEM: no memory for the new buffer, in all or in the caller's memory
- * cgroup; ENOSPC: the module-wide cap on memory, or the channel's share of it,
- * would be exceeded. Sleepers and pollers look again at once.
+ * BPIPE_SET_CONFIG: set all fields named in @mask, or none. Wake all sleepers and pollers to
+ * apply them. %EPERM: the caller neither owns the node nor has CAP_SYS_ADMIN; for @uid, @gid
+ * and @permissions, it lacks CAP_SYS_ADMIN. %EINVAL: a field is out of range, or not
+ * low < high <= size. %EOPNOTSUPP: a bit of @mask or a value is unknown, or a setting for
+ * records would meet a stream. %EBUSY: the level is above the new size; or the mode would
+ * change while something is queued, a writer waits, or an open file has a setting for
+ * records. %ENOMEM: no memory for a buffer, in the system or in the caller's memory cgroup.
+ * %ENOSPC: the buffers would exceed the cap on all channels, or the channel's share of it.
  *
- * BPIPE_GET_CONFIG: the configuration in force.
+ * BPIPE_GET_CONFIG: return the configuration in force.
  *
- * BPIPE_GET_STATS: one snapshot. May sleep.
+ * BPIPE_GET_STATS: return a consistent snapshot. %ENOMEM.
  *
- * BPIPE_GET_WINDOW: how much may be sent now.
+ * BPIPE_GET_WINDOW: return how much this file may write now, and what limits it.
  *
- * BPIPE_RESET_PEAKS: peak_level becomes the level, longest_stall_ns 0, and the alarm
- * is over. Same right as SET_CONFIG.
+ * BPIPE_RESET_PEAKS: set peak_level to the level and longest_stall_ns to 0, and clear the
+ * alarm. %EPERM: as for SET_CONFIG.
  *
- * BPIPE_SET_READER: wake threshold and delay, framed reads. EBADF: not open for
- * reading.
+ * BPIPE_SET_READER: set the wake-up threshold, delay and framing of this file. %EBADF: it is
+ * not open for reading. %EOPNOTSUPP: @framed, and the channel is a stream.
  *
- * BPIPE_SET_WRITER: class, policy, timeout and rate. EBADF: not open for writing;
- * EOPNOTSUPP: a policy that is not known, or for records only in a stream;
- * ENOMEM, ENOSPC: no memory for records of that class, as in SET_CONFIG.
+ * BPIPE_SET_WRITER: set the class, policy, timeout and rate of this file. %EBADF: it is not
+ * open for writing. %EOPNOTSUPP: an unknown policy, or drop-oldest in a stream. %ENOMEM,
+ * %ENOSPC: no memory for the buffer of the class, as for SET_CONFIG.
  *
- * BPIPE_GRANT: writers may write so much more. EBADF: not open for reading;
- * EOPNOTSUPP: the channel has no credit; EINVAL: 0, or more than there may be.
+ * BPIPE_GRANT: grant credit to writers. %EBADF: the file is not open for reading.
+ * %EOPNOTSUPP: the channel has no credit. %EINVAL: the amount is 0 or exceeds
+ * BPIPE_CREDIT_MAX with the unused credit.
  *
- * BPIPE_GET_EVENTS: fetch and clear this open file's events.
+ * BPIPE_GET_EVENTS: return and clear the events of this file.
  *
- * BPIPE_OPEN_STATUS: a new file descriptor, closed on exec, of which mmap(2) shows
- * struct bpipe_status: a page, from offset 0, shared or private, to be read alone
- * (EACCES), of which nothing else can be mapped (EINVAL). Poll reports EPOLLHUP once the
- * channel is gone. ENOMEM, EMFILE, ENFILE.
+ * BPIPE_OPEN_STATUS: return a new file descriptor, close-on-exec, for the status page. mmap(2)
+ * maps struct bpipe_status: one page at offset 0 (%EINVAL), read-only (%EACCES), shared or
+ * private. %ENOMEM, %EMFILE, %ENFILE.
  *
- * On /dev/bpipe-control only, where none of those above are known, and with
- * CAP_SYS_ADMIN (EPERM):
+ * FIONREAD: return the bytes that can be read as an int; in record mode, the length of the
+ * next record.
  *
- * BPIPE_ADD: make a channel. EINVAL: the name cannot be one; EEXIST: there is one of
- * that name; ENOSPC: there are as many as can be; else as SET_CONFIG.
+ * The following two work on /dev/bpipe-control, which knows no other command. They take
+ * CAP_SYS_ADMIN (%EPERM).
  *
- * BPIPE_REMOVE: remove one, and what it holds. ENOENT: there is none of that name;
- * EBUSY: it is open, and @flags is 0; a status file alone does not count. EOPNOTSUPP: a flag
- * that is not known; EINVAL: two flags. That of the module itself stays as long as it
- * does.
+ * BPIPE_ADD: create a channel. %EINVAL: the name is not valid, or only one of @config
+ * and @config_size is 0. %EEXIST: a channel has the name. %ENOSPC: BPIPE_CHANNELS_MAX
+ * channels exist. The errors of SET_CONFIG apply, too.
  *
- * FIONREAD gives the bytes that can be read, as an int: those of the next record,
- * if they are records.
+ * BPIPE_REMOVE: remove a channel. %ENOENT: no added channel has the name; "bpipe" stays as
+ * long as the module. %EBUSY: the channel is open and @flags is 0; status files do not
+ * count. %EOPNOTSUPP: an unknown flag. %EINVAL: two flags.
  */
 #define BPIPE_GET_FEATURES	_IOR(BPIPE_IOC_MAGIC, 0x00, struct bpipe_features)
 #define BPIPE_SET_CONFIG	_IOW(BPIPE_IOC_MAGIC, 0x01, struct bpipe_config)
