@@ -50,7 +50,7 @@ kbuild = -C '$(KDIR)' M='$(CURDIR)' \
 	$(if $(LLVM)$(filter command%,$(origin CC)),,$(kernel_cc))
 
 .PHONY: all module tools demo check check-full lint install install-module install-tools \
-	uninstall dkms undkms load unload clean help
+	uninstall dkms undkms load unload clean help FORCE
 
 # The tools come first: they build in places where the module does not.
 all: tools module
@@ -116,7 +116,7 @@ tools: $(TOOLS:%=$(BUILD)/bin/%)
 
 $(BUILD)/obj/%.o: %.c dkms.conf
 	@mkdir -p $(@D)
-	$(CC) $(TOOLS_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(CC) $(TOOLS_CFLAGS) $(commit) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 define tool
 $(BUILD)/bin/$(1): $(call objects_of,$(1)) $(lib_objects)
@@ -125,6 +125,17 @@ $(BUILD)/bin/$(1): $(call objects_of,$(1)) $(lib_objects)
 -include $(patsubst %.o,%.d,$(call objects_of,$(1)))
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool,$(t))))
+
+# The commit that bpipectl names. This file changes only if the commit does, so that nothing is
+# rebuilt otherwise. Without .git, or where git refuses the repository of another user, an earlier
+# make may have known it.
+$(BUILD)/commit: FORCE
+	@mkdir -p $(@D)
+	@commit=$$([ -e .git ] && git describe --tags --always --dirty 2> /dev/null || \
+		cat $@ 2> /dev/null || echo unknown); \
+	echo "$$commit" | cmp -s - $@ || echo "$$commit" > $@
+$(BUILD)/obj/userspace/bpipectl/main.o: $(BUILD)/commit
+$(BUILD)/obj/userspace/bpipectl/main.o: commit = -DBPIPE_COMMIT='"'"$$(cat $(BUILD)/commit)"'"'
 -include $(lib_objects:.o=.d)
 
 demo:
@@ -151,9 +162,9 @@ define installed
 bin/bpipectl:$(BUILD)/bin
 bin/bpipe-load:$(BUILD)/bin
 include/linux/bpipe.h:module/uapi/linux
-share/man/man1/bpipectl.1:userspace/man
 share/man/man1/bpipe-load.1:userspace/man
 share/man/man4/bpipe.4:userspace/man
+share/man/man8/bpipectl.8:userspace/man
 share/bash-completion/completions/bpipectl:userspace/completion
 lib/modules-load.d/bpipe.conf:userspace/modules-load
 lib/sysusers.d/bpipe.conf:userspace/udev

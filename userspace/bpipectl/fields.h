@@ -86,6 +86,6 @@ void json_print(const struct channels *all, const struct columns *chosen);
 void json_print_line(const struct channel *ch, const char *time, uint64_t times);
 
 /* Likewise the versions; @module is NULL if it is not loaded. */
-void json_print_versions(const char *bpipectl, const char *module);
+void json_print_versions(const char *bpipectl, const char *commit, const char *module);
 
 #endif /* FIELDS_H */

@@ -193,11 +193,12 @@ void json_print_holders(const struct holders *all)
 	print_and_put(root, PRETTY);
 }
 
-void json_print_versions(const char *bpipectl, const char *module)
+void json_print_versions(const char *bpipectl, const char *commit, const char *module)
 {
 	struct json_object *root = json_object_new_object();
 
 	json_object_object_add(root, "bpipectl", json_object_new_string(bpipectl));
+	json_object_object_add(root, "commit", json_object_new_string(commit));
 	json_object_object_add(root, "module", module ? json_text(module) : NULL);
 	print_and_put(root, PRETTY);
 }

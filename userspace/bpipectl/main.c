@@ -14,6 +14,11 @@
 #include "output.h"
 #include "text.h"
 
+/* The Makefile says which commit this is built from. */
+#ifndef BPIPE_COMMIT
+#define BPIPE_COMMIT "unknown"
+#endif
+
 /* As overload_after of a new channel. */
 #define LINGER_NS	10000000000ULL
 
@@ -118,7 +123,7 @@ static void usage(void)
 	print_fields();
 	fputs("\nStatus: 0 done, 1 failed, 2 wrong usage, 3 no such channel, 4 timed out,\n"
 	      "5 done, but standard output failed.\n"
-	      "More in bpipectl(1) and bpipe(4).\n", stdout);
+	      "More in bpipectl(8) and bpipe(4).\n", stdout);
 }
 
 static struct {
@@ -195,9 +200,10 @@ static int version(const struct options *opts, char **args)
 		return EXIT_USAGE;
 	}
 	if (opts->json)
-		json_print_versions(BPIPE_VERSION, module);
+		json_print_versions(BPIPE_VERSION, BPIPE_COMMIT, module);
 	else
-		printf("bpipectl " BPIPE_VERSION "\nmodule   %s\n", module ? module : "not loaded");
+		printf("bpipectl " BPIPE_VERSION "\ncommit   " BPIPE_COMMIT "\nmodule   %s\n",
+		       module ? module : "not loaded");
 	if (module && strcmp(module, BPIPE_VERSION))
 		complain("warning: the loaded module is of another version; load the one that goes with bpipectl");
 	return EXIT_OK;
