@@ -4,6 +4,8 @@
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 PREFIX ?= /usr/local
+# Below PREFIX. On Debian, packages have lib/x86_64-linux-gnu.
+LIBDIR ?= lib
 BUILD := build
 
 # KVER names the kernel, or KDIR its headers. The default is the running kernel.
@@ -38,7 +40,7 @@ CFLAGS ?= -O2 -g
 # On 32-bit machines, stat() would fail on files whose size or inode number takes 64 bits.
 # There, the alignment of atomic counters depends on the compiler: no two compilers share them.
 TOOLS_CFLAGS := -std=gnu11 -Wall -Wextra -Wno-psabi -D_FILE_OFFSET_BITS=64 \
-	-Imodule/uapi -Iuserspace/lib -DBPIPE_VERSION='"$(VERSION)"' -MMD -MP
+	-Imodule/uapi -Iuserspace/lib -Iuserspace/common -DBPIPE_VERSION='"$(VERSION)"' -MMD -MP
 TOOLS := bpipe-load bpipectl
 TOOLS_LIBS := -ljson-c -lpthread
 
@@ -49,7 +51,7 @@ kernel_cc = $(if $(call built_with,CC_IS_CLANG),$(if $(call built_with,LD_IS_LLD
 kbuild = -C '$(KDIR)' M='$(CURDIR)' \
 	$(if $(LLVM)$(filter command%,$(origin CC)),,$(kernel_cc))
 
-.PHONY: all module tools demo check check-full lint install install-module install-tools \
+.PHONY: all module tools library demo check check-full lint install install-module install-tools \
 	uninstall dkms undkms load unload clean help FORCE
 
 # The tools come first: they build in places where the module does not.
@@ -109,22 +111,44 @@ module:
 		rm -f $(module_objects) && echo '$(kernel)' > $(BUILD)/kernel; }
 	$(MAKE) $(kbuild) modules
 
-lib_objects := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard userspace/lib/*.c))
 objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard userspace/$(1)/*.c))
 
-tools: $(TOOLS:%=$(BUILD)/bin/%)
+# The number changes with an incompatible library. No release is in the name of the file, so
+# that an installation replaces the one before.
+SONAME := libbpipe.so.0
+archive := $(BUILD)/lib/libbpipe.a
+
+tools: library $(TOOLS:%=$(BUILD)/bin/%)
+
+library: $(archive) $(BUILD)/lib/$(SONAME)
 
 $(BUILD)/obj/%.o: %.c dkms.conf
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) $(commit) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+# The same objects for both: the tools are programs that can be loaded anywhere, too.
+$(call objects_of,lib): TOOLS_CFLAGS += -fPIC -fvisibility=hidden
+
+$(archive): $(call objects_of,lib)
+	@mkdir -p $(@D)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/lib/$(SONAME): $(call objects_of,lib) userspace/lib/libbpipe.map
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs \
+		-Wl,--version-script,userspace/lib/libbpipe.map -o $@ $(call objects_of,lib) $(LDLIBS)
+	ln -sf $(SONAME) $(@D)/libbpipe.so
+
+# The tools link the archive: they run where they were built, and at boot, before /usr/local
+# may be mounted or ldconfig has run.
 define tool
-$(BUILD)/bin/$(1): $(call objects_of,$(1)) $(lib_objects)
+$(BUILD)/bin/$(1): $(call objects_of,$(1)) $(call objects_of,common) $(archive)
 	@mkdir -p $$(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $(TOOLS_LIBS) $(LDLIBS)
--include $(patsubst %.o,%.d,$(call objects_of,$(1)))
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool,$(t))))
+-include $(foreach d,lib common $(TOOLS),$(patsubst %.o,%.d,$(call objects_of,$(d))))
 
 # The commit that bpipectl names. This file changes only if the commit does, so that nothing is
 # rebuilt otherwise. Without .git, or where git refuses the repository of another user, an earlier
@@ -136,7 +160,6 @@ $(BUILD)/commit: FORCE
 	echo "$$commit" | cmp -s - $@ || echo "$$commit" > $@
 $(BUILD)/obj/userspace/bpipectl/main.o: $(BUILD)/commit
 $(BUILD)/obj/userspace/bpipectl/main.o: commit = -DBPIPE_COMMIT='"'"$$(cat $(BUILD)/commit)"'"'
--include $(lib_objects:.o=.d)
 
 demo:
 	@tests/demo/run

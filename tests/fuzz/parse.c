@@ -196,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		columns_choose(&columns, text, false);
 		break;
 	case 5:
-		bpipe_path(text, path);
+		bpipe_path(text, path, sizeof(path));
 		break;
 	case 6:
 		escaped(text);

@@ -22,7 +22,7 @@ static bool set_reader(struct worker *w)
 		reader.mask |= BPIPE_READER_THRESHOLD;
 	if (opt->delay_ns)
 		reader.mask |= BPIPE_READER_DELAY;
-	if (!reader.mask || !bpipe_set_reader(w->fd, &reader))
+	if (!reader.mask || !bpipe_set_reader(w->fd, &reader, sizeof(reader)))
 		return true;
 
 	if (errno == ENOTTY)

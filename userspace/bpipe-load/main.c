@@ -34,37 +34,14 @@ static const struct verb verbs[] = {
 
 #define VERBS	(sizeof(verbs) / sizeof(verbs[0]))
 
-/* A plain number. */
-static int parse_number(const char *text, uint64_t *number)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9') {
-		errno = EINVAL;
-		return -1;
-	}
-	errno = 0;
-	*number = strtoull(text, &end, 10);
-	if (*end)
-		errno = EINVAL;
-	return errno ? -1 : 0;
-}
-
-/* What becomes of a write that is not admitted, by its word. */
 static int parse_policy(const char *text, uint64_t *policy)
 {
-	static const char *const words[] = {
-		[BPIPE_POLICY_BLOCK]		= "block",
-		[BPIPE_POLICY_ERROR]		= "error",
-		[BPIPE_POLICY_DROP_NEWEST]	= "drop-newest",
-		[BPIPE_POLICY_DROP_OLDEST]	= "drop-oldest",
-	};
+	uint32_t value;
 
-	for (*policy = 0; *policy < BPIPE_POLICY_CHANNEL; ++*policy)
-		if (!strcmp(words[*policy], text))
-			return 0;
-	errno = EINVAL;
-	return -1;
+	if (bpipe_parse_word(BPIPE_WORDS_POLICY, text, &value))
+		return -1;
+	*policy = value;
+	return 0;
 }
 
 static const struct option_spec {
@@ -81,7 +58,7 @@ static const struct option_spec {
 #define FIELD(name)	offsetof(struct options, name)
 	{ "size", 's', BOTH, "SIZE", bpipe_parse_size, FIELD(size), 1, UNIT_MAX,
 	  "bytes per write (4K) or read (64K)" },
-	{ "count", 'n', PRODUCE, "N", parse_number, FIELD(count), 1, INT64_MAX,
+	{ "count", 'n', PRODUCE, "N", bpipe_parse_count, FIELD(count), 1, INT64_MAX,
 	  "stop after N writes, each worker" },
 	{ "bytes", 'b', BOTH, "SIZE", bpipe_parse_size, FIELD(bytes), 1, INT64_MAX,
 	  "stop after this much, each worker (writes are not cut)" },
@@ -89,15 +66,15 @@ static const struct option_spec {
 	  "stop after this time" },
 	{ "rate", 'r', BOTH, "RATE", bpipe_parse_rate, FIELD(rate), 0, INT64_MAX,
 	  "move so much a second at most, all workers together" },
-	{ "threads", 't', BOTH, "N", parse_number, FIELD(threads), 1, WORKERS_MAX,
+	{ "threads", 't', BOTH, "N", bpipe_parse_count, FIELD(threads), 1, WORKERS_MAX,
 	  "work with N threads" },
-	{ "processes", 'p', BOTH, "N", parse_number, FIELD(processes), 1, WORKERS_MAX,
+	{ "processes", 'p', BOTH, "N", bpipe_parse_count, FIELD(processes), 1, WORKERS_MAX,
 	  "work with N processes" },
 	{ "nonblock", 'N', BOTH, NULL, NULL, FIELD(nonblock), 0, 1,
 	  "use O_NONBLOCK and poll" },
-	{ "id", 'i', PRODUCE, "N", parse_number, FIELD(id), 0, INT64_MAX,
+	{ "id", 'i', PRODUCE, "N", bpipe_parse_count, FIELD(id), 0, INT64_MAX,
 	  "number of the first worker's producer (random)" },
-	{ "class", 'c', PRODUCE, "N", parse_number, FIELD(class), 0, BPIPE_CLASSES - 1,
+	{ "class", 'c', PRODUCE, "N", bpipe_parse_count, FIELD(class), 0, BPIPE_CLASSES - 1,
 	  "bpipe: write in this class" },
 	{ "policy", 'P', PRODUCE, "POLICY", parse_policy, FIELD(policy), 0, BPIPE_POLICY_CHANNEL,
 	  "bpipe: block, error, drop-newest or drop-oldest" },
@@ -175,7 +152,7 @@ static int set_option(struct options *opt, const struct option_spec *spec, const
 			return misused("--%s: %s: out of range, or has too many digits",
 				       spec->name, text);
 		return misused("--%s: %s: not a %s%s (see bpipe-load --help)", spec->name, text,
-			       spec->parse == parse_number ? "number" : spec->arg,
+			       spec->parse == bpipe_parse_count ? "number" : spec->arg,
 			       time ? " with its unit" : "");
 	}
 	if (value < spec->min || value > spec->max)

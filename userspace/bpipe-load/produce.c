@@ -55,7 +55,7 @@ static bool set_writer(struct worker *w)
 
 	if (!opt->class && opt->policy == BPIPE_POLICY_CHANNEL)
 		return true;
-	if (!bpipe_set_writer(w->fd, &writer))
+	if (!bpipe_set_writer(w->fd, &writer, sizeof(writer)))
 		return true;
 	if (errno == ENOTTY)
 		run_fail(w->run, "%s: not a bpipe device: --class and --policy need one",

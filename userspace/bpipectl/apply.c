@@ -100,7 +100,7 @@ static bool differs(const struct step *step, bool print)
 
 static void print_step(const struct plan *plan, const struct step *step)
 {
-	const char *name = channel_bare_name(step->declared->name);
+	const char *name = bpipe_name(step->declared->name);
 	bool dry_run = plan->opts->dry_run;
 
 	if (plan->opts->json || !step->changes)
@@ -142,7 +142,7 @@ static int check_prune(const struct plan *plan, const struct channel *ch)
 	if (ch->stats.readers || ch->stats.writers) {
 		complain("%s: not declared, but open, so that nothing was changed; see who has it: bpipectl who %s",
 			 ch->path,
-			 channel_bare_name(ch->config.name));
+			 bpipe_name(ch->config.name));
 		return EXIT_FAILED;
 	}
 	if (ch->stats.level && !plan->opts->force) {
@@ -199,7 +199,7 @@ static int create_declared(struct step *step)
 	struct bpipe_config config = wanted(step);
 	struct channel new = { .path = step->declared->name, .config = config };
 
-	if (bpipe_add(channel_bare_name(step->declared->name), &config))
+	if (bpipe_add(step->declared->name, &config, sizeof(config)))
 		return set_explain(&new, &config);
 	step->done = true;
 	return EXIT_OK;
@@ -209,7 +209,7 @@ static int change_declared(struct step *step)
 {
 	struct bpipe_config config = wanted(step);
 
-	if (bpipe_set_config(step->now->fd, &config))
+	if (bpipe_set_config(step->now->fd, &config, sizeof(config)))
 		return set_explain(step->now, &config);
 	step->done = true;
 	return channel_own(step->now, &config);
@@ -217,9 +217,10 @@ static int change_declared(struct step *step)
 
 static void undo(const struct step *step)
 {
-	const char *name = channel_bare_name(step->declared->name);
+	const char *name = bpipe_name(step->declared->name);
 
-	if (!step->now ? bpipe_remove(name, 0) : bpipe_set_config(step->now->fd, &step->before))
+	if (!step->now ? bpipe_remove(name, 0) :
+	    bpipe_set_config(step->now->fd, &step->before, sizeof(step->before)))
 		complain("%s: cannot be put back as it was: %s", name, strerror(errno));
 	else if (step->now)
 		channel_own(step->now, &step->before);
@@ -274,7 +275,7 @@ static int carry_out(struct plan *plan)
  */
 static int prune_channel(const struct plan *plan, const struct channel *ch)
 {
-	const char *name = channel_bare_name(ch->config.name), *done = "removed";
+	const char *name = bpipe_name(ch->config.name), *done = "removed";
 	uint32_t flags = plan->opts->force ? 0 : BPIPE_REMOVE_DRAIN;
 
 	if (plan->opts->dry_run) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE	/* group_member() */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -218,7 +217,7 @@ static int open_patiently(struct channel *ch, const char *which, const char *pat
 static int open_channel(struct channel *ch, const char *which, bool named)
 {
 	char buf[BPIPE_PATH_MAX];
-	const char *path = bpipe_path(which, buf);
+	const char *path = bpipe_path(which, buf, sizeof(buf));
 	int status, error;
 
 	if (!path) {
@@ -262,9 +261,10 @@ int channel_steer(struct channel *ch, uint64_t mask)
 static int fetch(struct channel *ch)
 {
 	if (ch->dir >= 0)
-		return bpipe_look_config(ch->dir, &ch->config) ||
-		       bpipe_look_stats(ch->dir, &ch->stats);
-	return bpipe_get_config(ch->fd, &ch->config) || bpipe_get_stats(ch->fd, &ch->stats);
+		return bpipe_look_config(ch->dir, &ch->config, sizeof(ch->config)) ||
+		       bpipe_look_stats(ch->dir, &ch->stats, sizeof(ch->stats));
+	return bpipe_get_config(ch->fd, &ch->config, sizeof(ch->config)) ||
+	       bpipe_get_stats(ch->fd, &ch->stats, sizeof(ch->stats));
 }
 
 int channel_read(struct channel *ch)
@@ -301,16 +301,6 @@ void channel_watch_again(int watch)
 		bpipe_watch_again(watch);
 }
 
-const char *channel_bare_name(const char *name)
-{
-	static const char *const prefixes[] = { "/dev/" BPIPE_NAME_PREFIX, BPIPE_NAME_PREFIX };
-
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
-		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
-			return name + strlen(prefixes[i]);
-	return strcmp(name, "/dev/" BPIPE_DEFAULT) ? name : BPIPE_DEFAULT;
-}
-
 const char *channel_name_fault(const char *name)
 {
 	static const char letters_and_digits[] =
@@ -333,7 +323,7 @@ const char *channel_name_fault(const char *name)
 
 const char *channel_node_name(const char *name, char node[BPIPE_NAME_MAX])
 {
-	const char *bare = channel_bare_name(name), *fault;
+	const char *bare = bpipe_name(name), *fault;
 
 	if (!strcmp(bare, BPIPE_DEFAULT)) {
 		stpcpy(node, BPIPE_DEFAULT);
@@ -399,12 +389,6 @@ void channel_close(struct channel *ch)
 	free(ch->path);
 }
 
-/* The class directory has a link for each channel, and files of its own. */
-static int is_link(const struct dirent *entry)
-{
-	return entry->d_type == DT_LNK;
-}
-
 /* There may be more channels than a process may usually have open. */
 static void raise_limit(void)
 {
@@ -414,6 +398,15 @@ static void raise_limit(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
+}
+
+static size_t count(char *const *names)
+{
+	size_t nr = 0;
+
+	while (names[nr])
+		nr++;
+	return nr;
 }
 
 static int open_names(struct channels *all, char **names, size_t nr, bool named)
@@ -436,24 +429,16 @@ static int open_names(struct channels *all, char **names, size_t nr, bool named)
 static int open_all(struct channels *all)
 {
 	char *standard[] = { BPIPE_DEFAULT, NULL };
-	struct dirent **entries;
-	char **names;
-	int nr, i, status;
+	char **names = bpipe_list();
+	int status;
 
-	nr = scandir(CLASS_DIR, &entries, is_link, alphasort);
-	if (nr < 0 && errno != ENOENT) {
+	if (!names && errno != ENOENT) {
 		complain(CLASS_DIR ": %s", strerror(errno));
 		return EXIT_FAILED;
 	}
-	if (nr < 0)
+	if (!names)
 		return open_names(all, standard, 1, true);
-	names = checked(calloc(nr + 1, sizeof(*names)));
-	for (i = 0; i < nr; i++)
-		names[i] = entries[i]->d_name;
-	status = open_names(all, names, nr, false);
-	while (nr--)
-		free(entries[nr]);
-	free(entries);
+	status = open_names(all, names, count(names), false);
 	free(names);
 	if (!status && !all->nr && !module_loaded())
 		return explain_missing("/dev/" BPIPE_DEFAULT);
@@ -462,14 +447,10 @@ static int open_all(struct channels *all)
 
 int channels_open(struct channels *all, char **names)
 {
-	size_t nr = 0;
-
 	*all = (struct channels) { 0 };
 	if (!*names)
 		return open_all(all);
-	while (names[nr])
-		nr++;
-	return open_names(all, names, nr, true);
+	return open_names(all, names, count(names), true);
 }
 
 int channels_exist(char **names)
@@ -481,7 +462,7 @@ int channels_exist(char **names)
 	if (!*names && !module_loaded())
 		return explain_missing("/dev/" BPIPE_DEFAULT);
 	for (; *names; names++) {
-		path = bpipe_path(*names, buf);
+		path = bpipe_path(*names, buf, sizeof(buf));
 		if (!path || !channel_exists(path))
 			status = explain_missing(path ? path : *names);
 	}
@@ -513,22 +494,18 @@ uint64_t class_share(void)
 
 bool channels_full(void)
 {
-	struct dirent *entry;
-	DIR *dir = opendir(CLASS_DIR);
-	size_t nr = 0;
+	char **names = bpipe_list();
+	bool full = names && count(names) >= BPIPE_CHANNELS_MAX;
 
-	while (dir && (entry = readdir(dir)))
-		nr += is_link(entry);
-	if (dir)
-		closedir(dir);
-	return nr >= BPIPE_CHANNELS_MAX;
+	free(names);
+	return full;
 }
 
 bool channel_is_used(const char *name)
 {
 	static const char *const sides[] = { "readers", "writers" };
 	char node[BPIPE_PATH_MAX], buf[CLASS_PATH_MAX];
-	const char *path = bpipe_path(name, node);
+	const char *path = bpipe_path(name, node, sizeof(node));
 	unsigned int open = 0;
 	FILE *file;
 

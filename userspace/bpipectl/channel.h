@@ -59,12 +59,6 @@ const char *channel_changers(uint64_t mask);
 int channel_watch(const struct channel *ch);
 void channel_watch_again(int watch);
 
-/*
- * The name that ADD and REMOVE take, of one that may be the name of the node or its path;
- * of the module's own channel, its name.
- */
-const char *channel_bare_name(const char *name);
-
 /* Say why no channel can be added under this name; NULL if one can. */
 const char *channel_name_fault(const char *name);
 

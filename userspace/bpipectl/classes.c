@@ -13,8 +13,8 @@ static void print_heading(int width)
 	if (width)
 		printf("%-*s ", width, "CHANNEL");
 	printf("%5s %12s %12s %12s %12s", "CLASS", "WRITTEN", "READ", "QUEUED", "DROPPED");
-	for (int i = 0; drop_words[i]; i++)
-		printf(" %10s", drop_words[i]);
+	for (int i = 0; bpipe_word(BPIPE_WORDS_DROP, i); i++)
+		printf(" %10s", bpipe_word(BPIPE_WORDS_DROP, i));
 	putchar('\n');
 }
 
@@ -29,7 +29,7 @@ static void print_class(const struct channel *ch, int class, int width)
 		printf("%-*s ", width, ch->config.name);
 	printf("%5d %12llu %12llu %12llu %12" PRIu64, class, stats->written_records,
 	       stats->read_records, stats->queued_records, dropped);
-	for (int i = 0; drop_words[i]; i++)
+	for (int i = 0; bpipe_word(BPIPE_WORDS_DROP, i); i++)
 		printf(" %10llu", stats->dropped_records[i]);
 	putchar('\n');
 }

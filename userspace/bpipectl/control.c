@@ -26,7 +26,7 @@ static int explain_absent(void)
 
 static int explain_control(const char *name, struct channel *want)
 {
-	const char *fault = channel_name_fault(channel_bare_name(name));
+	const char *fault = channel_name_fault(bpipe_name(name));
 	int error = errno;
 	struct stat st;
 
@@ -50,7 +50,7 @@ static int explain_control(const char *name, struct channel *want)
 	case ENOENT:
 		if (!module_loaded() || access(BPIPE_CONTROL, F_OK))
 			return explain_absent();
-		if (!strcmp(channel_bare_name(name), BPIPE_DEFAULT)) {
+		if (!strcmp(bpipe_name(name), BPIPE_DEFAULT)) {
 			complain("%s: the module's own channel, which stays until the module is unloaded: rmmod bpipe",
 				 name);
 			return EXIT_FAILED;
@@ -101,7 +101,7 @@ static int assign_option(struct channel *want, const char *key, const char *valu
 
 int create(const struct options *opts, char **args)
 {
-	const char *name = *args && !strchr(*args, '=') ? channel_bare_name(*args++) : NULL;
+	const char *name = *args && !strchr(*args, '=') ? bpipe_name(*args++) : NULL;
 	char node[BPIPE_NAME_MAX];
 	struct channel ch, want;
 	struct udev udev;
@@ -123,7 +123,7 @@ int create(const struct options *opts, char **args)
 	if (status)
 		return status;
 	udev_begin(&udev);
-	if (bpipe_add(name, &want.config))
+	if (bpipe_add(name, &want.config, sizeof(want.config)))
 		return explain_control(name, &want);
 	if (!channel_node_name(name, node))
 		udev_wait(&udev, node, &want.config);
@@ -171,7 +171,7 @@ int delete(const struct options *opts, char **args)
 	}
 	for (; *args; args++) {
 		failed = EXIT_OK;
-		if (remove_channel(channel_bare_name(*args), flags))
+		if (remove_channel(bpipe_name(*args), flags))
 			failed = explain_control(*args, &none);
 		if (!status)
 			status = failed;

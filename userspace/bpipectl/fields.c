@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <ctype.h>
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
@@ -11,49 +10,6 @@
 
 #include "bpipectl.h"
 #include "fields.h"
-
-static const char *const mode_words[] = {
-	[BPIPE_MODE_STREAM]	= "stream",
-	[BPIPE_MODE_RECORD]	= "record",
-	NULL
-};
-
-static const char *const order_words[] = {
-	[BPIPE_ORDER_FIFO]	= "fifo",
-	[BPIPE_ORDER_PRIORITY]	= "priority",
-	NULL
-};
-
-static const char *const policy_words[] = {
-	[BPIPE_POLICY_BLOCK]		= "block",
-	[BPIPE_POLICY_ERROR]		= "error",
-	[BPIPE_POLICY_DROP_NEWEST]	= "drop-newest",
-	[BPIPE_POLICY_DROP_OLDEST]	= "drop-oldest",
-	NULL
-};
-
-static const char *const credit_words[] = {
-	[BPIPE_CREDIT_OFF]	= "off",
-	[BPIPE_CREDIT_BYTES]	= "bytes",
-	[BPIPE_CREDIT_RECORDS]	= "records",
-	NULL
-};
-
-static const char *const state_words[] = {
-	[BPIPE_STATE_NORMAL]	= "normal",
-	[BPIPE_STATE_PRESSURED]	= "pressured",
-	[BPIPE_STATE_OVERLOADED] = "overloaded",
-	NULL
-};
-
-const char *const drop_words[] = {
-	[BPIPE_DROP_FULL]	= "full",
-	[BPIPE_DROP_SHED]	= "shed",
-	[BPIPE_DROP_EVICTED]	= "evicted",
-	[BPIPE_DROP_EXPIRED]	= "expired",
-	[BPIPE_DROP_SOJOURN]	= "sojourn",
-	NULL
-};
 
 #define FIELD_AS(text, where, member, what, ...) {				\
 	.name = text,								\
@@ -80,15 +36,15 @@ const struct field fields[] = {
 	CONFIG(size, BYTES, .config_bit = BPIPE_CFG_SIZE, .listed = true),
 	CONFIG(high, LEVEL, .config_bit = BPIPE_CFG_HIGH, .listed = true),
 	CONFIG(low, LEVEL, .config_bit = BPIPE_CFG_LOW, .listed = true),
-	CONFIG(mode, WORD, .config_bit = BPIPE_CFG_MODE, .words = mode_words),
-	CONFIG(order, WORD, .config_bit = BPIPE_CFG_ORDER, .words = order_words),
-	CONFIG(policy, WORD, .config_bit = BPIPE_CFG_POLICY, .words = policy_words),
+	CONFIG(mode, WORD, .config_bit = BPIPE_CFG_MODE, .words = BPIPE_WORDS_MODE),
+	CONFIG(order, WORD, .config_bit = BPIPE_CFG_ORDER, .words = BPIPE_WORDS_ORDER),
+	CONFIG(policy, WORD, .config_bit = BPIPE_CFG_POLICY, .words = BPIPE_WORDS_POLICY),
 	CONFIG(timeout, TIME, .config_bit = BPIPE_CFG_TIMEOUT),
 	LIMIT(0), LIMIT(1), LIMIT(2), LIMIT(3), LIMIT(4), LIMIT(5), LIMIT(6), LIMIT(7),
 	TTL(0), TTL(1), TTL(2), TTL(3), TTL(4), TTL(5), TTL(6), TTL(7),
 	SOJOURN(0), SOJOURN(1), SOJOURN(2), SOJOURN(3),
 	SOJOURN(4), SOJOURN(5), SOJOURN(6), SOJOURN(7),
-	STATS(state, WORD, .words = state_words, .listed = true),
+	STATS(state, WORD, .words = BPIPE_WORDS_STATE, .listed = true),
 	STATS(level, LEVEL, .listed = true),
 	STATS(window, LEVEL),
 	STATS(readers, COUNT, .listed = true),
@@ -136,7 +92,7 @@ const struct field fields[] = {
 	CONFIG(read_burst_records, COUNT, .config_bit = BPIPE_CFG_READ_BURST_RECORDS),
 	STATS(read_throttled, COUNT),
 	STATS(read_throttled_ns, TIME),
-	CONFIG(credit, WORD, .config_bit = BPIPE_CFG_CREDIT, .words = credit_words),
+	CONFIG(credit, WORD, .config_bit = BPIPE_CFG_CREDIT, .words = BPIPE_WORDS_CREDIT),
 	FIELD_AS("credit_left", stats, credit, COUNT),
 	CONFIG(overload_after, TIME, .config_bit = BPIPE_CFG_OVERLOAD_AFTER),
 	STATS(overload_events, COUNT),
@@ -201,80 +157,34 @@ void field_store(const struct field *field, struct channel *ch, uint64_t value)
 		*(uint64_t *)at = value;
 }
 
-/* NULL if the module is newer and knows more words. */
-static const char *word_of(uint64_t value, const char *const *words)
+/* A channel that is gone has no fields. */
+static bool is_possible(const struct field *field, uint64_t value)
 {
-	while (*words && value--)
-		words++;
-	return *words;
+	return field->words != BPIPE_WORDS_STATE || value != BPIPE_STATE_GONE;
 }
 
-static int parse_word(const char *text, const char *const *words, uint64_t *value)
+static int parse_word(const struct field *field, const char *text, uint64_t *value)
 {
-	for (*value = 0; words[*value]; ++*value)
-		if (!strcasecmp(words[*value], text))
-			return 0;
-	return -1;
-}
+	uint32_t number;
 
-/* The words of a switch come in pairs. */
-static int parse_bool(const char *text, uint64_t *value)
-{
-	static const char *const words[] = {
-		"0", "1", "no", "yes", "off", "on", "false", "true", NULL
-	};
-	int error = parse_word(text, words, value);
-
-	*value %= 2;
-	return error;
-}
-
-static int out_of_range(void)
-{
-	errno = ERANGE;
-	return -1;
-}
-
-static int parse_count(const char *text, uint64_t *value)
-{
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
+	if (bpipe_parse_word(field->words, text, &number) || !is_possible(field, number))
 		return -1;
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	return errno || *end ? -1 : 0;
+	*value = number;
+	return 0;
 }
 
-/* A number, of which it can be said that it is one a second. */
-static int parse_count_rate(const char *text, uint64_t *value)
+/* List the words of a field. */
+static void list_words(const struct field *field, char *buf, size_t size)
 {
-	size_t len = strcspn(text, "/");
-	char number[32];
+	const char *word;
+	size_t len;
 
-	if (text[len] && strcmp(text + len, "/s"))
-		return -1;
-	if (len >= sizeof(number))
-		return strspn(text, "0123456789") == len ? out_of_range() : -1;
-	memcpy(number, text, len);
-	number[len] = '\0';
-	return parse_count(number, value);
-}
-
-/* A size, or a percentage of the channel's. */
-static int parse_level(const char *text, uint64_t size, uint64_t *value)
-{
-	uint64_t part;
-
-	if (!strchr(text, '%'))
-		return bpipe_parse_size(text, value);
-	if (bpipe_parse_percent(text, &part))
-		return -1;
-	/* In two steps, so that no size overflows. */
-	*value = size / BPIPE_PERCENT_MAX * part;
-	*value += size % BPIPE_PERCENT_MAX * part / BPIPE_PERCENT_MAX;
-	/* 0 may mean "without limit": not what a tiny part asks for. */
-	return part && !*value ? out_of_range() : 0;
+	snprintf(buf, size, "one of:");
+	for (uint32_t i = 0; (word = bpipe_word(field->words, i)); i++) {
+		len = strlen(buf);
+		if (is_possible(field, i))
+			snprintf(buf + len, size - len, " %s", word);
+	}
 }
 
 static int parse_share(const char *text, uint64_t *value)
@@ -284,128 +194,92 @@ static int parse_share(const char *text, uint64_t *value)
 	if (bpipe_parse_percent(text, &part))
 		return -1;
 	*value = part / 10000;
-	return part % 10000 ? out_of_range() : 0;
+	if (!(part % 10000))
+		return 0;
+	errno = ERANGE;
+	return -1;
 }
 
-/* What a value of BPIPE_UNSET is called. */
+/* The word for a value of BPIPE_UNSET. */
 static const char unset_word[] = "default";
 
-/* A user or a group, by name or by number. */
-static int parse_id(enum field_kind kind, const char *text, uint64_t *value)
+/* Parse a field of the configuration, as the library does. */
+static int parse_setting(const struct field *field, const char *text, uint64_t size,
+			 uint64_t *value)
 {
-	const struct passwd *user;
-	const struct group *group;
+	struct channel ch = { .config.size = size };
 
-	if (!strcasecmp(text, unset_word)) {
-		*value = BPIPE_UNSET;
-		return 0;
-	}
-	if (isdigit((unsigned char)*text)) {
-		if (parse_count(text, value))
-			return -1;
-		return *value >= BPIPE_UNSET ? out_of_range() : 0;
-	}
-	if (kind == FIELD_UID) {
-		user = getpwnam(text);
-		*value = user ? user->pw_uid : 0;
-		return user ? 0 : -1;
-	}
-	group = getgrnam(text);
-	*value = group ? group->gr_gid : 0;
-	return group ? 0 : -1;
+	if (bpipe_config_assign(&ch.config, sizeof(ch.config), field->name, text))
+		return -1;
+	*value = field_value(field, &ch);
+	return 0;
 }
 
-static int parse_permissions(const char *text, uint64_t *value)
+static int parse_counter(const struct field *field, const char *text, uint64_t size,
+			 uint64_t *value)
 {
-	size_t digits = strspn(text, "01234567");
-
-	if (!strcasecmp(text, unset_word)) {
-		*value = BPIPE_UNSET;
-		return 0;
-	}
-	if (!digits || text[digits])
+	switch (field->kind) {
+	case FIELD_WORD:
+		return parse_word(field, text, value);
+	case FIELD_SHARE:
+		return parse_share(text, value);
+	case FIELD_COUNT:
+	case FIELD_STAMP:
+		return bpipe_parse_count(text, value);
+	case FIELD_BYTES:
+		return bpipe_parse_size(text, value);
+	case FIELD_LEVEL:
+		return bpipe_parse_level(text, size, value);
+	case FIELD_TIME:
+		return bpipe_parse_time(text, value);
+	default:
 		return -1;
-	*value = strtoul(text, NULL, 8);
-	return digits > 4 || *value > 0777 ? out_of_range() : 0;
+	}
+}
+
+static const char *expected(const struct field *field)
+{
+	static const char *const texts[] = {
+		[FIELD_NAME]	= "something to compare with",
+		[FIELD_ID]	= "something to compare with",
+		[FIELD_BOOL]	= "yes or no",
+		[FIELD_SHARE]	= "a share like 12.5%",
+		[FIELD_COUNT]	= "a number",
+		[FIELD_BYTES]	= "a size like 64KiB or 4M",
+		[FIELD_LEVEL]	= "a size like 64KiB or 4M, or a part of the channel's like 25%",
+		[FIELD_RATE]	= "a rate like 1MB/s or 64K, or 0 for no limit",
+		[FIELD_COUNT_RATE] = "a rate like 100/s, or 0 for no limit",
+		[FIELD_TIME]	=
+			"a time with its unit (" BPIPE_TIME_UNITS "), like 250ms or 10s, or 0",
+		[FIELD_STAMP]	=
+			"a time as stats prints it, in nanoseconds of CLOCK_MONOTONIC",
+		[FIELD_UID]	= "a user's name or number, or default",
+		[FIELD_GID]	= "a group's name or number, or default",
+		[FIELD_PERMISSIONS] = "octal mode bits like 0640, or default",
+	};
+	static char words[128];
+
+	if (field->kind != FIELD_WORD)
+		return texts[field->kind];
+	list_words(field, words, sizeof(words));
+	return words;
 }
 
 int field_parse(const struct field *field, const char *text, uint64_t size, uint64_t *value)
 {
-	const char *expected = "something to compare with";
-	char known[128] = "one of:";
-	const char *const *word;
-	int error = -1;
+	const char *wanted = expected(field);
 
 	errno = 0;
-	switch (field->kind) {
-	case FIELD_NAME:
-	case FIELD_ID:
-		break;
-	case FIELD_WORD:
-		error = parse_word(text, field->words, value);
-		for (word = field->words; *word; word++)
-			strcat(strcat(known, " "), *word);
-		expected = known;
-		break;
-	case FIELD_BOOL:
-		error = parse_bool(text, value);
-		expected = "yes or no";
-		break;
-	case FIELD_SHARE:
-		error = parse_share(text, value);
-		expected = "a share like 12.5%";
-		break;
-	case FIELD_COUNT:
-		error = parse_count(text, value);
-		expected = "a number";
-		break;
-	case FIELD_BYTES:
-		error = bpipe_parse_size(text, value);
-		expected = "a size like 64KiB or 4M";
-		break;
-	case FIELD_LEVEL:
-		error = parse_level(text, size, value);
-		expected = "a size like 64KiB or 4M, or a part of the channel's like 25%";
-		break;
-	case FIELD_RATE:
-		error = bpipe_parse_rate(text, value);
-		expected = "a rate like 1MB/s or 64K, or 0 for no limit";
-		break;
-	case FIELD_COUNT_RATE:
-		error = parse_count_rate(text, value);
-		expected = "a rate like 100/s, or 0 for no limit";
-		break;
-	case FIELD_TIME:
-		error = bpipe_parse_time(text, value);
-		expected = "a time with its unit (" BPIPE_TIME_UNITS "), like 250ms or 10s, or 0";
-		break;
-	case FIELD_STAMP:
-		error = parse_count(text, value);
-		expected = "a time as stats prints it, in nanoseconds of CLOCK_MONOTONIC";
-		break;
-	case FIELD_UID:
-		error = parse_id(field->kind, text, value);
-		expected = "a user's name or number, or default";
-		break;
-	case FIELD_GID:
-		error = parse_id(field->kind, text, value);
-		expected = "a group's name or number, or default";
-		break;
-	case FIELD_PERMISSIONS:
-		error = parse_permissions(text, value);
-		expected = "octal mode bits like 0640, or default";
-		break;
-	}
-	if (!error)
+	if (!(field->config_bit ? parse_setting : parse_counter)(field, text, size, value))
 		return EXIT_OK;
 	if (errno == ERANGE) {
 		complain("%s: '%s' is out of range, or has too many digits", field->name, text);
 		return EXIT_USAGE;
 	}
 	if (errno == EDOM)
-		expected = field->kind == FIELD_TIME ? "a whole number of nanoseconds" :
-			   "a whole number of bytes";
-	complain("%s: '%s' is not %s", field->name, text, expected);
+		wanted = field->kind == FIELD_TIME ? "a whole number of nanoseconds" :
+			 "a whole number of bytes";
+	complain("%s: '%s' is not %s", field->name, text, wanted);
 	return EXIT_USAGE;
 }
 
@@ -451,8 +325,9 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 	if (field->kind == FIELD_ID)
 		return format_identity(field, ch, buf);
 	value = field_value(field, ch);
-	if (field->kind == FIELD_WORD && word_of(value, field->words))
-		return word_of(value, field->words);
+	/* A newer module may have more words. */
+	if (field->kind == FIELD_WORD && bpipe_word(field->words, value))
+		return bpipe_word(field->words, value);
 	if (field->kind == FIELD_BOOL && !exact)
 		return value ? "yes" : "no";
 

@@ -37,14 +37,11 @@ struct field {
 	size_t width;
 	uint64_t config_bit;	/* BPIPE_CFG_*; 0: cannot be set */
 	bool listed;		/* in the table of list, unless others are asked for */
-	const char *const *words;
+	enum bpipe_words words;	/* of FIELD_WORD */
 };
 
 /* All of them; ends with one that has no name. */
 extern const struct field fields[];
-
-/* What the reasons for a drop are called, by enum bpipe_drop; ends with NULL. */
-extern const char *const drop_words[];
 
 /* A field by its name, in upper or lower case; NULL if there is none. */
 const struct field *field_find(const char *name, size_t len);

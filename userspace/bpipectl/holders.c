@@ -113,7 +113,7 @@ static bool is_wanted(const char *channel, char **channels)
 	if (!*channels)
 		return true;
 	for (; *channels; channels++) {
-		path = bpipe_path(*channels, buf);
+		path = bpipe_path(*channels, buf, sizeof(buf));
 		if (path && !strcmp(strrchr(path, '/') + 1, channel))
 			return true;
 	}

@@ -32,8 +32,10 @@ static struct json_object *json_reasons(const __u64 *numbers)
 {
 	struct json_object *object = json_object_new_object();
 
-	for (int i = 0; drop_words[i]; i++)
-		json_object_object_add(object, drop_words[i], json_object_new_uint64(numbers[i]));
+	const char *word;
+
+	for (int i = 0; (word = bpipe_word(BPIPE_WORDS_DROP, i)); i++)
+		json_object_object_add(object, word, json_object_new_uint64(numbers[i]));
 	return object;
 }
 

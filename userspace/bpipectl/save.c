@@ -63,7 +63,7 @@ static void print_section(const struct channel *ch, const struct channel *new)
 	const struct field *field;
 
 	usual_as_set(&now.config);
-	printf("[%s]\n", channel_bare_name(ch->config.name));
+	printf("[%s]\n", bpipe_name(ch->config.name));
 	for (field = fields; field->name; field++) {
 		if (!field->config_bit || field_value(field, &now) == field_value(field, &usual))
 			continue;

@@ -234,14 +234,15 @@ int set_assign_one(struct channel *want, const char *arg)
 			 "no such key; bpipectl --help lists them");
 		return EXIT_USAGE;
 	}
-	status = field_parse(field, arg + len + 1, want->config.size, &value);
-	if (status)
-		return status;
-	if (!value && field->config_bit & LIMITS && strchr(arg, '%')) {
+	if (field->config_bit & LIMITS && strchr(arg, '%') &&
+	    !bpipe_parse_percent(arg + len + 1, &value) && !value) {
 		complain("%s: would be 0 B, but must be at least 4 KiB; %s=0 is without limit", arg,
 			 field->name);
 		return EXIT_FAILED;
 	}
+	status = field_parse(field, arg + len + 1, want->config.size, &value);
+	if (status)
+		return status;
 	field_store(field, want, value);
 	want->config.mask |= field->config_bit;
 	return EXIT_OK;
@@ -282,7 +283,7 @@ int set(const struct options *opts, char **args)
 	if (!status)
 		status = channel_steer(&ch, want.config.mask);
 	udev_begin(&udev);
-	if (!status && bpipe_set_config(ch.fd, &want.config))
+	if (!status && bpipe_set_config(ch.fd, &want.config, sizeof(want.config)))
 		status = set_explain(&ch, &want.config);
 	if (!status)
 		status = channel_own(&ch, &want.config);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <stdio.h>
-
 #include "bpipectl.h"
 #include "usual.h"
 
@@ -72,28 +70,13 @@ void usual_marks(struct bpipe_config *config)
 
 int usual_new(struct channel *ch)
 {
-	FILE *file = fopen("/sys/module/bpipe/parameters/size", "re");
-	unsigned long long size = 0;
-
 	*ch = (struct channel) { .dir = -1, .fd = -1 };
-	if (file) {
-		if (fscanf(file, "%llu", &size) != 1)
-			size = 0;
-		fclose(file);
-	}
-	if (!size && module_loaded()) {
+	if (!bpipe_new_config(&ch->config, sizeof(ch->config)))
+		return EXIT_OK;
+	if (module_loaded()) {
 		complain("/sys/module/bpipe/parameters/size: cannot be read");
 		return EXIT_FAILED;
 	}
-	if (!size) {
-		complain(BPIPE_CONTROL ": is the module loaded? try: modprobe bpipe");
-		return EXIT_NO_CHANNEL;
-	}
-	ch->config.size = size;
-	usual_marks(&ch->config);
-	ch->config.overload_after = BPIPE_OVERLOAD_AFTER;
-	ch->config.uid = BPIPE_UNSET;
-	ch->config.gid = BPIPE_UNSET;
-	ch->config.permissions = BPIPE_UNSET;
-	return EXIT_OK;
+	complain(BPIPE_CONTROL ": is the module loaded? try: modprobe bpipe");
+	return EXIT_NO_CHANNEL;
 }

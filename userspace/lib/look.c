@@ -1,27 +1,23 @@
-// SPDX-License-Identifier: GPL-2.0
-/* A channel seen through sysfs, which opens no file of the channel. */
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/* Observation through sysfs, which opens no file of the channel. */
 #define _GNU_SOURCE	/* O_PATH */
-#include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "bpipe.h"
+#include "lib.h"
 
 #define CLASS		"bpipe"
-#define DIR_MAX		(sizeof("/sys/class/" CLASS "/") + BPIPE_NAME_MAX + 32)
+#define CLASS_DIR	"/sys/class/" CLASS
+#define DIR_MAX		(sizeof(CLASS_DIR "/") + BPIPE_NAME_MAX + 32)
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
-/* Return true if the directory is that of a channel and has what a look needs. */
+/* Return true if the directory belongs to a channel of a module that has the binary files. */
 static bool is_channel(int dir)
 {
 	char target[256];
@@ -35,7 +31,7 @@ static bool is_channel(int dir)
 	return !strcmp(last ? last + 1 : target, CLASS) && !faccessat(dir, "stats", R_OK, 0);
 }
 
-/* Return true if a node is the one that it was, and no channel came or went meanwhile. */
+/* Return false if the node was replaced, because a channel was added or removed. */
 static bool is_same(const char *node, const struct stat *before)
 {
 	struct stat now;
@@ -46,20 +42,20 @@ static bool is_same(const char *node, const struct stat *before)
 int bpipe_look(const char *channel)
 {
 	char node[BPIPE_PATH_MAX], path[DIR_MAX];
-	const char *name = bpipe_path(channel, node);
+	const char *name = bpipe_path(channel, node, sizeof(node));
 	struct stat st = { 0 };
 	int dir;
 
 	if (!name)
 		return -1;
-	/* What stands in the place of the node decides, if anything does. */
+	/* A file in the place of the node decides, if there is one. */
 	if (!stat(name, &st)) {
 		if (!S_ISCHR(st.st_mode))
 			return fail(EOPNOTSUPP);
 		snprintf(path, sizeof(path), "/sys/dev/char/%u:%u", major(st.st_rdev),
 			 minor(st.st_rdev));
 	} else if (name == node) {
-		snprintf(path, sizeof(path), "/sys/class/" CLASS "/%s", strrchr(node, '/') + 1);
+		snprintf(path, sizeof(path), CLASS_DIR "/%s", strrchr(node, '/') + 1);
 	} else {
 		return -1;
 	}
@@ -73,13 +69,16 @@ int bpipe_look(const char *channel)
 	return fail(is_same(name, &st) ? EOPNOTSUPP : ENODEV);
 }
 
-/* Read a structure, of which the module may have more or less. */
+/* Read a structure. The module may know less of it than @size, or more. */
 static int look_at(int dir, const char *file, void *to, size_t size, size_t least)
 {
-	int fd = openat(dir, file, O_RDONLY | O_CLOEXEC), error;
+	int fd, error;
 	ssize_t len;
 
-	/* The directory was there before. */
+	if (size < least)
+		return fail(EINVAL);
+	fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+	/* bpipe_look() found the file, so the channel was removed. */
 	if (fd < 0)
 		return fail(errno == ENOENT ? ENODEV : errno);
 	memset(to, 0, size);
@@ -91,14 +90,14 @@ static int look_at(int dir, const char *file, void *to, size_t size, size_t leas
 	return (size_t)len < least ? fail(EINVAL) : 0;
 }
 
-int bpipe_look_config(int dir, struct bpipe_config *config)
+int bpipe_look_config(int dir, struct bpipe_config *config, size_t size)
 {
-	return look_at(dir, "config", config, sizeof(*config), BPIPE_CONFIG_SIZE_VER0);
+	return look_at(dir, "config", config, size, BPIPE_CONFIG_SIZE_VER0);
 }
 
-int bpipe_look_stats(int dir, struct bpipe_stats *stats)
+int bpipe_look_stats(int dir, struct bpipe_stats *stats, size_t size)
 {
-	return look_at(dir, "stats", stats, sizeof(*stats), BPIPE_STATS_SIZE_VER0);
+	return look_at(dir, "stats", stats, size, BPIPE_STATS_SIZE_VER0);
 }
 
 int bpipe_watch(int dir)
@@ -111,4 +110,47 @@ int bpipe_watch_again(int fd)
 	char word[32];
 
 	return pread(fd, word, sizeof(word), 0) < 0 ? -1 : 0;
+}
+
+/* The class directory has a link for each channel, and attributes of its own. */
+static int is_link(const struct dirent *entry)
+{
+	return entry->d_type == DT_LNK;
+}
+
+/* Copy the names behind an array of pointers to them, into the same memory. */
+static char **join(struct dirent **entries, size_t nr)
+{
+	size_t size = (nr + 1) * sizeof(char *);
+	char **names, *to;
+
+	for (size_t i = 0; i < nr; i++)
+		size += strlen(entries[i]->d_name) + 1;
+	names = malloc(size);
+	if (!names)
+		return NULL;
+	to = (char *)(names + nr + 1);
+	for (size_t i = 0; i < nr; i++) {
+		names[i] = to;
+		to = stpcpy(to, entries[i]->d_name) + 1;
+	}
+	names[nr] = NULL;
+	return names;
+}
+
+char **bpipe_list(void)
+{
+	struct dirent **entries;
+	char **names;
+	int nr = scandir(CLASS_DIR, &entries, is_link, alphasort);
+
+	if (nr < 0)
+		return NULL;
+	names = join(entries, nr);
+	while (nr--)
+		free(entries[nr]);
+	free(entries);
+	if (!names)
+		errno = ENOMEM;
+	return names;
 }

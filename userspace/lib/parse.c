@@ -1,17 +1,17 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: MIT OR GPL-2.0
 /* Numbers with units: from text and back. */
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#include "bpipe.h"
+#include "lib.h"
 
 #define NS_PER_SEC	1000000000ULL
 #define FRACTION_DIGITS	6	/* more would overflow with the largest units */
+#define COUNT_DIGITS	20	/* of UINT64_MAX */
 
 struct unit {
 	const char *name;
@@ -47,12 +47,6 @@ static const struct unit percent_units[] = {
 	{ 0 }
 };
 
-static int fail(int error)
-{
-	errno = error;
-	return -1;
-}
-
 static const struct unit *find_unit(const struct unit *units, const char *name, size_t len)
 {
 	for (; units->name; units++)
@@ -61,7 +55,7 @@ static const struct unit *find_unit(const struct unit *units, const char *name, 
 	return NULL;
 }
 
-/* Take digits off the text, @max at most; how many there were, or -1. */
+/* Take at most @max digits off the text. Return their number, or -1. */
 static int take_digits(const char **text, int max, uint64_t *number)
 {
 	int digits = 0;
@@ -74,7 +68,7 @@ static int take_digits(const char **text, int max, uint64_t *number)
 	return digits;
 }
 
-/* A number with a unit in the first @len bytes of @text, and nothing else. */
+/* Parse a number with a unit, which are all of the first @len bytes of @text. */
 static int parse(const char *text, size_t len, const struct unit *units, uint64_t *value)
 {
 	const char *end = text + len;
@@ -82,7 +76,7 @@ static int parse(const char *text, size_t len, const struct unit *units, uint64_
 	int digits, decimals = 0;
 	const struct unit *unit;
 
-	digits = take_digits(&text, 20, &whole);
+	digits = take_digits(&text, COUNT_DIGITS, &whole);
 	if (digits > 0 && *text == '.') {
 		text++;
 		decimals = take_digits(&text, FRACTION_DIGITS, &fraction);
@@ -110,7 +104,7 @@ static int parse(const char *text, size_t len, const struct unit *units, uint64_
 	if (__builtin_mul_overflow(whole, unit->factor, &result) ||
 	    __builtin_add_overflow(result, fraction * unit->factor / scale, &result))
 		return fail(ERANGE);
-	/* 0 often means "without limit": not what a tiny number asks for */
+	/* 0 often means "without limit", which a tiny number does not ask for. */
 	if (!result && fraction)
 		return fail(ERANGE);
 	*value = result;
@@ -148,9 +142,39 @@ int bpipe_parse_percent(const char *text, uint64_t *millionths)
 	return 0;
 }
 
+int bpipe_parse_level(const char *text, uint64_t size, uint64_t *bytes)
+{
+	uint64_t part, value;
+
+	if (!strchr(text, '%'))
+		return bpipe_parse_size(text, bytes);
+	if (bpipe_parse_percent(text, &part))
+		return -1;
+	/* In two steps, so that no size overflows. */
+	value = size / BPIPE_PERCENT_MAX * part;
+	value += size % BPIPE_PERCENT_MAX * part / BPIPE_PERCENT_MAX;
+	if (part && !value)
+		return fail(ERANGE);
+	*bytes = value;
+	return 0;
+}
+
+int bpipe_parse_count(const char *text, uint64_t *count)
+{
+	uint64_t value;
+	int digits = take_digits(&text, COUNT_DIGITS, &value);
+
+	if (digits < 0)
+		return -1;
+	if (!digits || *text)
+		return fail(EINVAL);
+	*count = value;
+	return 0;
+}
+
 /*
- * Three digits are enough for people: one decimal below a hundred, none above
- * and none that is zero. Rounding up may reach the next unit.
+ * Print three digits: one decimal below a hundred, unless it is zero, and none above.
+ * Rounding up may reach the next unit.
  */
 static void format(uint64_t number, unsigned int base, const char *const *names,
 		   const char *suffix, char *buf, size_t len)
