@@ -4,8 +4,11 @@
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 PREFIX ?= /usr/local
-# Below PREFIX. On Debian, packages have lib/x86_64-linux-gnu.
+# Below PREFIX. A Debian package has lib/x86_64-linux-gnu and lib/python3/dist-packages.
 LIBDIR ?= lib
+PYTHONDIR ?= $(eval PYTHONDIR := lib/python$(python_version)/dist-packages)$(PYTHONDIR)
+python_version = $(if $(filter /usr,$(PREFIX)),3,$(shell \
+	python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo 3))
 BUILD := build
 
 # KVER names the kernel, or KDIR its headers. The default is the running kernel.
@@ -65,10 +68,11 @@ help:
 	@echo 'make lint       check the style, for contributors'
 	@echo
 	@echo 'make module     bpipe.ko alone (KVER=... or KDIR=... for another kernel)'
-	@echo 'make tools      bpipectl and bpipe-load alone, into $(BUILD)/bin'
+	@echo 'make tools      bpipectl, bpipe-load and libbpipe alone, into $(BUILD)'
 	@echo 'make load       insmod bpipe.ko; make unload: rmmod it'
 	@echo 'make install    install-module: bpipe.ko, unless DKMS has it; install-tools: tools,'
-	@echo '                manual pages, udev rule, units (PREFIX=$(PREFIX), DESTDIR=)'
+	@echo '                libbpipe, Python module, manual pages, udev rule, units'
+	@echo '                (PREFIX=$(PREFIX), DESTDIR=, LIBDIR=$(LIBDIR))'
 	@echo 'make uninstall  remove them, the module for all kernels'
 	@echo 'make dkms       have DKMS build the module for this kernel and those to come'
 	@echo 'make undkms     remove the module from DKMS'
@@ -118,7 +122,7 @@ objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard userspace/$(1)/*.c))
 SONAME := libbpipe.so.0
 archive := $(BUILD)/lib/libbpipe.a
 
-tools: library $(TOOLS:%=$(BUILD)/bin/%)
+tools: library $(BUILD)/lib/bpipe.pc $(TOOLS:%=$(BUILD)/bin/%)
 
 library: $(archive) $(BUILD)/lib/$(SONAME)
 
@@ -139,6 +143,11 @@ $(BUILD)/lib/$(SONAME): $(call objects_of,lib) userspace/lib/libbpipe.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,-z,defs \
 		-Wl,--version-script,userspace/lib/libbpipe.map -o $@ $(call objects_of,lib) $(LDLIBS)
 	ln -sf $(SONAME) $(@D)/libbpipe.so
+
+# What it says of paths is as of this run of make.
+$(BUILD)/lib/bpipe.pc: userspace/lib/bpipe.pc.in dkms.conf FORCE
+	@mkdir -p $(@D)
+	@sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
 # The tools link the archive: they run where they were built, and at boot, before /usr/local
 # may be mounted or ldconfig has run.
@@ -180,11 +189,20 @@ unload:
 	rmmod bpipe
 
 # Where things go, and from where: installed by this list, removed by the same.
-# What comes from ../ is a link.
+# What comes from ./ or ../ is a link.
 define installed
 bin/bpipectl:$(BUILD)/bin
 bin/bpipe-load:$(BUILD)/bin
 include/linux/bpipe.h:module/uapi/linux
+include/bpipe.h:userspace/lib
+$(LIBDIR)/$(SONAME):$(BUILD)/lib
+$(LIBDIR)/libbpipe.so:./$(SONAME)
+$(LIBDIR)/libbpipe.a:$(BUILD)/lib
+$(LIBDIR)/pkgconfig/bpipe.pc:$(BUILD)/lib
+$(PYTHONDIR)/bpipe/__init__.py:userspace/python/bpipe
+$(PYTHONDIR)/bpipe/_uapi.py:userspace/python/bpipe
+share/man/man3/bpipe.3:userspace/man
+share/doc/bpipe/examples/consumer.py:userspace/python/examples
 share/man/man1/bpipe-load.1:userspace/man
 share/man/man4/bpipe.4:userspace/man
 share/man/man8/bpipectl.8:userspace/man
@@ -203,10 +221,10 @@ from = $(lastword $(subst :, ,$(1)))
 # install_one TO,FROM
 define install_one
 install -d '$(root)/$(dir $(1))'
-$(if $(filter ../%,$(2)),$(install_link),$(install_file))
+$(if $(filter ./% ../%,$(2)),$(install_link),$(install_file))
 
 endef
-install_link = ln -sf $(2) '$(root)/$(1)'
+install_link = ln -sf $(2:./%=%) '$(root)/$(1)'
 install_file = install -m $(if $(filter bin/%,$(1)),755,644) $(2)/$(notdir $(1)) '$(root)/$(1)' \
 	$(if $(filter %.service,$(1)),&& $(name_tool))
 # A unit runs the tool that comes with it, not one that is earlier in systemd's path.
@@ -214,7 +232,8 @@ name_tool = sed -i 's|^ExecStart=bpipectl|ExecStart=$(PREFIX)/bin/bpipectl|' '$(
 
 # The directories of the list, but for those that each PREFIX has.
 parents = $(if $(filter-out .,$(1)),$(1) $(call parents,$(patsubst %/,%,$(dir $(1)))))
-directories = $(filter-out bin include lib share share/man,$(sort \
+directories = $(filter-out bin include lib share share/doc share/man \
+	$(PYTHONDIR) $(patsubst %/,%,$(dir $(PYTHONDIR))),$(sort \
 	$(foreach f,$(installed),$(call parents,$(patsubst %/,%,$(dir $(call to,$(f))))))))
 
 # What DKMS has, in a shell; with DESTDIR, a DKMS below that. It runs make, and reads what
@@ -260,7 +279,8 @@ endef
 # What runs notices what came or went.
 define reload
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi; \
-if [ -S /run/udev/control ]; then udevadm control --reload; fi
+if [ -S /run/udev/control ]; then udevadm control --reload; fi; \
+if command -v ldconfig > /dev/null; then ldconfig; fi
 endef
 
 install: install-module install-tools
@@ -297,6 +317,7 @@ ifeq ($(DESTDIR),)
 	-@if command -v systemctl > /dev/null; then systemctl disable bpipe-monitor@.service; fi
 endif
 	rm -f $(foreach f,$(installed),'$(root)/$(call to,$(f))')
+	rm -rf '$(root)/$(PYTHONDIR)/bpipe/__pycache__'
 	@for directory in $$(printf '%s\n' $(directories) | sort -r); do \
 		[ ! -d '$(root)/'$$directory ] || \
 		rmdir --ignore-fail-on-non-empty '$(root)/'$$directory; \
