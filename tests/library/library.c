@@ -377,7 +377,8 @@ TEST_F(channel, looked_at)
 	pid_t pid = fork();
 
 	if (!pid) {
-		if (setgroups(0, NULL) || setgid(65534) || setuid(65534) || bpipe_open(NAME, O_ACCMODE) >= 0)
+		if (setgroups(0, NULL) || setgid(65534) || setuid(65534) ||
+		    bpipe_open(NAME, O_ACCMODE) >= 0)
 			_exit(1);
 		dir = bpipe_look(NAME);
 		_exit(dir < 0 || bpipe_look_config(dir, &config, sizeof(config)) ||

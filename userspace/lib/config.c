@@ -46,11 +46,14 @@ struct key {
 	__VA_ARGS__								\
 }
 
-#define KEY(member, what, mask_bit, ...)	KEY_AS(#member, member, what, mask_bit, __VA_ARGS__)
-#define CLASSES(CLASS)	CLASS(0), CLASS(1), CLASS(2), CLASS(3), CLASS(4), CLASS(5), CLASS(6), CLASS(7)
-#define LIMIT_KEY(class)	KEY_AS("limit." #class, limit[class], LIMIT, BPIPE_CFG_LIMIT(class))
-#define TTL_KEY(class)		KEY_AS("ttl." #class, ttl[class], TIME, BPIPE_CFG_TTL(class))
-#define SOJOURN_KEY(class)	KEY_AS("sojourn." #class, sojourn[class], TIME, BPIPE_CFG_SOJOURN(class))
+#define KEY(member, what, mask_bit, ...)					\
+	KEY_AS(#member, member, what, mask_bit, __VA_ARGS__)
+#define LIMIT_KEY(class)							\
+	KEY_AS("limit." #class, limit[class], LIMIT, BPIPE_CFG_LIMIT(class))
+#define TTL_KEY(class)								\
+	KEY_AS("ttl." #class, ttl[class], TIME, BPIPE_CFG_TTL(class))
+#define SOJOURN_KEY(class)							\
+	KEY_AS("sojourn." #class, sojourn[class], TIME, BPIPE_CFG_SOJOURN(class))
 
 static const struct key keys[] = {
 	KEY(size, BYTES, BPIPE_CFG_SIZE),
@@ -60,9 +63,12 @@ static const struct key keys[] = {
 	KEY(order, WORD, BPIPE_CFG_ORDER, .words = BPIPE_WORDS_ORDER),
 	KEY(policy, WORD, BPIPE_CFG_POLICY, .words = BPIPE_WORDS_POLICY),
 	KEY(timeout, TIME, BPIPE_CFG_TIMEOUT),
-	CLASSES(LIMIT_KEY),
-	CLASSES(TTL_KEY),
-	CLASSES(SOJOURN_KEY),
+	LIMIT_KEY(0), LIMIT_KEY(1), LIMIT_KEY(2), LIMIT_KEY(3),
+	LIMIT_KEY(4), LIMIT_KEY(5), LIMIT_KEY(6), LIMIT_KEY(7),
+	TTL_KEY(0), TTL_KEY(1), TTL_KEY(2), TTL_KEY(3),
+	TTL_KEY(4), TTL_KEY(5), TTL_KEY(6), TTL_KEY(7),
+	SOJOURN_KEY(0), SOJOURN_KEY(1), SOJOURN_KEY(2), SOJOURN_KEY(3),
+	SOJOURN_KEY(4), SOJOURN_KEY(5), SOJOURN_KEY(6), SOJOURN_KEY(7),
 	KEY(rate, RATE, BPIPE_CFG_RATE),
 	KEY(burst, BYTES, BPIPE_CFG_BURST),
 	KEY(rate_records, COUNT_RATE, BPIPE_CFG_RATE_RECORDS),
