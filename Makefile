@@ -230,10 +230,11 @@ install_file = install -m $(if $(filter bin/%,$(1)),755,644) $(2)/$(notdir $(1))
 # A unit runs the tool that comes with it, not one that is earlier in systemd's path.
 name_tool = sed -i 's|^ExecStart=bpipectl|ExecStart=$(PREFIX)/bin/bpipectl|' '$(root)/$(1)'
 
-# The directories of the list, but for those that each PREFIX has.
+# The directories of the list, but for those that each PREFIX has, and those of Python where
+# that is installed.
 parents = $(if $(filter-out .,$(1)),$(1) $(call parents,$(patsubst %/,%,$(dir $(1)))))
-directories = $(filter-out bin include lib share share/doc share/man \
-	$(PYTHONDIR) $(patsubst %/,%,$(dir $(PYTHONDIR))),$(sort \
+directories = $(filter-out bin include lib share share/man $(if $(shell command -v python3), \
+	$(PYTHONDIR) $(patsubst %/,%,$(dir $(PYTHONDIR)))),$(sort \
 	$(foreach f,$(installed),$(call parents,$(patsubst %/,%,$(dir $(call to,$(f))))))))
 
 # What DKMS has, in a shell; with DESTDIR, a DKMS below that. It runs make, and reads what
