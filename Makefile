@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# make help says what there is. Kbuild has what the module is made of.
+# Build, install and test bpipe; "make help" lists the targets. Kbuild lists the
+# objects of the module.
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 PREFIX ?= /usr/local
@@ -11,8 +12,9 @@ python_version = $(if $(filter /usr,$(PREFIX)),3,$(shell \
 	python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo 3))
 BUILD := build
 
-# KVER names the kernel, or KDIR its headers. The default is the running kernel.
-# include/config/kernel.release is not what Debian's kernels call themselves.
+# KVER names the kernel, KDIR the directory with its headers; both default to the
+# running kernel. The release comes from utsrelease.h, because Debian's
+# include/config/kernel.release differs from what uname -r prints.
 release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	'$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
 kdir_given := $(KDIR)
@@ -23,7 +25,8 @@ ifndef KDIR
 override KDIR := /lib/modules/$(KVER)/build
 endif
 
-# kbuild changes the directory, so a relative path would mean another place there.
+# Make DESTDIR absolute: kbuild changes the directory, and a relative path would
+# then name another place.
 ifeq ($(DESTDIR),/)
 override DESTDIR :=
 endif
@@ -36,19 +39,20 @@ ifeq ($(filter /%,$(firstword $(PREFIX))),)
 $(error PREFIX=$(PREFIX) is not an absolute path)
 endif
 
-# depmod and dkms may be there, and su does not always include it.
+# Find depmod and dkms, because su does not always put sbin into PATH.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 CFLAGS ?= -O2 -g
-# On 32-bit machines, stat() would fail on files whose size or inode number takes 64 bits.
-# There, the alignment of atomic counters depends on the compiler: no two compilers share them.
+# _FILE_OFFSET_BITS: without it, stat() fails on 32-bit machines for files whose size or
+# inode number needs 64 bits. -Wno-psabi: on those machines, compilers align 64-bit atomics
+# differently, but objects of two compilers never share one here.
 TOOLS_CFLAGS := -std=gnu11 -Wall -Wextra -Wno-psabi -D_FILE_OFFSET_BITS=64 \
 	-Imodule/uapi -Iuserspace/lib -Iuserspace/common -DBPIPE_VERSION='"$(VERSION)"' -MMD -MP
 TOOLS := bpipe-load bpipectl
 TOOLS_LIBS := -ljson-c -lpthread
 
-# A kernel built by clang takes only modules built by clang. LLVM= or CC= in the command line
-# choose the compiler instead.
+# Build with clang for a kernel built with clang, because such a kernel accepts no other
+# modules. LLVM= or CC= on the command line override this.
 built_with = $(shell grep -s '^CONFIG_$(1)=y' '$(KDIR)/include/config/auto.conf')
 kernel_cc = $(if $(call built_with,CC_IS_CLANG),$(if $(call built_with,LD_IS_LLD),LLVM=1,CC=clang))
 kbuild = -C '$(KDIR)' M='$(CURDIR)' \
@@ -57,46 +61,49 @@ kbuild = -C '$(KDIR)' M='$(CURDIR)' \
 .PHONY: all module tools library demo check check-full lint install install-module install-tools \
 	uninstall dkms undkms load unload clean help FORCE
 
-# The tools come first: they build in places where the module does not.
+# Build the tools first, because they also build where the module does not.
 all: tools module
 
 help:
 	@echo 'make            build bpipe.ko for the running kernel, and the tools'
-	@echo 'make demo       see it work, in a virtual machine; a minute or two'
-	@echo 'make check      run the tests in virtual machines; ten minutes at most'
-	@echo 'make check-full all tests, on kernels that catch more, and others; an hour or two'
-	@echo 'make lint       check the style, for contributors'
+	@echo 'make demo       show bpipe at work in a virtual machine; a minute or two'
+	@echo 'make check      run the quick tests in virtual machines; at most ten minutes'
+	@echo 'make check-full run all tests, also on debug kernels; an hour or two'
+	@echo 'make lint       check the coding style, for contributors'
 	@echo
-	@echo 'make module     bpipe.ko alone (KVER=... or KDIR=... for another kernel)'
-	@echo 'make tools      bpipectl, bpipe-load and libbpipe alone, into $(BUILD)'
-	@echo 'make load       insmod bpipe.ko; make unload: rmmod it'
+	@echo 'make module     build only bpipe.ko (KVER=... or KDIR=... for another kernel)'
+	@echo 'make tools      build only bpipectl, bpipe-load and libbpipe, into $(BUILD)'
+	@echo 'make load       load bpipe.ko with insmod; make unload removes it with rmmod'
 	@echo 'make install    install-module: bpipe.ko, unless DKMS has it; install-tools: tools,'
 	@echo '                libbpipe, Python module, manual pages, udev rule, units'
 	@echo '                (PREFIX=$(PREFIX), DESTDIR=, LIBDIR=$(LIBDIR))'
-	@echo 'make uninstall  remove them, the module for all kernels'
-	@echo 'make dkms       have DKMS build the module for this kernel and those to come'
+	@echo 'make uninstall  remove what make install installed, for all kernels'
+	@echo 'make dkms       let DKMS build the module for this kernel and for later ones'
 	@echo 'make undkms     remove the module from DKMS'
-	@echo 'make clean      remove what was built'
+	@echo 'make clean      remove built files'
 
-# kbuild splits paths at spaces and colons, and takes % for a pattern.
+# Refuse a path that kbuild cannot handle: kbuild splits paths at spaces and colons, and
+# treats % as a pattern.
 define check_path
 @case '$(1)' in *[[:space:]:%]*) \
-	echo 'bpipe: a kernel module does not build where a path has a space, ":" or "%":'; \
+	echo 'bpipe: kernel modules do not build below a path with a space, ":" or "%":'; \
 	echo 'bpipe: $(1)'; \
-	echo 'bpipe: make tools and make install-tools do'; exit 1 ;; \
+	echo 'bpipe: make tools and make install-tools work there'; exit 1 ;; \
 esac >&2
 endef
 
-# An object of another kernel can be newer than the headers of this one.
+# Objects built for another kernel can be newer than this kernel's headers, so make would
+# keep them: remove them when the kernel changes.
 module_objects := *.o *.ko *.mod *.mod.c .*.cmd modules.order Module.symvers \
 	.module-common.o module/*.o module/.*.cmd
 kernel = $(KVER) $(realpath $(KDIR))
 
-# What a directory that was named lacks, no package puts there.
+# Suggest a package only for the default KDIR: no package puts headers into a directory
+# that the user named.
 ifdef kdir_given
 define no_headers
-echo 'bpipe: KDIR=$(KDIR): there are no headers of a kernel'; \
-echo 'bpipe: name a directory that has them, as KDIR=/lib/modules/$(shell uname -r)/build'
+echo 'bpipe: KDIR=$(KDIR): no kernel headers found'; \
+echo 'bpipe: use a directory with headers, such as KDIR=/lib/modules/$(shell uname -r)/build'
 endef
 else
 define no_headers
@@ -159,9 +166,9 @@ endef
 $(foreach t,$(TOOLS),$(eval $(call tool,$(t))))
 -include $(foreach d,lib common $(TOOLS),$(patsubst %.o,%.d,$(call objects_of,$(d))))
 
-# The commit that bpipectl names. This file changes only if the commit does, so that nothing is
-# rebuilt otherwise. Without .git, or where git refuses the repository of another user, an earlier
-# make may have known it.
+# The commit that bpipectl names. Change this file only if the commit changes, so that nothing
+# else causes a rebuild. If git cannot name the commit (no .git, or another user's), keep the
+# commit of an earlier make.
 $(BUILD)/commit: FORCE
 	@mkdir -p $(@D)
 	@commit=$$([ -e .git ] && git describe --tags --always --dirty 2> /dev/null || \
@@ -188,8 +195,8 @@ load:
 unload:
 	rmmod bpipe
 
-# Where things go, and from where: installed by this list, removed by the same.
-# What comes from ./ or ../ is a link.
+# TARGET:SOURCE-DIRECTORY of each installed file. install-tools and uninstall share this
+# list. A source that starts with ./ or ../ is the target of a symbolic link.
 define installed
 bin/bpipectl:$(BUILD)/bin
 bin/bpipe-load:$(BUILD)/bin
@@ -227,18 +234,18 @@ endef
 install_link = ln -sf $(2:./%=%) '$(root)/$(1)'
 install_file = install -m $(if $(filter bin/%,$(1)),755,644) $(2)/$(notdir $(1)) '$(root)/$(1)' \
 	$(if $(filter %.service,$(1)),&& $(name_tool))
-# A unit runs the tool that comes with it, not one that is earlier in systemd's path.
+# Make a unit run the tool that is installed with it, not one earlier in systemd's path.
 name_tool = sed -i 's|^ExecStart=bpipectl|ExecStart=$(PREFIX)/bin/bpipectl|' '$(root)/$(1)'
 
-# The directories of the list, but for those that each PREFIX has, and those of Python where
-# that is installed.
+# The directories of the list, except the standard ones of every PREFIX, and those of Python
+# where Python is installed.
 parents = $(if $(filter-out .,$(1)),$(1) $(call parents,$(patsubst %/,%,$(dir $(1)))))
 directories = $(filter-out bin include lib share share/man $(if $(shell command -v python3), \
 	$(PYTHONDIR) $(patsubst %/,%,$(dir $(PYTHONDIR)))),$(sort \
 	$(foreach f,$(installed),$(call parents,$(patsubst %/,%,$(dir $(call to,$(f))))))))
 
-# What DKMS has, in a shell; with DESTDIR, a DKMS below that. It runs make, and reads what
-# that prints, so that the settings of this make would be in the way.
+# Run dkms; with DESTDIR, on a DKMS tree below DESTDIR. DKMS runs make and parses its
+# output, so it must not inherit the settings of this make.
 dkms = env -u MAKELEVEL -u MAKEFLAGS -u MFLAGS dkms $(if $(DESTDIR),--dkmstree '$(DESTDIR)/var/lib/dkms' \
 	--sourcetree '$(DESTDIR)/usr/src' --installtree '$(DESTDIR)/lib/modules' --no-depmod)
 dkms_versions = $(dkms) status -m bpipe 2>/dev/null | \
@@ -249,7 +256,7 @@ dkms_kernels = $(dkms) status -m bpipe 2>/dev/null | \
 define remove_from_dkms
 for version in $$($(dkms_versions)); do \
 	if dpkg-query -S '$(dkms_source)-'"$$version" 2>/dev/null; then \
-		echo 'bpipe: the module is that of the package named above; remove that first' >&2; \
+		echo 'bpipe: the module belongs to the package above; remove the package first' >&2; \
 		exit 1; \
 	fi; \
 	$(dkms) remove -m bpipe -v "$$version" --all && \
@@ -257,15 +264,15 @@ for version in $$($(dkms_versions)); do \
 done
 endef
 
-# A directory of our own: some systems' DKMS installs to updates.
+# A separate directory, because some systems' DKMS installs to updates.
 module_dir = updates/bpipe
 
-# Headers do not have the key that the kernel's own modules are signed with.
+# Do not sign without the key: a distribution's headers do not include it.
 signing_key = $(shell sed -n 's/^CONFIG_MODULE_SIG_KEY=//p' \
 	'$(KDIR)/include/config/auto.conf' 2>/dev/null)
 unsigned = $(if $(wildcard $(KDIR)/$(signing_key)),,CONFIG_MODULE_SIG_ALL=)
 
-# What install-module put there, for any kernel.
+# Remove what install-module installed, for all kernels.
 define remove_module
 for module in '$(DESTDIR)'/lib/modules/*/$(module_dir)/bpipe.ko*; do \
 	[ -e "$$module" ] || continue; \
@@ -277,7 +284,7 @@ for module in '$(DESTDIR)'/lib/modules/*/$(module_dir)/bpipe.ko*; do \
 done
 endef
 
-# What runs notices what came or went.
+# Make running daemons notice installed and removed files.
 define reload
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi; \
 if [ -S /run/udev/control ]; then udevadm control --reload; fi; \
@@ -286,7 +293,8 @@ endef
 
 install: install-module install-tools
 
-# If there were two of this name, modprobe could load an old one.
+# Leave the module to DKMS if DKMS has it: with two modules of one name, modprobe could
+# load the older one.
 install-module: module
 	$(call check_path,$(DESTDIR))
 	$(if $(shell $(dkms_versions)),$(leave_to_dkms))
@@ -297,8 +305,8 @@ install-module: module
 
 define leave_to_dkms
 @$(remove_module)
-@echo 'bpipe: DKMS has the module, so it is not installed a second time:'
-@echo 'bpipe: make dkms replaces the one that DKMS has, make undkms removes it'
+@echo 'bpipe: DKMS has the module, so it is not installed again'
+@echo 'bpipe: make dkms replaces the module in DKMS, make undkms removes it'
 endef
 
 install-tools: tools
@@ -311,7 +319,7 @@ ifeq ($(DESTDIR),)
 	@if [ -S /run/udev/control ]; then udevadm trigger --subsystem-match=bpipe; fi
 endif
 
-# The group stays, since files may belong to it; so do /etc/bpipe and a module that is loaded.
+# Keep the group, because files may belong to it; keep /etc/bpipe and a loaded module, too.
 uninstall:
 ifeq ($(DESTDIR),)
 	@if [ -d /run/systemd/system ]; then systemctl stop 'bpipe-monitor@*.service'; fi
@@ -326,7 +334,7 @@ endif
 	@$(remove_module)
 	$(if $(DESTDIR),,@$(reload))
 
-# First see that it builds: until then, DKMS keeps what it has.
+# Build the module first: if the build fails, DKMS keeps the module it has.
 dkms:
 	@command -v dkms > /dev/null || { \
 		echo 'bpipe: dkms is not installed'; \
@@ -342,12 +350,12 @@ dkms:
 		cat $(DESTDIR)/var/lib/dkms/bpipe/$(VERSION)/build/make.log 2> /dev/null; \
 		$(remove_from_dkms); \
 		rm -rf $(dkms_source)-$(VERSION); \
-		echo 'bpipe: DKMS failed, see above; it has no bpipe now'; exit 1; } >&2
+		echo 'bpipe: DKMS failed, see above; it no longer has bpipe'; exit 1; } >&2
 	@for kernel in $(filter-out $(KVER),$(shell $(dkms_kernels))); do \
 		if [ -e $(DESTDIR)/lib/modules/$$kernel/build ]; then \
 			$(dkms) install -m bpipe -v $(VERSION) -k $$kernel; \
 		else \
-			echo "bpipe: no headers for $$kernel any more: it has no module now"; \
+			echo "bpipe: no headers for $$kernel, so DKMS has no module for it"; \
 		fi || exit; \
 	done
 
