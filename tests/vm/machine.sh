@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034 # for those that source this
+# shellcheck shell=bash disable=SC2034 # for scripts that source this
 #
-# What differs from one kind of machine to another: . machine.sh [ARCHITECTURE],
-# or the last word of a kernel's version
+# Set the variables that depend on the architecture of the guest.
+#
+# usage: . machine.sh [ARCHITECTURE]	or the last word of a kernel's version
 
 case ${1-} in
 arm64)	arch=arm64 cross=aarch64-linux-gnu-
@@ -11,10 +12,12 @@ arm64)	arch=arm64 cross=aarch64-linux-gnu-
 s390x)	arch=s390x cross=s390x-linux-gnu-
 	emulator=(qemu-system-s390x -machine s390-ccw-virtio) cpu=max
 	console=ttysclp0 ;;
-# The default machine has its interrupts told by a program in its firmware, which
-# a kernel that checks each allocation takes a minute to run; q35 has a table.
-# Where rep movsb is said to be fast, the kernel copies with it, and TCG byte by
-# byte. A guest on a busy host would take a timer that is late for a broken one.
+# q35: on the default machine, the kernel gets its interrupt routing by running
+# firmware code, which takes a debug kernel a minute. q35 has a table instead.
+# -erms,-fsrm: without these flags, the kernel does not copy with rep movsb, which
+# TCG emulates byte by byte.
+# no_timer_check: on a busy host, the kernel would mistake a late timer for a
+# broken one.
 i386|pae)
 	arch=i386 cross=i686-linux-gnu-
 	emulator=(qemu-system-x86_64 -machine q35) cpu=max,-erms,-fsrm

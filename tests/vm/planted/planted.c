@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bugs, for tests/vm/planted/run to see that the kernel reports them. One a
- * load, by name: insmod planted.ko bug=NAME
+ * Bugs that a debug kernel must report; tests/vm/planted/run checks that it does. Each load
+ * plants one bug: insmod planted.ko bug=NAME
  */
 
 #include <linux/completion.h>
@@ -16,9 +16,9 @@
 
 static char *bug = "";
 module_param(bug, charp, 0444);
-MODULE_PARM_DESC(bug, "which");
+MODULE_PARM_DESC(bug, "name of the bug to plant");
 
-/* Where the compiler cannot tell what is stored or why. */
+/* Volatile, so that the compiler removes none of the accesses. */
 static char *volatile memory;
 static volatile size_t index;
 
@@ -30,7 +30,7 @@ static void planted_slab(void)
 	kfree(memory);
 }
 
-/* What a channel's bytes are in; no size has to end with a page. */
+/* A channel's data is in vmalloc memory, whose size need not be a multiple of the page size. */
 static void planted_vmalloc(void)
 {
 	index = PAGE_SIZE - 100;
@@ -84,7 +84,7 @@ static void planted_timer(void)
 	kfree(timer);
 }
 
-/* Many: what a stack or a register still points to by chance is not reported. */
+/* Leak many objects, because kmemleak misses an object to which a stale pointer remains. */
 static void planted_leak(void)
 {
 	int i;
@@ -153,5 +153,5 @@ static void __exit planted_exit(void)
 module_init(planted_init);
 module_exit(planted_exit);
 
-MODULE_DESCRIPTION("Bugs that a kernel has to report");
+MODULE_DESCRIPTION("Bugs that a debug kernel must report");
 MODULE_LICENSE("GPL");
