@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Draw what tests/demo/payments sampled; run where its results are.
+# Draw the samples of tests/demo/payments; run it in the directory of its results.
 #
 # usage: gnuplot -c payments.gp FORMAT FILE LOST	FORMAT: png or svg
 #
-# One column for each half, memory above, rates below, on the same scales. The
-# limit and the rates that it names are those of tests/demo/payments.
+# One column for each half, with memory above and rates below, on the same scales.
+# The limit and the rates in the labels repeat those of tests/demo/payments.
 
 if (ARG1 eq "png") {
 	set terminal pngcairo size 1200,760 font "DejaVu Sans,13" linewidth 1.5
@@ -15,7 +15,7 @@ if (ARG1 eq "png") {
 }
 set output ARG2
 
-# Told apart by the colour-blind, too.
+# Colours that colour-blind readers can distinguish.
 producer = "#d55e00"
 consumer = "#0072b2"
 memory = "#505050"
@@ -35,7 +35,7 @@ set xrange [0:ceil(killed) + 1]
 set xtics 4
 
 set multiplot
-set label 100 "{/*1.35 Payments: 50 a second come in, 10 a second can be processed}" \
+set label 100 "{/*1.35 Payments: 50 per second arrive, 10 per second can be processed}" \
 	at screen 0.5, 0.96 center
 
 do for [half in "queue bpipe"] {
@@ -73,11 +73,11 @@ do for [half in "queue bpipe"] {
 	set tmargin at screen 0.455
 	set bmargin at screen 0.11
 	unset title
-	set ylabel (queue ? "payments a second" : "")
+	set ylabel (queue ? "payments per second" : "")
 	set yrange [0:70]
 	set xlabel "time (seconds)"
 	set format x "%g"
-	set label 1 queue ? "producer" : "producer, held at the consumer's pace" \
+	set label 1 queue ? "producer" : "producer, slowed to the consumer's pace" \
 		at 2, (queue ? 64 : 16) left textcolor rgb producer
 	set label 2 "consumer" at 2, (queue ? 15 : 5) left textcolor rgb consumer
 	if (queue) {

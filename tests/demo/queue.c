@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A queue without a limit between standard input and standard output, like the
- * one in many a program: one thread appends what comes in to a list, another
- * hands on what is at its head, and nothing tells the first to wait.
+ * An unbounded queue between standard input and standard output, as many programs have one.
+ * The main thread appends input to a list, and a second thread writes out the head of the
+ * list. Nothing ever makes the main thread wait.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -28,7 +28,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* NULL: no more will come. */
+/* Append an item and wake the other thread; NULL marks the end of the input. */
 static void append(struct item *item)
 {
 	pthread_mutex_lock(&lock);
@@ -42,7 +42,7 @@ static void append(struct item *item)
 	pthread_mutex_unlock(&lock);
 }
 
-/* NULL: all is handed on. */
+/* Wait for an item and remove it from the head; return NULL after the last one. */
 static struct item *take(void)
 {
 	struct item *item;

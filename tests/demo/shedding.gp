@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Draw what tests/demo/shedding sampled; run where its results are.
+# Draw the samples of tests/demo/shedding; run it in the directory of its results.
 #
 # usage: gnuplot -c shedding.gp FORMAT FILE	FORMAT: png or svg
 #
-# The level with the limits above, what is admitted of each class below. The limits and
-# the rates are those of tests/demo/shedding.
+# The upper graph has the level and the limits, the lower one the records admitted in
+# each class. The limits and the rates repeat those of tests/demo/shedding.
 
 if (ARG1 eq "png") {
 	set terminal pngcairo size 1000,760 font "DejaVu Sans,13" linewidth 1.5
@@ -15,7 +15,7 @@ if (ARG1 eq "png") {
 }
 set output ARG2
 
-# Told apart by the colour-blind, too.
+# Colours that colour-blind readers can distinguish.
 array colour[3] = ["#0072b2", "#e69f00", "#d55e00"]
 array name[3] = ["class 0", "class 4", "class 7"]
 faint = "#a0a0a0"
@@ -32,7 +32,7 @@ set lmargin at screen 0.11
 set rmargin at screen 0.97
 
 set multiplot
-set label 100 "{/*1.35 Three classes write 1 MB/s each, 1 MB/s can be read}" \
+set label 100 "{/*1.35 Three classes write 1 MB/s each, and 1 MB/s can be read}" \
 	at screen 0.5, 0.96 center
 
 unset key
@@ -55,9 +55,9 @@ unset arrow
 
 set tmargin at screen 0.47
 set bmargin at screen 0.10
-set ylabel "admitted, records a second"
+set ylabel "records admitted per second"
 set yrange [0:1300]
-set xlabel "time (seconds); the producers end after 6"
+set xlabel "time (seconds); the producers stop after 6"
 set format x "%g"
 set key top right samplen 2
 plot for [i = 1:3] "shedding.tsv" using 1:i + 2 with lines linewidth 2.5 \
