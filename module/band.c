@@ -8,6 +8,7 @@
  * the channel's lock. The bytes are copied under one side's lock only.
  */
 
+#include <linux/lockdep.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -15,9 +16,10 @@
 
 #include "band.h"
 #include "buffer.h"
-#include "channel.h"
-#include "shed.h"
-#include "storage.h"
+#include "flow.h"
+#include "lock.h"
+#include "ring.h"
+#include "sojourn.h"
 #include "trace.h"
 
 static_assert(sizeof(struct bpipe_frame) == BPIPE_RECORD_OVERHEAD);
@@ -96,8 +98,6 @@ void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
 	band->held += n;
 	ch->records++;
 	bpipe_level_add(&ch->level, n);
-	if (unlikely(ch->set.ttl_ns[frame->class]))
-		bpipe_shed_by_locked(ch, frame->time_ns + ch->set.ttl_ns[frame->class]);
 }
 
 /**
@@ -185,6 +185,33 @@ size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *fr
 	return head + done;
 }
 
+/**
+ * bpipe_band_unused_locked() - return true if no class needs the buffer of a band
+ * @ch: the channel
+ * @band: the band, or NULL
+ *
+ * Context: called with the channel's lock held.
+ */
+bool bpipe_band_unused_locked(const struct bpipe_channel *ch, const struct bpipe_band *band)
+{
+	return band && band != ch->band[0] && !band->writers && !band->held && band->ring.data;
+}
+
+/*
+ * Free a buffer that lost its last record.
+ *
+ * No copy is under way: a record stays in its class while a reader copies it, and a writer
+ * counts until its file is closed.
+ */
+static void bpipe_band_idle_locked(struct bpipe_channel *ch, struct bpipe_band *band)
+{
+	if (!bpipe_band_unused_locked(ch, band))
+		return;
+	bpipe_buffer_free_later(&ch->memory, band->ring.data, band->ring.size);
+	band->ring.data = NULL;
+	band->storage = 0;
+}
+
 /* The oldest record of a band goes. */
 static void bpipe_remove_rd(struct bpipe_channel *ch, struct bpipe_band *band, u32 len)
 {
@@ -195,7 +222,7 @@ static void bpipe_remove_rd(struct bpipe_channel *ch, struct bpipe_band *band, u
 	ch->records--;
 	bpipe_level_sub(&ch->level, n);
 	if (unlikely(!band->held && !band->writers))
-		bpipe_storage_idle_locked(ch, band);
+		bpipe_band_idle_locked(ch, band);
 }
 
 /**
@@ -275,7 +302,7 @@ u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class)
  * @bytes: how much is to be made free
  *
  * Context: called with the readers' lock held; does not sleep.
- * Return: how much was: less if BPIPE_SHED_PIECE records were not enough; all that
+ * Return: how much was: less if BPIPE_BAND_PIECE records were not enough; all that
  * was wanted if there are no more.
  */
 u64 bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
@@ -284,10 +311,33 @@ u64 bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
 	int n;
 
 	bpipe_channel_lock(ch);
-	for (n = 0; n < BPIPE_SHED_PIECE && freed < bytes; n++)
+	for (n = 0; n < BPIPE_BAND_PIECE && freed < bytes; n++)
 		freed += bpipe_held_locked(ch, class, held) ?
 			 bpipe_band_discard_rd(ch, bpipe_flow_victim(held, class),
 					       BPIPE_DROP_EVICTED) : bytes;
 	bpipe_channel_unlock(ch);
 	return freed;
+}
+
+/**
+ * bpipe_band_end_stream_locked() - let the band of a stream count what has passed
+ * @ch: the channel, before its mode changes or what it holds is dropped; after that, it
+ *	holds nothing
+ *
+ * Context: called with both sides' locks and the channel's lock held.
+ */
+void bpipe_band_end_stream_locked(struct bpipe_channel *ch)
+{
+	struct bpipe_band *band = ch->band[0];
+	u64 in, out;
+
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
+	bpipe_level_totals(&ch->level, &in, &out);
+	if (band && !bpipe_is_record(ch)) {
+		bpipe_count_add(&band->written, in - ch->stream_from, 0);
+		bpipe_count_add(&band->read, out - ch->stream_from, 0);
+	}
+	ch->stream_from = in;
 }

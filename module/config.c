@@ -12,12 +12,15 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "band.h"
 #include "buffer.h"
-#include "channel.h"
 #include "config.h"
+#include "flow.h"
+#include "lock.h"
 #include "shed.h"
 #include "storage.h"
 #include "trace.h"
+#include "types.h"
 #include "wait.h"
 
 /**
@@ -344,7 +347,7 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	ch->wr.uneven += bpipe_flow_uneven(flow);
 
 	if (plan->set.mode != ch->set.mode)
-		bpipe_stats_end_stream_locked(ch);
+		bpipe_band_end_stream_locked(ch);
 	ch->set = plan->set;
 	ch->chances++;
 	ch->poll_level = BPIPE_POLL_NONE;
@@ -515,86 +518,6 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 	strscpy(config->name, dev_name(&ch->dev), sizeof(config->name));
 }
 
-/* Does the file have a setting that a stream does not have? */
-static bool bpipe_file_for_records(const struct bpipe_file *bf)
-{
-	return bf->framed || bf->policy == BPIPE_POLICY_DROP_OLDEST;
-}
-
-/**
- * bpipe_config_claim_locked() - an open file writes in a class from now on
- * @bf: the open file
- * @class: the class, of which there is a band
- *
- * Until it is closed, what it needs of that class stays: a write that has begun may
- * still be under way when the next ones are of another. The caller sets the class of the
- * next ones.
- *
- * Context: called with the channel's lock held.
- */
-void bpipe_config_claim_locked(struct bpipe_file *bf, u32 class)
-{
-	if (bf->classes & BIT(class))
-		return;
-	bf->classes |= BIT(class);
-	bf->ch->band[class]->writers++;
-}
-
-/**
- * bpipe_config_forget_locked() - an open file goes, and its settings with it
- * @bf: the open file
- *
- * Context: called with the channel's lock held.
- */
-void bpipe_config_forget_locked(struct bpipe_file *bf)
-{
-	u32 class;
-
-	for (class = 0; class < BPIPE_CLASSES; class++)
-		if (bf->classes & BIT(class))
-			bf->ch->band[class]->writers--;
-	bf->ch->record_files -= bpipe_file_for_records(bf);
-	bf->ch->wr.uneven -= !!bf->rate.rate;
-}
-
-static bool bpipe_file_threshold_less(struct rb_node *a, const struct rb_node *b)
-{
-	return rb_entry(a, struct bpipe_file, threshold_node)->threshold <
-	       rb_entry(b, struct bpipe_file, threshold_node)->threshold;
-}
-
-static bool bpipe_file_delay_less(struct rb_node *a, const struct rb_node *b)
-{
-	return rb_entry(a, struct bpipe_file, delay_node)->delay_ns <
-	       rb_entry(b, struct bpipe_file, delay_node)->delay_ns;
-}
-
-/**
- * bpipe_config_watch_locked() - pollers of an open file wait for its threshold and delay
- * @bf: the open file of a reader
- *
- * Context: called with the channel's lock held.
- */
-void bpipe_config_watch_locked(struct bpipe_file *bf)
-{
-	rb_add_cached(&bf->threshold_node, &bf->ch->file_thresholds, bpipe_file_threshold_less);
-	if (bf->delay_ns)
-		rb_add_cached(&bf->delay_node, &bf->ch->file_delays, bpipe_file_delay_less);
-}
-
-/**
- * bpipe_config_unwatch_locked() - undo bpipe_config_watch_locked(), before either changes
- * @bf: the open file
- *
- * Context: called with the channel's lock held.
- */
-void bpipe_config_unwatch_locked(struct bpipe_file *bf)
-{
-	rb_erase_cached(&bf->threshold_node, &bf->ch->file_thresholds);
-	if (bf->delay_ns)
-		rb_erase_cached(&bf->delay_node, &bf->ch->file_delays);
-}
-
 /**
  * bpipe_config_set_reader() - SET_READER
  * @bf: the open file
@@ -630,12 +553,12 @@ int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *se
 		ret = -EOPNOTSUPP;
 		goto out;
 	}
-	bpipe_config_unwatch_locked(bf);
+	bpipe_wait_unwatch_locked(bf);
 	if (set->mask & BPIPE_READER_THRESHOLD)
 		bf->threshold = set->threshold;
 	if (set->mask & BPIPE_READER_DELAY)
 		bf->delay_ns = set->delay_us * NSEC_PER_USEC;
-	bpipe_config_watch_locked(bf);
+	bpipe_wait_watch_locked(bf);
 	ch->record_files -= bpipe_file_for_records(bf);
 	if (set->mask & BPIPE_READER_FRAMED)
 		bf->framed = set->framed;

@@ -35,9 +35,5 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config);
 int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *set);
 int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *set);
 int bpipe_config_grant(struct bpipe_file *bf, u64 amount);
-void bpipe_config_watch_locked(struct bpipe_file *bf);
-void bpipe_config_unwatch_locked(struct bpipe_file *bf);
-void bpipe_config_claim_locked(struct bpipe_file *bf, u32 class);
-void bpipe_config_forget_locked(struct bpipe_file *bf);
 
 #endif /* BPIPE_CONFIG_H */

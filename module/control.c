@@ -10,20 +10,35 @@
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/kdev_t.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/random.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/wait_bit.h>
 #include <linux/workqueue.h>
 
+#include "announce.h"
+#include "band.h"
+#include "buffer.h"
 #include "channel.h"
 #include "config.h"
 #include "control.h"
+#include "file.h"
+#include "flow.h"
 #include "ioctl.h"
+#include "node.h"
+#include "overload.h"
+#include "poll.h"
+#include "shed.h"
+#include "sysfs.h"
+#include "types.h"
+#include "wait.h"
 
 /* Guards the list; in this file, _locked is with this one held. */
 static DEFINE_MUTEX(bpipe_control_lock);
@@ -51,6 +66,110 @@ static u64 bpipe_control_size;
  */
 static const char bpipe_control_own[] = "bpipe";
 
+/* Channels not yet freed; unloading waits until there are none. */
+static atomic_t bpipe_channels;
+
+static void bpipe_control_free(struct device *dev)
+{
+	struct bpipe_channel *ch = container_of(dev, struct bpipe_channel, dev);
+	u32 class;
+
+	bpipe_shed_uninit(ch);
+	bpipe_wait_uninit(ch);
+	bpipe_poll_uninit(ch);
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		bpipe_band_free(ch->band[class], &ch->memory);
+	kfree(ch);
+	if (atomic_dec_and_test(&bpipe_channels))
+		wake_up_var(&bpipe_channels);
+}
+
+/*
+ * Create a channel of a name and a device number, configure it, and publish its node.
+ *
+ * Return: the channel; or ERR_PTR: -EINVAL for the size, -ENOMEM, -ENOSPC, as
+ * bpipe_config_set(), or what the driver core says.
+ */
+static struct bpipe_channel *bpipe_control_create(const char *name, dev_t devt, const u64 id[2],
+						  u64 size, const struct bpipe_config *config)
+{
+	struct bpipe_channel *ch;
+	int ret;
+
+	ch = kzalloc(sizeof(*ch), GFP_KERNEL_ACCOUNT);
+	if (!ch)
+		return ERR_PTR(-ENOMEM);
+
+	mutex_init(&ch->config);
+	mutex_init(&ch->wr.lock);
+	mutex_init(&ch->rd.lock);
+	init_waitqueue_head(&ch->status_poll);
+	spin_lock_init(&ch->lock);
+	init_waitqueue_head(&ch->allocators);
+	memcpy(ch->id, id, sizeof(ch->id));
+	ch->state_since = ktime_get_ns();
+	bpipe_config_init(ch, size);
+	bpipe_wait_init(ch);
+	bpipe_poll_init(ch);
+	bpipe_shed_init(ch);
+	bpipe_overload_init(ch, ch->state_since);
+	bpipe_announce_init(ch);
+
+	atomic_inc(&bpipe_channels);
+	device_initialize(&ch->dev);
+	ch->dev.class = &bpipe_class;
+	ch->dev.type = &bpipe_node_type;
+	ch->dev.devt = devt;
+	ch->dev.groups = bpipe_channel_groups;
+	ch->dev.release = bpipe_control_free;
+	cdev_init(&ch->cdev, &bpipe_fops);
+	ch->cdev.owner = THIS_MODULE;
+
+	ret = -EINVAL;
+	if (!bpipe_flow_valid(&ch->flow))
+		goto put;
+	bpipe_flow_plan(&ch->flow);
+	ret = -ENOMEM;
+	ch->band[0] = bpipe_band_create();
+	if (!ch->band[0])
+		goto put;
+
+	ret = bpipe_config_set(ch, config);
+	if (!ret && PAGE_ALIGN(ch->flow.size) > bpipe_buffer_share())
+		ret = -ENOSPC;
+	if (!ret)
+		ret = dev_set_name(&ch->dev, "%s", name);
+	if (!ret)
+		ret = cdev_device_add(&ch->cdev, &ch->dev);
+	if (!ret)
+		return ch;
+put:
+	put_device(&ch->dev);
+	return ERR_PTR(ret);
+}
+
+/* Remove the node of a channel and drop it: it is freed with its last open file. */
+static void bpipe_control_destroy(struct bpipe_channel *ch)
+{
+	struct kernfs_node *state;
+
+	bpipe_overload_stop(ch);
+	state = bpipe_announce_stop(ch);
+	cdev_device_del(&ch->cdev, &ch->dev);
+	bpipe_announce_gone(state);
+	put_device(&ch->dev);
+}
+
+/*
+ * Wait until every channel is freed, and all buffers: a reference may outlive the node by
+ * a moment, and the functions that free a channel and its buffers are in this module.
+ */
+static void bpipe_control_wait_freed(void)
+{
+	wait_var_event(&bpipe_channels, !atomic_read(&bpipe_channels));
+	bpipe_buffer_flush();
+}
+
 /* Makes a channel, whose name is that of its node. */
 static int bpipe_control_add_locked(const char *name, const struct bpipe_config *config)
 {
@@ -64,7 +183,7 @@ static int bpipe_control_add_locked(const char *name, const struct bpipe_config 
 	if (minor < 0)
 		return minor;
 	id[1] = ++bpipe_control_made;
-	ch = bpipe_channel_create(name, MKDEV(MAJOR(bpipe_control_devt), minor), id,
+	ch = bpipe_control_create(name, MKDEV(MAJOR(bpipe_control_devt), minor), id,
 				  bpipe_control_size, config);
 	if (IS_ERR(ch)) {
 		idr_remove(&bpipe_control_minors, minor);
@@ -82,7 +201,7 @@ static void bpipe_control_remove_locked(struct bpipe_channel *ch)
 
 	list_del(&ch->node);
 	bpipe_control_nr--;
-	bpipe_channel_destroy(ch);
+	bpipe_control_destroy(ch);
 	idr_remove(&bpipe_control_minors, minor);
 }
 
@@ -223,7 +342,7 @@ static void bpipe_control_remove_all(void)
 	list_for_each_entry_safe(ch, next, &bpipe_control_list, node)
 		bpipe_control_remove_locked(ch);
 	mutex_unlock(&bpipe_control_lock);
-	bpipe_channel_wait_freed();
+	bpipe_control_wait_freed();
 	/* The last of what could schedule it has ended. */
 	cancel_work_sync(&bpipe_control_reaper);
 }
@@ -233,7 +352,7 @@ static void bpipe_control_remove_all(void)
  * @size: its capacity in bytes, and that of others for which none is asked
  *
  * Context: may sleep.
- * Return: 0, or as bpipe_channel_create().
+ * Return: 0, or as bpipe_control_create().
  */
 int bpipe_control_init(u64 size)
 {

@@ -8,8 +8,8 @@
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
 
-#include "channel.h"
 #include "fetch.h"
+#include "types.h"
 
 /* A part of it, as large as what is copied in one go; how many bytes are not there. */
 static size_t bpipe_fetch_part(const struct iov_iter *iter, size_t n)

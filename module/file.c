@@ -11,6 +11,13 @@
 
 #include "channel.h"
 #include "compat.h"
+#include "file.h"
+#include "ioctl.h"
+#include "poll.h"
+#include "read.h"
+#include "stats.h"
+#include "types.h"
+#include "write.h"
 
 static int bpipe_file_open(struct inode *inode, struct file *file)
 {

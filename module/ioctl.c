@@ -12,19 +12,16 @@
 
 #include <asm/ioctls.h>
 
-#include "channel.h"
 #include "config.h"
 #include "ioctl.h"
 #include "node.h"
+#include "poll.h"
+#include "stats.h"
 #include "status.h"
+#include "types.h"
 
-/**
- * bpipe_file_may_configure() - may the caller change the channel?
- * @file: an open file of it
- *
- * Return: whether it owns the node or has CAP_SYS_ADMIN.
- */
-bool bpipe_file_may_configure(const struct file *file)
+/* Return true if the caller owns the node or has CAP_SYS_ADMIN: it may change the channel. */
+static bool bpipe_file_may_configure(const struct file *file)
 {
 	return uid_eq(current_fsuid(), file_inode(file)->i_uid) || capable(CAP_SYS_ADMIN);
 }

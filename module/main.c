@@ -5,6 +5,7 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/device/class.h>
 #include <linux/init.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
@@ -13,9 +14,9 @@
 #include <linux/vmalloc.h>
 
 #include "buffer.h"
-#include "channel.h"
 #include "config.h"
 #include "control.h"
+#include "sysfs.h"
 
 static u64 bpipe_size = 1024 * 1024;
 
@@ -36,11 +37,6 @@ static const struct kernel_param_ops bpipe_size_ops = {
 
 module_param_cb(size, &bpipe_size_ops, NULL, 0444);
 MODULE_PARM_DESC(size, "Capacity of /dev/bpipe at load, in bytes, or with K, M, G (default 1M)");
-
-struct class bpipe_class = {
-	.name = "bpipe",
-	.class_groups = bpipe_class_groups,
-};
 
 /* insmod shows the error alone, so name the parameter that caused it. */
 static void __init bpipe_explain(int error)

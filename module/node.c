@@ -8,10 +8,11 @@
 #include <linux/stat.h>
 #include <linux/uidgid.h>
 
-#include "channel.h"
 #include "compat.h"
 #include "config.h"
+#include "lock.h"
 #include "node.h"
+#include "types.h"
 
 /* Mode bits of a node for which none were set. */
 #define BPIPE_NODE_PERMISSIONS	0660

@@ -9,11 +9,9 @@
 #include <linux/ktime.h>
 #include <linux/minmax.h>
 
-#include "channel.h"
-#include "compat.h"
+#include "lock.h"
 #include "overload.h"
-#include "uapi/linux/bpipe.h"
-#include "wait.h"
+#include "types.h"
 
 /*
  * Any opener can cause changes of state, and each uevent wakes all that listen: send a
@@ -60,16 +58,6 @@ bool bpipe_overload_look_locked(struct bpipe_channel *ch, u64 now)
 	if (!ov->off)
 		bpipe_overload_notify_locked(ov);
 	return true;
-}
-
-static enum hrtimer_restart bpipe_overload_due(struct hrtimer *timer)
-{
-	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, overload.timer);
-
-	bpipe_channel_lock(ch);
-	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), ktime_get_ns());
-	bpipe_channel_unlock(ch);
-	return HRTIMER_NORESTART;
 }
 
 static void bpipe_overload_tell(struct work_struct *work)
@@ -142,8 +130,6 @@ void bpipe_overload_init(struct bpipe_channel *ch, u64 now)
 	ov->after_ns = BPIPE_OVERLOAD_AFTER;
 	bpipe_pressure_init(&ov->some, now);
 	bpipe_pressure_init(&ov->all, now);
-	bpipe_hrtimer_setup(&ov->timer, bpipe_overload_due, CLOCK_MONOTONIC,
-			    HRTIMER_MODE_ABS_SOFT);
 	INIT_DELAYED_WORK(&ov->tell, bpipe_overload_tell);
 	ov->tell_from = get_jiffies_64();
 }

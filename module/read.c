@@ -8,10 +8,16 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+#include "band.h"
 #include "channel.h"
 #include "fetch.h"
+#include "flow.h"
+#include "lock.h"
+#include "read.h"
+#include "ring.h"
 #include "shed.h"
 #include "trace.h"
+#include "types.h"
 #include "wait.h"
 
 /**

@@ -14,8 +14,9 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "channel.h"
+#include "lock.h"
 #include "restart.h"
+#include "types.h"
 
 /* Deadlines that an open file keeps: tasks may end without coming back for theirs. */
 #define BPIPE_RESTARTS_MAX	64

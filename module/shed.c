@@ -12,8 +12,12 @@
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
-#include "channel.h"
+#include "band.h"
+#include "lock.h"
+#include "ring.h"
 #include "shed.h"
+#include "sojourn.h"
+#include "types.h"
 #include "wait.h"
 
 /* Is the record that would be read next to be dropped? The reason, or BPIPE_DROP_REASONS. */
@@ -37,7 +41,7 @@ static enum bpipe_drop bpipe_shed_reason_locked(struct bpipe_channel *ch,
  * @ch: the channel
  * @frame: what stands before it
  *
- * The others, before it, are dropped, BPIPE_SHED_PIECE at most.
+ * The others, before it, are dropped, BPIPE_BAND_PIECE at most.
  *
  * Context: called with the readers' lock held; does not sleep.
  * Return: its band; NULL if there is none; ERR_PTR(-EAGAIN) if there are more to drop
@@ -54,7 +58,7 @@ struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 	bpipe_channel_lock(ch);
 	while ((band = bpipe_band_next_locked(ch, frame))) {
 		reason = bpipe_shed_reason_locked(ch, frame, ktime_get_ns());
-		if (reason == BPIPE_DROP_REASONS || n++ == BPIPE_SHED_PIECE)
+		if (reason == BPIPE_DROP_REASONS || n++ == BPIPE_BAND_PIECE)
 			break;
 		bpipe_band_discard_rd(ch, frame->class, reason);
 	}
@@ -90,7 +94,7 @@ static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 n
  * Once there are no more, the next one to expire is seen to in time.
  *
  * Context: called with the readers' lock held; does not sleep.
- * Return: how many were dropped. If it is BPIPE_SHED_PIECE, there may be more: drop
+ * Return: how many were dropped. If it is BPIPE_BAND_PIECE, there may be more: drop
  * the lock before the next.
  */
 int bpipe_shed_expired_rd(struct bpipe_channel *ch)
@@ -103,11 +107,11 @@ int bpipe_shed_expired_rd(struct bpipe_channel *ch)
 		return 0;
 	bpipe_channel_lock(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++)
-		while (n < BPIPE_SHED_PIECE && bpipe_shed_expired_locked(ch, class, now, &when))
+		while (n < BPIPE_BAND_PIECE && bpipe_shed_expired_locked(ch, class, now, &when))
 			n++;
 	if (n)
 		bpipe_wait_settle_locked(ch);
-	if (when != U64_MAX && n < BPIPE_SHED_PIECE)
+	if (when != U64_MAX && n < BPIPE_BAND_PIECE)
 		bpipe_shed_by_locked(ch, when);
 	bpipe_channel_unlock(ch);
 	return n;
@@ -139,13 +143,13 @@ static bool bpipe_shed_skip_locked(const struct bpipe_channel *ch, u32 class, u6
  * the channel's work to drop, which lets pollers look again.
  *
  * Context: called with the channel's lock held.
- * Return: bytes, without overhead; 0 if there is none behind BPIPE_SHED_PIECE expired
+ * Return: bytes, without overhead; 0 if there is none behind BPIPE_BAND_PIECE expired
  * ones.
  */
 u64 bpipe_shed_next_len_locked(struct bpipe_channel *ch)
 {
 	u64 now = ktime_get_ns(), seq = U64_MAX, len = 0;
-	int left = BPIPE_SHED_PIECE;
+	int left = BPIPE_BAND_PIECE;
 	struct bpipe_frame frame;
 	u32 class;
 
@@ -157,7 +161,7 @@ u64 bpipe_shed_next_len_locked(struct bpipe_channel *ch)
 		if (ch->set.order == BPIPE_ORDER_PRIORITY)
 			break;
 	}
-	if (left < BPIPE_SHED_PIECE)
+	if (left < BPIPE_BAND_PIECE)
 		bpipe_shed_by_locked(ch, now);
 	return left ? len : 0;
 }
@@ -196,7 +200,7 @@ static void bpipe_shed_work(struct work_struct *work)
 		n = bpipe_shed_expired_rd(ch);
 		mutex_unlock(&ch->rd.lock);
 		cond_resched();
-	} while (n == BPIPE_SHED_PIECE);
+	} while (n == BPIPE_BAND_PIECE);
 	bpipe_channel_lock(ch);
 	bpipe_channel_reap_locked(ch);
 	bpipe_channel_unlock(ch);

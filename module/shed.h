@@ -11,9 +11,6 @@ struct bpipe_frame;
 void bpipe_shed_init(struct bpipe_channel *ch);
 void bpipe_shed_uninit(struct bpipe_channel *ch);
 
-/* Records dropped for one hold of the readers' lock, at most. */
-#define BPIPE_SHED_PIECE	64
-
 struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame);
 int bpipe_shed_expired_rd(struct bpipe_channel *ch);
 u64 bpipe_shed_next_len_locked(struct bpipe_channel *ch);

@@ -8,8 +8,12 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
-#include "channel.h"
+#include "flow.h"
+#include "lock.h"
+#include "overload.h"
 #include "shed.h"
+#include "stats.h"
+#include "types.h"
 #include "wait.h"
 
 /*
@@ -138,29 +142,6 @@ int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	}
 	bpipe_channel_unlock(ch);
 	return 0;
-}
-
-/**
- * bpipe_stats_end_stream_locked() - let the band of a stream count what has passed
- * @ch: the channel, before its mode changes or what it holds is dropped; after that, it
- *	holds nothing
- *
- * Context: called with both sides' locks and the channel's lock held.
- */
-void bpipe_stats_end_stream_locked(struct bpipe_channel *ch)
-{
-	struct bpipe_band *band = ch->band[0];
-	u64 in, out;
-
-	lockdep_assert_held(&ch->wr.lock);
-	lockdep_assert_held(&ch->rd.lock);
-	lockdep_assert_held(&ch->lock);
-	bpipe_level_totals(&ch->level, &in, &out);
-	if (band && !bpipe_is_record(ch)) {
-		bpipe_count_add(&band->written, in - ch->stream_from, 0);
-		bpipe_count_add(&band->read, out - ch->stream_from, 0);
-	}
-	ch->stream_from = in;
 }
 
 /**

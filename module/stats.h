@@ -3,7 +3,6 @@
 #define BPIPE_STATS_H
 
 #include <linux/types.h>
-#include <linux/u64_stats_sync.h>
 
 struct bpipe_channel;
 struct bpipe_file;
@@ -11,92 +10,7 @@ struct bpipe_stats;
 struct bpipe_window;
 struct seq_file;
 
-/**
- * struct bpipe_count - how much
- * @bytes: bytes, without the overhead of records
- * @records: records; 0 in a stream
- */
-struct bpipe_count {
-	u64 bytes;
-	u64 records;
-};
-
-static inline void bpipe_count_add(struct bpipe_count *count, u64 bytes, u64 records)
-{
-	count->bytes += bytes;
-	count->records += records;
-}
-
-/**
- * struct bpipe_tally - how much moved, and in how many calls
- * @bytes: bytes, without the overhead of records
- * @records: records; 0 in a stream
- * @calls: calls that moved something
- *
- * These change under a side's lock, and are read under the channel's alone. A 64-bit
- * machine stores each at once; on others, both locks are held for a change: see
- * bpipe_tally_lock().
- */
-struct bpipe_tally {
-	u64_stats_t bytes;
-	u64_stats_t records;
-	u64_stats_t calls;
-};
-
-static inline void bpipe_tally_add(struct bpipe_tally *tally, u64 bytes, u64 records, u64 calls)
-{
-	u64_stats_add(&tally->bytes, bytes);
-	u64_stats_add(&tally->records, records);
-	u64_stats_add(&tally->calls, calls);
-}
-
-static inline struct bpipe_count bpipe_tally_count(const struct bpipe_tally *tally)
-{
-	return (struct bpipe_count) {
-		.bytes = u64_stats_read(&tally->bytes),
-		.records = u64_stats_read(&tally->records),
-	};
-}
-
-/**
- * struct bpipe_delay - how often and how long somebody slept, guarded by the
- *	channel's lock
- * @times: sleeps begun
- * @ended_ns: time slept in those that ended
- * @since_sum: sum of the begin times of those that did not
- * @sleeping: how many did not
- *
- * Keeping the sum of begin times makes the time slept so far known at any
- * moment without visiting the sleepers.
- */
-struct bpipe_delay {
-	u64 times;
-	u64 ended_ns;
-	u64 since_sum;
-	unsigned int sleeping;
-};
-
-static inline void bpipe_delay_begin(struct bpipe_delay *delay, u64 now)
-{
-	delay->times++;
-	delay->since_sum += now;
-	delay->sleeping++;
-}
-
-static inline void bpipe_delay_end(struct bpipe_delay *delay, u64 since, u64 now)
-{
-	delay->ended_ns += now - since;
-	delay->since_sum -= since;
-	delay->sleeping--;
-}
-
-static inline u64 bpipe_delay_ns(const struct bpipe_delay *delay, u64 now)
-{
-	return delay->ended_ns + delay->sleeping * now - delay->since_sum;
-}
-
 int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats);
-void bpipe_stats_end_stream_locked(struct bpipe_channel *ch);
 void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window);
 u64 bpipe_stats_readable(struct bpipe_channel *ch);
 int bpipe_stats_reset_peaks(struct bpipe_channel *ch);

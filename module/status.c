@@ -12,49 +12,16 @@
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
-#include <linux/ktime.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
-#include <linux/string.h>
 
-#include "channel.h"
 #include "compat.h"
+#include "lock.h"
 #include "status.h"
+#include "types.h"
 #include "wait.h"
-
-/**
- * bpipe_status_write_locked() - let the page say what is the case
- * @ch: the channel, which has one
- *
- * As a seqcount, but for user space, where the kernel's own is not known.
- *
- * Context: called with the channel's lock held.
- */
-void bpipe_status_write_locked(struct bpipe_channel *ch)
-{
-	struct bpipe_status *status = page_address(ch->status);
-	struct bpipe_request who = { };
-	struct bpipe_status now = {
-		.seq = status->seq + 1,
-		.state = bpipe_channel_state_locked(ch),
-		.size = ch->flow.size,
-		.high = ch->flow.high,
-		.low = ch->flow.low,
-		.level = bpipe_level_now(&ch->level),
-		.time_ns = ktime_get_ns(),
-	};
-
-	for (who.class = 0; who.class < BPIPE_CLASSES; who.class++)
-		now.window[who.class] = bpipe_channel_window_locked(ch, &who, now.level,
-								    now.time_ns);
-	WRITE_ONCE(status->seq, now.seq);
-	smp_wmb();	/* odd before anything changes; pairs with the reader's second look */
-	memcpy(status, &now, sizeof(now));
-	smp_wmb();	/* even after all has; pairs with the reader's first look */
-	WRITE_ONCE(status->seq, now.seq + 1);
-}
 
 static int bpipe_status_mmap(struct file *file, struct vm_area_struct *vma)
 {

@@ -19,10 +19,12 @@
 #include <linux/string.h>
 #include <linux/wait.h>
 
+#include "band.h"
 #include "buffer.h"
-#include "channel.h"
-#include "config.h"
+#include "lock.h"
+#include "ring.h"
 #include "storage.h"
+#include "types.h"
 
 /* Return true if a class has a use for its buffer, or is to keep it all the same. */
 static bool bpipe_storage_needed_locked(const struct bpipe_channel *ch, u32 mode, u32 class)
@@ -171,6 +173,36 @@ static int bpipe_storage_await(struct bpipe_channel *ch, struct bpipe_storage *s
 }
 
 /*
+ * The file writes in the class from now on, of which there is a band.
+ *
+ * Until it is closed, what it needs of that class stays: a write that has begun may
+ * still be under way when the next ones are of another. The caller sets the class of the
+ * next ones.
+ */
+static void bpipe_storage_add_writer_locked(struct bpipe_file *bf, u32 class)
+{
+	if (bf->classes & BIT(class))
+		return;
+	bf->classes |= BIT(class);
+	bf->ch->band[class]->writers++;
+}
+
+/**
+ * bpipe_storage_forget_locked() - undo all claims of an open file
+ * @bf: the open file, which is about to be freed
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_storage_forget_locked(struct bpipe_file *bf)
+{
+	u32 class;
+
+	for (class = 0; class < BPIPE_CLASSES; class++)
+		if (bf->classes & BIT(class))
+			bf->ch->band[class]->writers--;
+}
+
+/*
  * Let the file write in the class if the class has its band and its buffer, or takes them
  * from @band and @spare. Else put into @size the bytes of the buffer that is lacking, or 0.
  */
@@ -194,7 +226,7 @@ static bool bpipe_storage_try_claim(struct bpipe_file *bf, u32 class, struct bpi
 		*size = 0;
 	}
 	if (own && !*size) {
-		bpipe_config_claim_locked(bf, class);
+		bpipe_storage_add_writer_locked(bf, class);
 		done = true;
 	}
 	bpipe_channel_unlock(ch);
@@ -404,12 +436,6 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_
 	}
 }
 
-static bool bpipe_storage_unused_locked(const struct bpipe_channel *ch,
-					const struct bpipe_band *band)
-{
-	return band && band != ch->band[0] && !band->writers && !band->held && band->ring.data;
-}
-
 /**
  * bpipe_storage_trim_locked() - take the buffers that lost their last writer
  * @ch: the channel
@@ -425,7 +451,7 @@ void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *o
 	for (class = 1; class < BPIPE_CLASSES; class++) {
 		struct bpipe_band *band = ch->band[class];
 
-		if (!bpipe_storage_unused_locked(ch, band))
+		if (!bpipe_band_unused_locked(ch, band))
 			continue;
 		old->data[class] = band->ring.data;
 		band->ring.data = NULL;
@@ -445,7 +471,7 @@ void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *
 {
 	u32 class;
 
-	bpipe_stats_end_stream_locked(ch);
+	bpipe_band_end_stream_locked(ch);
 	bpipe_level_sub(&ch->level, bpipe_level_now(&ch->level));
 	ch->records = 0;
 	old->size = ch->flow.size;
@@ -458,25 +484,6 @@ void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *
 		band->storage = 0;
 		old->data[class] = bpipe_ring_move(&band->ring, 0, NULL, ch->flow.size, 0);
 	}
-}
-
-/**
- * bpipe_storage_idle_locked() - free a buffer that lost its last record
- * @ch: the channel
- * @band: its class
- *
- * No copy is under way: a record stays in its class while a reader copies it, and a writer
- * counts until its file is closed.
- *
- * Context: called with the channel's lock held.
- */
-void bpipe_storage_idle_locked(struct bpipe_channel *ch, struct bpipe_band *band)
-{
-	if (!bpipe_storage_unused_locked(ch, band))
-		return;
-	bpipe_buffer_free_later(&ch->memory, band->ring.data, band->ring.size);
-	band->ring.data = NULL;
-	band->storage = 0;
 }
 
 /**

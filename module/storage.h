@@ -51,9 +51,9 @@ bool bpipe_storage_copied_rd(struct bpipe_channel *ch, const struct bpipe_storag
 int bpipe_storage_copy(struct bpipe_channel *ch, struct bpipe_storage *spare, bool rest);
 void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_storage *spare,
 			       struct bpipe_storage *old);
+void bpipe_storage_forget_locked(struct bpipe_file *bf);
 void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *old);
 void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *old);
-void bpipe_storage_idle_locked(struct bpipe_channel *ch, struct bpipe_band *band);
 
 void bpipe_storage_bytes(struct bpipe_channel *ch, struct bpipe_storage_bytes *bytes);
 

@@ -7,24 +7,21 @@
 #include <linux/capability.h>
 #include <linux/device.h>
 #include <linux/init.h>
-#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
-#include <linux/workqueue.h>
 
 #include "buffer.h"
 #include "channel.h"
-#include "config.h"
 #include "compat.h"
+#include "config.h"
 #include "node.h"
+#include "stats.h"
 #include "storage.h"
 #include "sysfs.h"
-
-/* Any opener can change the state: wake those that poll it a few times a second at most. */
-#define BPIPE_SYSFS_PAUSE	(HZ / 5)
+#include "types.h"
 
 static struct bpipe_channel *to_channel(struct device *dev)
 {
@@ -370,70 +367,6 @@ static const struct attribute_group bpipe_channel_group = {
 
 const struct attribute_group *bpipe_channel_groups[] = { &bpipe_channel_group, NULL };
 
-static void bpipe_sysfs_notify(struct work_struct *work)
-{
-	struct bpipe_channel *ch = container_of(to_delayed_work(work), struct bpipe_channel,
-						notify);
-
-	sysfs_notify(&ch->dev.kobj, NULL, "state");
-}
-
-/**
- * bpipe_sysfs_notify_init() - prepare for changes of state
- * @ch: the channel, not yet used
- */
-void bpipe_sysfs_notify_init(struct bpipe_channel *ch)
-{
-	INIT_DELAYED_WORK(&ch->notify, bpipe_sysfs_notify);
-}
-
-/**
- * bpipe_sysfs_notify_locked() - the state changed: wake those that poll the attribute
- * @ch: the channel
- *
- * A change within BPIPE_SYSFS_PAUSE of the last wake-up is announced at the end of it,
- * together with all that follow until then, so the last state is always announced.
- *
- * Context: called with the channel's lock held; does not sleep.
- */
-void bpipe_sysfs_notify_locked(struct bpipe_channel *ch)
-{
-	u64 now = get_jiffies_64(), at = max(now, ch->notify_from);
-
-	if (ch->overload.off || delayed_work_pending(&ch->notify))
-		return;
-	ch->notify_from = at + BPIPE_SYSFS_PAUSE;
-	schedule_delayed_work(&ch->notify, at - now);
-}
-
-/**
- * bpipe_sysfs_notify_stop() - announce no more changes of state
- * @ch: the channel, whose device still exists, after bpipe_overload_stop()
- *
- * Context: may sleep.
- * Return: the attribute, for bpipe_sysfs_notify_gone().
- */
-struct kernfs_node *bpipe_sysfs_notify_stop(struct bpipe_channel *ch)
-{
-	cancel_delayed_work_sync(&ch->notify);
-	return sysfs_get_dirent(ch->dev.kobj.sd, "state");
-}
-
-/**
- * bpipe_sysfs_notify_gone() - wake those that poll the attribute of a removed channel
- * @state: what bpipe_sysfs_notify_stop() returned
- *
- * The removal itself wakes no poller, and a wake-up before it would find the attribute in
- * its place. From here on, a read of the attribute fails with ENODEV.
- *
- * Context: may sleep.
- */
-void bpipe_sysfs_notify_gone(struct kernfs_node *state)
-{
-	sysfs_notify_dirent(state);
-	sysfs_put(state);
-}
-
 /*
  * /sys/class/bpipe/memory: bytes of all buffers; memory_max: their cap; memory_share: the
  * part of the cap that one channel may take, percent.
@@ -498,4 +431,9 @@ static const struct attribute_group bpipe_class_group = {
 	.attrs = bpipe_class_attrs,
 };
 
-const struct attribute_group *bpipe_class_groups[] = { &bpipe_class_group, NULL };
+static const struct attribute_group *bpipe_class_groups[] = { &bpipe_class_group, NULL };
+
+struct class bpipe_class = {
+	.name = "bpipe",
+	.class_groups = bpipe_class_groups,
+};

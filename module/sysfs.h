@@ -2,12 +2,12 @@
 #ifndef BPIPE_SYSFS_H
 #define BPIPE_SYSFS_H
 
-struct bpipe_channel;
-struct kernfs_node;
+struct attribute_group;
+struct class;
 
-void bpipe_sysfs_notify_init(struct bpipe_channel *ch);
-void bpipe_sysfs_notify_locked(struct bpipe_channel *ch);
-struct kernfs_node *bpipe_sysfs_notify_stop(struct bpipe_channel *ch);
-void bpipe_sysfs_notify_gone(struct kernfs_node *state);
+extern struct class bpipe_class;
+extern const struct attribute_group *bpipe_channel_groups[];
+
+void bpipe_sysfs_init(void);
 
 #endif /* BPIPE_SYSFS_H */

@@ -10,7 +10,7 @@
 
 #include <linux/tracepoint.h>
 
-#include "channel.h"
+#include "types.h"
 
 DECLARE_EVENT_CLASS(bpipe_move,
 	TP_PROTO(const struct bpipe_channel *ch, u64 bytes, u64 level),

@@ -41,14 +41,17 @@
 #include <linux/ktime.h>
 #include <linux/limits.h>
 #include <linux/minmax.h>
+#include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/wait.h>
 
-#include "channel.h"
+#include "announce.h"
 #include "compat.h"
-#include "status.h"
-#include "sysfs.h"
+#include "flow.h"
+#include "lock.h"
+#include "overload.h"
+#include "page.h"
 #include "trace.h"
 #include "wait.h"
 
@@ -160,38 +163,6 @@ static void bpipe_wake_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 		wake_up_process(w->task);
 }
 
-/**
- * bpipe_wait_unlock() - drop a channel's lock and wake those who are due
- * @ch: the channel
- *
- * Context: called with the channel's lock held, and drops it.
- */
-void bpipe_wait_unlock(struct bpipe_channel *ch) __releases(&ch->lock)
-{
-	struct bpipe_wakeups wake = ch->wake;
-	unsigned int i;
-
-	ch->wake.any = false;
-	ch->wake.tasks = 0;
-	ch->wake.writers = 0;
-	ch->wake.wr = (struct bpipe_notice) { };
-	ch->wake.rd = (struct bpipe_notice) { };
-	spin_unlock_bh(&ch->lock);
-
-	for (i = 0; i < wake.tasks; i++) {
-		wake_up_process(wake.task[i]);
-		put_task_struct(wake.task[i]);
-	}
-	if (wake.rd.all)
-		wake_up_interruptible_all(&ch->rd.poll);
-	else if (wake.rd.events)
-		wake_up_interruptible_poll(&ch->rd.poll, wake.rd.events);
-	if (wake.wr.all)
-		wake_up_interruptible_all(&ch->wr.poll);
-	else if (wake.wr.events)
-		wake_up_interruptible_poll(&ch->wr.poll, wake.wr.events);
-}
-
 static struct bpipe_notice *bpipe_notice(struct bpipe_channel *ch, struct bpipe_side *side)
 {
 	ch->wake.any = true;
@@ -249,27 +220,6 @@ static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_sid
 static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
 {
 	bpipe_notify_ready_locked(ch, &ch->wr, EPOLLOUT | EPOLLWRNORM);
-}
-
-static void bpipe_sigio_wr(struct work_struct *work)
-{
-	struct bpipe_side *side = container_of(work, struct bpipe_side, sigio);
-
-	kill_fasync(&side->fasync, SIGIO, POLL_OUT);
-}
-
-static void bpipe_sigio_rd(struct work_struct *work)
-{
-	struct bpipe_side *side = container_of(work, struct bpipe_side, sigio);
-
-	kill_fasync(&side->fasync, SIGIO, POLL_IN);
-}
-
-static void bpipe_sigio_events(struct work_struct *work)
-{
-	struct bpipe_channel *ch = container_of(work, struct bpipe_channel, events_sigio);
-
-	kill_fasync(&ch->events_fasync, SIGIO, POLL_PRI);
 }
 
 /**
@@ -536,6 +486,44 @@ void bpipe_wait_granted_locked(struct bpipe_channel *ch)
 		bpipe_notify_writers_locked(ch);
 }
 
+static bool bpipe_file_threshold_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct bpipe_file, threshold_node)->threshold <
+	       rb_entry(b, struct bpipe_file, threshold_node)->threshold;
+}
+
+static bool bpipe_file_delay_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct bpipe_file, delay_node)->delay_ns <
+	       rb_entry(b, struct bpipe_file, delay_node)->delay_ns;
+}
+
+/**
+ * bpipe_wait_watch_locked() - pollers of an open file wait for its threshold and delay
+ * @bf: the open file of a reader
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_watch_locked(struct bpipe_file *bf)
+{
+	rb_add_cached(&bf->threshold_node, &bf->ch->file_thresholds, bpipe_file_threshold_less);
+	if (bf->delay_ns)
+		rb_add_cached(&bf->delay_node, &bf->ch->file_delays, bpipe_file_delay_less);
+}
+
+/**
+ * bpipe_wait_unwatch_locked() - undo bpipe_wait_watch_locked(), before either changes
+ * @bf: the open file
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_wait_unwatch_locked(struct bpipe_file *bf)
+{
+	rb_erase_cached(&bf->threshold_node, &bf->ch->file_thresholds);
+	if (bf->delay_ns)
+		rb_erase_cached(&bf->delay_node, &bf->ch->file_delays);
+}
+
 /* The smallest threshold, or the shortest delay, that readers' files ask for. */
 static u64 bpipe_files_threshold_locked(const struct bpipe_channel *ch)
 {
@@ -761,8 +749,8 @@ void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, 
 	ch->event_ns = now;
 	ch->state_since = now;
 	trace_bpipe_state(ch, bpipe_channel_state_locked(ch), level);
-	bpipe_status_update_locked(ch);
-	bpipe_sysfs_notify_locked(ch);
+	bpipe_page_update_locked(ch);
+	bpipe_announce_locked(ch);
 	bpipe_wait_notify_locked(ch, &ch->rd, EPOLLPRI);
 	bpipe_wait_notify_locked(ch, &ch->wr, EPOLLPRI);
 	if (READ_ONCE(ch->events_fasync))
@@ -806,7 +794,7 @@ static void bpipe_settle_due_locked(struct bpipe_channel *ch, bool due)
 		level = bpipe_level_now(&ch->level);
 	} while ((seen < ch->trip_up && level >= ch->trip_up) ||
 		 ((long)seen > ch->trip_down && (long)level <= ch->trip_down));
-	bpipe_status_update_locked(ch);
+	bpipe_page_update_locked(ch);
 }
 
 /**
@@ -865,6 +853,17 @@ static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
 
 	bpipe_channel_lock(ch);
 	bpipe_settle_due_locked(ch, true);
+	bpipe_channel_unlock(ch);
+	return HRTIMER_NORESTART;
+}
+
+/* The channel may have been pressured for too long. */
+static enum hrtimer_restart bpipe_overload_due(struct hrtimer *timer)
+{
+	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, overload.timer);
+
+	bpipe_channel_lock(ch);
+	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), ktime_get_ns());
 	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
 }
@@ -1050,9 +1049,8 @@ void bpipe_wait_init(struct bpipe_channel *ch)
 {
 	bpipe_side_init(&ch->wr, bpipe_write_tokens_due);
 	bpipe_side_init(&ch->rd, bpipe_read_tokens_due);
-	INIT_WORK(&ch->wr.sigio, bpipe_sigio_wr);
-	INIT_WORK(&ch->rd.sigio, bpipe_sigio_rd);
-	INIT_WORK(&ch->events_sigio, bpipe_sigio_events);
+	bpipe_hrtimer_setup(&ch->overload.timer, bpipe_overload_due, CLOCK_MONOTONIC,
+			    HRTIMER_MODE_ABS_SOFT);
 	bpipe_hrtimer_setup(&ch->delay, bpipe_data_due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 	ch->delays = RB_ROOT_CACHED;
 	ch->file_thresholds = RB_ROOT_CACHED;
@@ -1074,7 +1072,4 @@ void bpipe_wait_uninit(struct bpipe_channel *ch)
 	hrtimer_cancel(&ch->wr.tokens);
 	hrtimer_cancel(&ch->rd.tokens);
 	hrtimer_cancel(&ch->delay);
-	cancel_work_sync(&ch->wr.sigio);
-	cancel_work_sync(&ch->rd.sigio);
-	cancel_work_sync(&ch->events_sigio);
 }

@@ -5,12 +5,11 @@
 #include <linux/bitops.h>
 #include <linux/err.h>
 #include <linux/list.h>
-#include <linux/poll.h>
 #include <linux/rbtree.h>
 
 #include <asm/barrier.h>
 
-#include "channel.h"
+#include "types.h"
 
 /* Internal: the caller was queued and has to sleep. Never seen by users. */
 #define EBPIPE_QUEUED	(MAX_ERRNO - 1)
@@ -116,6 +115,8 @@ void bpipe_wait_kick_rest(struct bpipe_channel *ch, struct bpipe_side *side, u64
 void bpipe_wait_kick_file_locked(struct bpipe_file *bf);
 void bpipe_wait_kick_file_rest(struct bpipe_file *bf, u64 last);
 void bpipe_wait_granted_locked(struct bpipe_channel *ch);
+void bpipe_wait_watch_locked(struct bpipe_file *bf);
+void bpipe_wait_unwatch_locked(struct bpipe_file *bf);
 void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side, __poll_t events);
 void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *side);
 void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, u64 now);

@@ -10,12 +10,18 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
+#include "band.h"
 #include "channel.h"
 #include "fetch.h"
+#include "flow.h"
+#include "lock.h"
 #include "restart.h"
+#include "ring.h"
 #include "shed.h"
 #include "trace.h"
+#include "types.h"
 #include "wait.h"
+#include "write.h"
 
 /**
  * struct bpipe_writing - a write, and how far it has come
@@ -195,7 +201,7 @@ out:
  * No write is refused because of an expired record: as it lacks the room that this
  * takes, or its turn, while others wait for that.
  *
- * Return: how many were dropped, BPIPE_SHED_PIECE at most; -EAGAIN, -EINTR.
+ * Return: how many were dropped, BPIPE_BAND_PIECE at most; -EAGAIN, -EINTR.
  */
 static int bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing *wr,
 			   enum bpipe_verdict lack)
@@ -285,8 +291,13 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 		};
 
 		bpipe_channel_lock(ch);
-		if (wr->record)
+		if (wr->record) {
+			u64 ttl = ch->set.ttl_ns[frame.class];
+
 			bpipe_band_push_wr(ch, &frame);
+			if (unlikely(ttl))
+				bpipe_shed_by_locked(ch, now + ttl);
+		}
 		bpipe_flow_take(&ch->flow, n, now);
 		bpipe_bucket_take(&bf->rate, n, now);
 		bf->refused_at = 0;
@@ -357,7 +368,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	if (unlikely(verdict != BPIPE_GO)) {
 		ret = bpipe_expire_wr(ch, wr, grant.lack);
 		/* There may be more: others have a look before that. */
-		if (ret < 0 || ret == BPIPE_SHED_PIECE)
+		if (ret < 0 || ret == BPIPE_BAND_PIECE)
 			return min_t(ssize_t, ret, 0);
 		if (req->policy == BPIPE_POLICY_DROP_OLDEST)
 			req->evictable = bpipe_band_evictable(ch, req->class);

@@ -322,7 +322,7 @@ static int updates(void)
 	if (!file)
 		abort();
 	while (fgets(line, sizeof(line), file))
-		n += !!strstr(line, "bpipe_status_write_locked");
+		n += !!strstr(line, "bpipe_page_write_locked");
 	fclose(file);
 	if (!tell(TRACING "/trace", "\n"))
 		abort();
@@ -335,7 +335,7 @@ TEST_F(channel, unused_status_page_is_not_updated)
 	int status;
 
 	if ((mkdir(TRACING, 0700) && errno != EEXIST) ||
-	    !tell(TRACING "/set_ftrace_filter", "bpipe_status_write_locked") ||
+	    !tell(TRACING "/set_ftrace_filter", "bpipe_page_write_locked") ||
 	    !tell(TRACING "/current_tracer", "function"))
 		SKIP(return, "no function tracer");
 	ASSERT_EQ(1, put(self->wr, 1));

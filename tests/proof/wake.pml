@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The sleep/wake protocol of module/wait.c and module/channel.c, for SPIN.
+ * The sleep/wake protocol of module/wait.c and module/poll.c, for SPIN.
  *
  * mirrors: module/wait.c: bpipe_first_asleep bpipe_reserve_locked bpipe_sum_asleep_locked
  * mirrors: module/wait.c: bpipe_fall_asleep_locked bpipe_wake_up_locked bpipe_wake_locked
- * mirrors: module/wait.c: bpipe_wait_unlock bpipe_kick_locked bpipe_kick_rest
+ * mirrors: module/lock.c: bpipe_channel_unlock_and_wake
+ * mirrors: module/wait.c: bpipe_kick_locked bpipe_kick_rest
  * mirrors: module/wait.c: bpipe_wait_kick_locked bpipe_wait_kick_rest bpipe_wait_timer_by
  * mirrors: module/wait.c: bpipe_ahead_locked bpipe_relabel_locked bpipe_grant_locked
  * mirrors: module/wait.c: bpipe_wake_class_locked bpipe_wake_writers_locked
@@ -19,7 +20,7 @@
  * mirrors: module/wait.h: bpipe_wait_behind bpipe_wait_settle_write
  * mirrors: module/wait.h: bpipe_wait_settle_read bpipe_wait_leave
  * mirrors: module/channel.c: bpipe_channel_at_end_locked bpipe_channel_release
- * mirrors: module/channel.c: bpipe_writable_locked bpipe_channel_poll
+ * mirrors: module/poll.c: bpipe_writable_locked bpipe_channel_poll
  * mirrors: module/write.c: bpipe_ask_wr bpipe_again_wr_locked bpipe_refuse_wr
  * mirrors: module/write.c: bpipe_queue_wr_locked bpipe_write_wr bpipe_push_wr
  * mirrors: module/write.c: bpipe_channel_write

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Announce changes of the state to user space: wake those that poll the attribute "state".
+ */
+
+#include <linux/device.h>
+#include <linux/jiffies.h>
+#include <linux/minmax.h>
+#include <linux/sysfs.h>
+#include <linux/workqueue.h>
+
+#include "announce.h"
+#include "types.h"
+
+/* Any opener can change the state: wake those that poll it a few times a second at most. */
+#define BPIPE_ANNOUNCE_PAUSE	(HZ / 5)
+
+static void bpipe_announce(struct work_struct *work)
+{
+	struct bpipe_channel *ch = container_of(to_delayed_work(work), struct bpipe_channel,
+						notify);
+
+	sysfs_notify(&ch->dev.kobj, NULL, "state");
+}
+
+/**
+ * bpipe_announce_init() - prepare for changes of state
+ * @ch: the channel, not yet used
+ */
+void bpipe_announce_init(struct bpipe_channel *ch)
+{
+	INIT_DELAYED_WORK(&ch->notify, bpipe_announce);
+}
+
+/**
+ * bpipe_announce_locked() - the state changed: wake those that poll the attribute
+ * @ch: the channel
+ *
+ * A change within BPIPE_ANNOUNCE_PAUSE of the last wake-up is announced at the end of it,
+ * together with all that follow until then, so the last state is always announced.
+ *
+ * Context: called with the channel's lock held; does not sleep.
+ */
+void bpipe_announce_locked(struct bpipe_channel *ch)
+{
+	u64 now = get_jiffies_64(), at = max(now, ch->notify_from);
+
+	if (ch->overload.off || delayed_work_pending(&ch->notify))
+		return;
+	ch->notify_from = at + BPIPE_ANNOUNCE_PAUSE;
+	schedule_delayed_work(&ch->notify, at - now);
+}
+
+/**
+ * bpipe_announce_stop() - announce no more changes of state
+ * @ch: the channel, whose device still exists, after bpipe_overload_stop()
+ *
+ * Context: may sleep.
+ * Return: the attribute, for bpipe_announce_gone().
+ */
+struct kernfs_node *bpipe_announce_stop(struct bpipe_channel *ch)
+{
+	cancel_delayed_work_sync(&ch->notify);
+	return sysfs_get_dirent(ch->dev.kobj.sd, "state");
+}
+
+/**
+ * bpipe_announce_gone() - wake those that poll the attribute of a removed channel
+ * @state: what bpipe_announce_stop() returned
+ *
+ * The removal itself wakes no poller, and a wake-up before it would find the attribute in
+ * its place. From here on, a read of the attribute fails with ENODEV.
+ *
+ * Context: may sleep.
+ */
+void bpipe_announce_gone(struct kernfs_node *state)
+{
+	sysfs_notify_dirent(state);
+	sysfs_put(state);
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The status page: what it says. Its files are in status.c.
+ */
+
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+
+#include "page.h"
+
+/**
+ * bpipe_page_write_locked() - let the page say what is the case
+ * @ch: the channel, which has one
+ *
+ * As a seqcount, but for user space, where the kernel's own is not known.
+ *
+ * Context: called with the channel's lock held.
+ */
+void bpipe_page_write_locked(struct bpipe_channel *ch)
+{
+	struct bpipe_status *status = page_address(ch->status);
+	struct bpipe_request who = { };
+	struct bpipe_status now = {
+		.seq = status->seq + 1,
+		.state = bpipe_channel_state_locked(ch),
+		.size = ch->flow.size,
+		.high = ch->flow.high,
+		.low = ch->flow.low,
+		.level = bpipe_level_now(&ch->level),
+		.time_ns = ktime_get_ns(),
+	};
+
+	for (who.class = 0; who.class < BPIPE_CLASSES; who.class++)
+		now.window[who.class] = bpipe_channel_window_locked(ch, &who, now.level,
+								    now.time_ns);
+	WRITE_ONCE(status->seq, now.seq);
+	smp_wmb();	/* odd before anything changes; pairs with the reader's second look */
+	memcpy(status, &now, sizeof(now));
+	smp_wmb();	/* even after all has; pairs with the reader's first look */
+	WRITE_ONCE(status->seq, now.seq + 1);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef BPIPE_PAGE_H
+#define BPIPE_PAGE_H
+
+#include "types.h"
+
+void bpipe_page_write_locked(struct bpipe_channel *ch);
+
+/**
+ * bpipe_page_update_locked() - let the page say what is the case, if there is one
+ * @ch: the channel
+ *
+ * Context: called with the channel's lock held.
+ */
+static inline void bpipe_page_update_locked(struct bpipe_channel *ch)
+{
+	if (unlikely(ch->status))
+		bpipe_page_write_locked(ch);
+}
+
+#endif /* BPIPE_PAGE_H */

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an open file can do now, and what it is told of: poll, SIGIO and events.
+ */
+
+#include <linux/fs.h>
+#include <linux/ktime.h>
+#include <linux/limits.h>
+#include <linux/poll.h>
+#include <linux/sched/signal.h>
+#include <linux/workqueue.h>
+
+#include "channel.h"
+#include "flow.h"
+#include "lock.h"
+#include "poll.h"
+#include "shed.h"
+#include "types.h"
+#include "wait.h"
+
+/*
+ * What the next read has to pay for, so that poll and read agree: of a stream what is
+ * there, or a record; 0 if there is nothing to read. The record itself is looked at
+ * only where there is a rate, or it may have to go.
+ */
+static u64 bpipe_next_len_locked(struct bpipe_channel *ch)
+{
+	if (bpipe_is_record(ch) && (ch->flow.read.bytes.rate || ch->set.sheds))
+		return bpipe_shed_next_len_locked(ch);
+	return bpipe_level_now(&ch->level);
+}
+
+/* Return true if a read would give something. If it lacks tokens, arm the timer. */
+static bool bpipe_readable_locked(struct bpipe_channel *ch)
+{
+	const struct bpipe_request req = {
+		.len = bpipe_next_len_locked(ch),
+		.atomic = bpipe_is_record(ch),
+	};
+	struct bpipe_grant grant = { };
+	u64 now = ktime_get_ns();
+
+	if (!req.len)
+		return false;
+	if (bpipe_flow_deliver(&ch->flow, &req, now, &grant) == BPIPE_GO)
+		return true;
+	bpipe_wait_timer_by(&ch->rd.tokens, now, grant.wait_ns);
+	return false;
+}
+
+/*
+ * Return true if a write would go: one such as was refused last, or an atomic one. If
+ * it lacks room, have the writer notified; if it lacks tokens, arm the timer.
+ */
+static bool bpipe_writable_locked(struct bpipe_file *bf)
+{
+	const struct bpipe_request who = {
+		.len = bf->refused_len,
+		.class = bf->class,
+		.own = &bf->rate,
+	};
+	struct bpipe_channel *ch = bf->ch;
+	u64 level = bpipe_level_now(&ch->level), now = ktime_get_ns();
+	struct bpipe_ready ready;
+	bool writable;
+
+	writable = bpipe_flow_writable(&ch->flow, &who, level, now, &ready);
+	if (bf->refused_at == ch->chances && now < bf->refused_until) {
+		writable = false;
+		ready.wait_ns = bf->refused_until == U64_MAX ? U64_MAX : bf->refused_until - now;
+	}
+	if ((s64)level > ready.level)
+		bpipe_wait_poll_locked(ch, ready.level);
+	if (ready.wait_ns && ready.wait_ns != U64_MAX)
+		bpipe_wait_timer_by(&ch->wr.tokens, now, ready.wait_ns);
+	return writable;
+}
+
+/* What happened that this file was not told yet: BPIPE_EVENT_* */
+static u32 bpipe_events_locked(const struct bpipe_file *bf)
+{
+	const struct bpipe_channel *ch = bf->ch;
+	u32 events = 0;
+
+	if (!bf->listens)
+		return 0;
+	if (bf->high_seen != ch->high_events)
+		events |= BPIPE_EVENT_HIGH;
+	if (bf->low_seen != ch->low_events)
+		events |= BPIPE_EVENT_LOW;
+	if (bf->overload_seen != ch->overload.events)
+		events |= BPIPE_EVENT_OVERLOAD;
+	return events;
+}
+
+/**
+ * bpipe_channel_poll() - what can be done now, and who to tell when that changes
+ * @bf: the open file
+ * @file: the same, as poll_wait() wants it
+ * @wait: the poll table
+ *
+ * Context: does not sleep.
+ * Return: EPOLL* bits; see bpipe(4).
+ */
+__poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table *wait)
+{
+	struct bpipe_channel *ch = bf->ch;
+	bool pri = poll_requested_events(wait) & EPOLLPRI, stalled;
+	__poll_t mask = 0;
+
+	/* A file of neither side, too, has to hear that the channel is gone. */
+	if (bpipe_is_reader(bf) || !bpipe_is_writer(bf) || pri)
+		poll_wait(file, &ch->rd.poll, wait);
+	if (bpipe_is_writer(bf))
+		poll_wait(file, &ch->wr.poll, wait);
+
+	bpipe_channel_lock(ch);
+	if (unlikely(ch->life == BPIPE_LIFE_GONE)) {
+		bpipe_channel_unlock(ch);
+		return EPOLLERR | EPOLLHUP;
+	}
+	/*
+	 * What lacks room is noted before the trip wires are set, and looked for again after
+	 * that. Readers hear of the first that does; more often would wake this poller, too.
+	 */
+	stalled = ch->poll_level != BPIPE_POLL_NONE;
+	if (bpipe_is_writer(bf))
+		bpipe_writable_locked(bf);
+	if (!stalled && ch->poll_level != BPIPE_POLL_NONE)
+		bpipe_wait_settle_locked(ch);
+	else
+		bpipe_wait_set_trips_locked(ch);
+	if (bpipe_is_reader(bf)) {
+		bool end = bpipe_channel_at_end_locked(bf);
+
+		if (bpipe_readable_locked(ch) || (end && !bpipe_level_now(&ch->level)))
+			mask |= EPOLLIN | EPOLLRDNORM;
+		if (end)
+			mask |= EPOLLHUP;
+	}
+	if (bpipe_is_writer(bf)) {
+		if (bpipe_channel_write_error_locked(bf))
+			mask |= EPOLLOUT | EPOLLWRNORM | EPOLLERR;
+		else if (bpipe_writable_locked(bf))
+			mask |= EPOLLOUT | EPOLLWRNORM;
+	}
+	if (bpipe_events_locked(bf))
+		mask |= EPOLLPRI;
+	bpipe_channel_unlock(ch);
+	return mask;
+}
+
+static void bpipe_write_sigio(struct work_struct *work)
+{
+	struct bpipe_side *side = container_of(work, struct bpipe_side, sigio);
+
+	kill_fasync(&side->fasync, SIGIO, POLL_OUT);
+}
+
+static void bpipe_read_sigio(struct work_struct *work)
+{
+	struct bpipe_side *side = container_of(work, struct bpipe_side, sigio);
+
+	kill_fasync(&side->fasync, SIGIO, POLL_IN);
+}
+
+static void bpipe_events_sigio(struct work_struct *work)
+{
+	struct bpipe_channel *ch = container_of(work, struct bpipe_channel, events_sigio);
+
+	kill_fasync(&ch->events_fasync, SIGIO, POLL_PRI);
+}
+
+/**
+ * bpipe_channel_fasync() - turn SIGIO on or off: of room, of data; or of events, for a file
+ *	that is neither a writer nor a reader
+ * @bf: the open file
+ * @fd: its descriptor
+ * @file: the same, as fasync_helper() wants it
+ * @on: on or off
+ *
+ * Context: may sleep.
+ * Return: at least 0, or -ENOMEM.
+ */
+int bpipe_channel_fasync(struct bpipe_file *bf, int fd, struct file *file, int on)
+{
+	struct bpipe_channel *ch = bf->ch;
+	int ret = 0;
+
+	if (!bf->mode)
+		return fasync_helper(fd, file, on, &ch->events_fasync);
+	if (bpipe_is_reader(bf))
+		ret = fasync_helper(fd, file, on, &ch->rd.fasync);
+	if (ret >= 0 && bpipe_is_writer(bf)) {
+		ret = fasync_helper(fd, file, on, &ch->wr.fasync);
+		if (ret < 0 && bpipe_is_reader(bf))
+			fasync_helper(-1, file, 0, &ch->rd.fasync);
+	}
+	bpipe_wait_settle(ch);
+	return ret < 0 ? ret : 0;
+}
+
+/**
+ * bpipe_channel_events() - GET_EVENTS: look
+ * @bf: the open file
+ * @events: filled in
+ *
+ * Context: does not sleep.
+ */
+void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
+{
+	struct bpipe_channel *ch = bf->ch;
+
+	bpipe_channel_lock(ch);
+	*events = (struct bpipe_events) {
+		.events = bpipe_events_locked(bf),
+		.state = bpipe_channel_state_locked(ch),
+		.level = bpipe_level_now(&ch->level),
+		.high_events = ch->high_events,
+		.low_events = ch->low_events,
+		.time_ns = ch->event_ns,
+		.overload_events = ch->overload.events,
+	};
+	bpipe_channel_unlock(ch);
+}
+
+/**
+ * bpipe_channel_events_told() - GET_EVENTS: clear what was told
+ * @bf: the open file, for which events are kept from now on
+ * @events: what bpipe_channel_events() gave
+ *
+ * Context: does not sleep.
+ * Return: false if another caller was told one of them in the meantime.
+ */
+bool bpipe_channel_events_told(struct bpipe_file *bf, const struct bpipe_events *events)
+{
+	struct bpipe_channel *ch = bf->ch;
+	bool told;
+
+	bpipe_channel_lock(ch);
+	told = !(events->events & BPIPE_EVENT_HIGH && bf->high_seen >= events->high_events) &&
+	       !(events->events & BPIPE_EVENT_LOW && bf->low_seen >= events->low_events) &&
+	       !(events->events & BPIPE_EVENT_OVERLOAD &&
+		 bf->overload_seen >= events->overload_events);
+	if (told) {
+		bf->high_seen = max(bf->high_seen, events->high_events);
+		bf->low_seen = max(bf->low_seen, events->low_events);
+		bf->overload_seen = max(bf->overload_seen, events->overload_events);
+		bf->listens = true;
+	}
+	bpipe_channel_unlock(ch);
+	return told;
+}
+
+/**
+ * bpipe_poll_init() - prepare to send SIGIO
+ * @ch: the channel
+ */
+void bpipe_poll_init(struct bpipe_channel *ch)
+{
+	INIT_WORK(&ch->wr.sigio, bpipe_write_sigio);
+	INIT_WORK(&ch->rd.sigio, bpipe_read_sigio);
+	INIT_WORK(&ch->events_sigio, bpipe_events_sigio);
+}
+
+/**
+ * bpipe_poll_uninit() - send SIGIO no more
+ * @ch: the channel, which has no open file, after bpipe_wait_uninit()
+ *
+ * Context: may sleep.
+ */
+void bpipe_poll_uninit(struct bpipe_channel *ch)
+{
+	cancel_work_sync(&ch->wr.sigio);
+	cancel_work_sync(&ch->rd.sigio);
+	cancel_work_sync(&ch->events_sigio);
+}
