@@ -64,9 +64,48 @@ static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *wr)
 	req->nonblock = wr->how & BPIPE_NONBLOCK || req->policy != BPIPE_POLICY_BLOCK;
 }
 
-/* Asks the flow about a write, with its place among those that wait. */
+/* As bpipe_channel_write_error_locked(), asked only where there may be an error. */
+static int bpipe_error_wr(struct bpipe_file *bf)
+{
+	struct bpipe_channel *ch = bf->ch;
+	int ret;
+
+	if (likely(ch->life == BPIPE_LIFE_USABLE && (!ch->set.epipe || READ_ONCE(ch->rd.open))))
+		return 0;
+	bpipe_channel_lock(ch);
+	ret = bpipe_channel_write_error_locked(bf);
+	bpipe_channel_unlock(ch);
+	return ret;
+}
+
+/*
+ * Look at what a write is and whether it may be stored at all. While it fetched a page, the
+ * mode may have changed: then it begins again, or ends with the part that was taken.
+ *
+ * Return: 0, -EAGAIN, -EMSGSIZE; or as bpipe_channel_write_error_locked().
+ */
+static inline int bpipe_check_wr(struct bpipe_file *bf, struct bpipe_writing *wr)
+{
+	const struct bpipe_channel *ch = bf->ch;
+	int ret = bpipe_error_wr(bf);
+
+	if (unlikely(ret))
+		return ret;
+	if (unlikely(wr->begun && wr->record != bpipe_is_record(ch))) {
+		if (!wr->first)
+			return -EAGAIN;
+		wr->begun = false;
+	}
+	if (likely(!wr->begun))
+		bpipe_begin_wr(bf, wr);
+	if (wr->record && wr->req.len > bpipe_flow_largest(&ch->flow, wr->req.class))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/* Ask the flow about a write, with its place among the waiters. */
 static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct bpipe_writing *wr,
-				       size_t held, u64 now, struct bpipe_grant *grant)
+					      u64 now, struct bpipe_grant *grant)
 {
 	struct bpipe_request *req = &wr->req;
 	struct bpipe_waiter *w = &wr->self;
@@ -75,7 +114,87 @@ static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct b
 	req->behind = bpipe_wait_behind(&ch->wr, req->class);
 	req->held = unlikely(req->queued) && w->granted ? &w->need : NULL;
 	*grant = (struct bpipe_grant) { };
-	return bpipe_flow_admit(&ch->flow, req, held, now, grant);
+	return bpipe_flow_admit(&ch->flow, req, bpipe_level_held(&ch->level), now, grant);
+}
+
+/*
+ * Return true if expired records may stand in the way of a write: they take the room that it
+ * lacks, or its turn, for which others wait.
+ */
+static bool bpipe_expiry_helps(const struct bpipe_channel *ch, enum bpipe_verdict lack)
+{
+	return ch->set.sheds && (lack == BPIPE_WAIT_SPACE || lack == BPIPE_WAIT_TURN ||
+				 lack == BPIPE_WAIT_LOW);
+}
+
+/*
+ * Evict older records for a write, in pieces between which others may go on. What is free by
+ * then is reserved for the write. No more is evicted than was to be at first.
+ */
+static void bpipe_evict_rd(struct bpipe_channel *ch, struct bpipe_writing *wr, u64 bytes)
+{
+	wr->evict = min(wr->evict ?: U64_MAX, bytes);
+	if (!wr->self.queued) {
+		wr->self.side = &ch->wr;
+		wr->self.class = wr->req.class;
+		wr->self.aside = false;
+		wr->self.need = bpipe_flow_need(&ch->flow, &wr->req);
+		bpipe_wait_claim(ch, &wr->self);
+	}
+	wr->evict -= min(wr->evict, bpipe_band_evict_rd(ch, wr->req.class, wr->evict));
+}
+
+/*
+ * Admit a write: ask the flow. If expired or older records stand in the way, take the readers'
+ * lock, drop those that expired and ask again: a reader may have made room meanwhile. If older
+ * ones still have to make room, evict a piece of them.
+ *
+ * Return: BPIPE_GO and the other verdicts, of which BPIPE_EVICT is none; -EBPIPE_RETRY after
+ * a piece; -EFAULT if a page of the caller's has to be fetched before records are evicted for
+ * it; -EAGAIN, -EINTR.
+ */
+static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
+			  struct bpipe_writing *wr, u64 now, struct bpipe_grant *grant)
+{
+	struct bpipe_channel *ch = bf->ch;
+	bool locked = false;
+	int verdict, ret;
+
+	for (;;) {
+		if (wr->req.policy == BPIPE_POLICY_DROP_OLDEST)
+			wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
+		verdict = bpipe_ask_wr(ch, wr, now, grant);
+		if (likely(verdict == BPIPE_GO) || locked ||
+		    (verdict != BPIPE_EVICT && !bpipe_expiry_helps(ch, grant->lack)))
+			break;
+		ret = bpipe_channel_lock_side(&ch->rd, wr->how);
+		if (ret)
+			return ret;
+		locked = true;
+		if (bpipe_expiry_helps(ch, grant->lack) &&
+		    bpipe_shed_expired_rd(ch) == BPIPE_BAND_PIECE) {
+			/* There may be more: let others have a look before that. */
+			mutex_unlock(&ch->rd.lock);
+			return -EBPIPE_RETRY;
+		}
+	}
+	if (likely(verdict != BPIPE_EVICT)) {
+		wr->evict = 0;
+		if (unlikely(locked))
+			mutex_unlock(&ch->rd.lock);
+		return verdict;
+	}
+
+	ret = -EFAULT;
+	if (wr->fetched || !user_backed_iter(from)) {
+		bpipe_evict_rd(ch, wr, grant->evict);
+		ret = -EBPIPE_RETRY;
+	}
+	mutex_unlock(&ch->rd.lock);
+	/* It may have been more than is stored now. */
+	if (ret == -EBPIPE_RETRY)
+		bpipe_wait_settle(ch);
+	return ret;
 }
 
 /* The write is dropped: it counts as written all the same, and as dropped. */
@@ -158,33 +277,33 @@ static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *w
  * A write was not admitted: ask once more with nothing changing meanwhile, then
  * queue it, drop it or turn it away.
  *
- * Return: -EAGAIN, -EBPIPE_QUEUED; the bytes dropped; or 0 if things are otherwise
- * by now.
+ * Return: -EAGAIN, -EBPIPE_QUEUED; the bytes dropped; or -EBPIPE_RETRY if things are
+ * otherwise by now.
  */
-static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct bpipe_writing *wr, u64 now)
+static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct iov_iter *from,
+			       struct bpipe_writing *wr, u64 now)
 {
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_grant grant = { };
 	enum bpipe_verdict verdict;
-	ssize_t ret = 0;
-	u64 level;
+	ssize_t ret = -EBPIPE_RETRY;
 
 	bpipe_channel_lock(ch);
 	/* The last reader, as it left, woke only those in the queue. */
 	if (bpipe_channel_write_error_locked(bf))
 		goto out;
-	level = bpipe_level_held(&ch->level);
-	verdict = bpipe_ask_wr(ch, wr, level, now, &grant);
+	verdict = bpipe_ask_wr(ch, wr, now, &grant);
 	if (verdict == BPIPE_GO || verdict == BPIPE_EVICT)
 		goto out;
 
 	if (grant.lack == BPIPE_WAIT_SPACE)
-		bpipe_flow_refuse(&ch->flow, wr->req.class, level);
+		bpipe_flow_refuse(&ch->flow, wr->req.class, bpipe_level_held(&ch->level));
 	if (verdict == BPIPE_AGAIN) {
 		bpipe_again_wr_locked(bf, wr, &grant, now);
 		ret = -EAGAIN;
 	} else if (verdict == BPIPE_DROP) {
 		bpipe_drop_wr(bf, wr, grant.shed);
+		iov_iter_advance(from, wr->req.len);
 		ret = wr->req.len;
 	} else {
 		bpipe_queue_wr_locked(bf, wr, &grant, now);
@@ -195,65 +314,6 @@ out:
 	bpipe_channel_unlock(ch);
 	trace_bpipe_refuse(ch, grant.lack, wr->req.len, ret);
 	return ret;
-}
-
-/*
- * No write is refused because of an expired record: as it lacks the room that this
- * takes, or its turn, while others wait for that.
- *
- * Return: how many were dropped, BPIPE_BAND_PIECE at most; -EAGAIN, -EINTR.
- */
-static int bpipe_expire_wr(struct bpipe_channel *ch, const struct bpipe_writing *wr,
-			   enum bpipe_verdict lack)
-{
-	int ret;
-
-	if (!ch->set.sheds || (lack != BPIPE_WAIT_SPACE && lack != BPIPE_WAIT_TURN &&
-			       lack != BPIPE_WAIT_LOW))
-		return 0;
-	ret = bpipe_channel_lock_side(&ch->rd, wr->how);
-	if (ret)
-		return ret;
-	ret = bpipe_shed_expired_rd(ch);
-	mutex_unlock(&ch->rd.lock);
-	return ret;
-}
-
-/*
- * Older records make room, in pieces between which others may go on; what is free by
- * then is kept for the newcomer. A reader may have made room in the meantime, or a more
- * important writer may have taken it: with both sides' locks held, the flow is asked
- * at each piece, and no more is evicted than was to be at first.
- *
- * Return: 0, -EAGAIN, -EINTR.
- */
-static int bpipe_evict_wr(struct bpipe_file *bf, struct bpipe_writing *wr, u64 now)
-{
-	struct bpipe_channel *ch = bf->ch;
-	struct bpipe_grant grant;
-	u64 left;
-	int ret = bpipe_channel_lock_side(&ch->rd, wr->how);
-
-	if (ret)
-		return ret;
-	left = wr->evict ?: U64_MAX;
-	wr->evict = 0;
-	wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
-	if (bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant) == BPIPE_EVICT)
-		wr->evict = min(left, grant.evict);
-	if (wr->evict && !wr->self.queued) {
-		wr->self.side = &ch->wr;
-		wr->self.class = wr->req.class;
-		wr->self.aside = false;
-		wr->self.need = bpipe_flow_need(&ch->flow, &wr->req);
-		bpipe_wait_claim(ch, &wr->self);
-	}
-	if (wr->evict)
-		wr->evict -= min(wr->evict, bpipe_band_evict_rd(ch, wr->req.class, wr->evict));
-	mutex_unlock(&ch->rd.lock);
-	/* It may have been more than is stored now. */
-	bpipe_wait_settle(ch);
-	return 0;
 }
 
 /* Copies a part of a stream in. */
@@ -311,81 +371,19 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 	}
 }
 
-/* As bpipe_channel_write_error_locked(), asked only where there may be an error. */
-static int bpipe_error_wr(struct bpipe_file *bf)
-{
-	struct bpipe_channel *ch = bf->ch;
-	int ret;
-
-	if (likely(ch->life == BPIPE_LIFE_USABLE && (!ch->set.epipe || READ_ONCE(ch->rd.open))))
-		return 0;
-	bpipe_channel_lock(ch);
-	ret = bpipe_channel_write_error_locked(bf);
-	bpipe_channel_unlock(ch);
-	return ret;
-}
-
 /*
- * Stores what the flow admits of a write, once.
+ * Store what was admitted of a write.
  *
- * Return: bytes taken, stored or dropped; -EFAULT if a page of the caller's is not
- * there, to be faulted in outside; -EMSGSIZE; 0 to try again; or as
- * bpipe_channel_write_error_locked() and bpipe_refuse_wr().
+ * Return: bytes stored; -EFAULT if a page of the caller's is not there, to be fetched
+ * without locks.
  */
-static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
-			      struct bpipe_writing *wr)
+static inline ssize_t bpipe_store_wr(struct bpipe_file *bf, struct iov_iter *from,
+				     struct bpipe_writing *wr, u64 now,
+				     const struct bpipe_grant *grant)
 {
 	struct bpipe_channel *ch = bf->ch;
-	size_t held = bpipe_level_held(&ch->level);
 	struct bpipe_request *req = &wr->req;
-	enum bpipe_verdict verdict;
-	struct bpipe_grant grant;
-	size_t done;
-	ssize_t ret;
-	u64 now = 0;
-
-	ret = bpipe_error_wr(bf);
-	if (unlikely(ret))
-		return ret;
-	/* While it fetched a page, the mode may have changed: begin again, or end with a part. */
-	if (unlikely(wr->begun && wr->record != bpipe_is_record(ch))) {
-		if (!wr->first)
-			return -EAGAIN;
-		wr->begun = false;
-	}
-	if (likely(!wr->begun))
-		bpipe_begin_wr(bf, wr);
-	if (wr->record && req->len > bpipe_flow_largest(&ch->flow, req->class))
-		return -EMSGSIZE;
-	if (unlikely(wr->record || ch->flow.limited || bf->rate.rate))
-		now = ktime_get_ns();
-	if (req->policy == BPIPE_POLICY_DROP_OLDEST)
-		req->evictable = bpipe_band_evictable(ch, req->class);
-
-	if (unlikely(wr->evict))
-		return bpipe_evict_wr(bf, wr, now);
-	verdict = bpipe_ask_wr(ch, wr, held, now, &grant);
-	if (unlikely(verdict != BPIPE_GO)) {
-		ret = bpipe_expire_wr(ch, wr, grant.lack);
-		/* There may be more: others have a look before that. */
-		if (ret < 0 || ret == BPIPE_BAND_PIECE)
-			return min_t(ssize_t, ret, 0);
-		if (req->policy == BPIPE_POLICY_DROP_OLDEST)
-			req->evictable = bpipe_band_evictable(ch, req->class);
-		verdict = bpipe_ask_wr(ch, wr, bpipe_level_held(&ch->level), now, &grant);
-	}
-	if (unlikely(verdict == BPIPE_EVICT)) {
-		/* Nothing is evicted for a record that cannot be had. */
-		if (!wr->fetched && user_backed_iter(from))
-			return -EFAULT;
-		return bpipe_evict_wr(bf, wr, now);
-	}
-	if (unlikely(verdict != BPIPE_GO)) {
-		ret = bpipe_refuse_wr(bf, wr, now);
-		if (ret > 0)
-			iov_iter_advance(from, ret);
-		return ret;
-	}
+	size_t done, held;
 
 	if (wr->record) {
 		done = bpipe_band_fill_wr(ch->band[req->class], from, req->len);
@@ -394,11 +392,11 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 			done = 0;
 		}
 	} else {
-		done = bpipe_fill_stream_wr(ch, from, req, grant.bytes);
+		done = bpipe_fill_stream_wr(ch, from, req, grant->bytes);
 	}
 	if (unlikely(!done))
 		return -EFAULT;
-	req->spent = unlikely(grant.cut) && req->nonblock && done == grant.bytes;
+	req->spent = unlikely(grant->cut) && req->nonblock && done == grant->bytes;
 
 	bpipe_push_wr(bf, wr, done, now);
 	held = bpipe_level_held(&ch->level);
@@ -406,6 +404,30 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 		WRITE_ONCE(ch->peak, held);
 	trace_bpipe_write(ch, done, held);
 	return done;
+}
+
+/*
+ * One straight way: check a write, admit it, and store it or refuse it; once.
+ *
+ * Return: bytes taken, stored or dropped; -EBPIPE_QUEUED, -EBPIPE_RETRY, -EFAULT, -EINTR;
+ * or as bpipe_check_wr().
+ */
+static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
+			      struct bpipe_writing *wr)
+{
+	struct bpipe_grant grant;
+	u64 now = 0;
+	int ret;
+
+	ret = bpipe_check_wr(bf, wr);
+	if (unlikely(ret))
+		return ret;
+	if (unlikely(wr->record || bf->ch->flow.limited || bf->rate.rate))
+		now = ktime_get_ns();
+	ret = bpipe_admit_wr(bf, from, wr, now, &grant);
+	if (likely(ret == BPIPE_GO))
+		return bpipe_store_wr(bf, from, wr, now, &grant);
+	return ret < 0 ? ret : bpipe_refuse_wr(bf, from, wr, now);
 }
 
 /* Bytes were taken from a write, stored or dropped. */
@@ -521,7 +543,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 				ret = -EINTR;
 			if (!there || ret == -EINTR)
 				break;
-		} else if (ret) {
+		} else if (ret != -EBPIPE_RETRY) {
 			break;
 		} else if (fatal_signal_pending(current)) {
 			ret = -EINTR;

@@ -22,7 +22,8 @@
  * mirrors: module/channel.c: bpipe_channel_at_end_locked bpipe_channel_release
  * mirrors: module/poll.c: bpipe_writable_locked bpipe_channel_poll
  * mirrors: module/write.c: bpipe_ask_wr bpipe_again_wr_locked bpipe_refuse_wr
- * mirrors: module/write.c: bpipe_queue_wr_locked bpipe_write_wr bpipe_push_wr
+ * mirrors: module/write.c: bpipe_queue_wr_locked bpipe_admit_wr bpipe_store_wr
+ * mirrors: module/write.c: bpipe_write_wr bpipe_push_wr
  * mirrors: module/write.c: bpipe_channel_write
  * mirrors: module/read.c: bpipe_queue_rd_locked bpipe_starve_rd bpipe_nothing_rd
  * mirrors: module/read.c: bpipe_read_rd bpipe_read_stream_rd bpipe_read_record_rd
