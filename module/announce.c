@@ -5,6 +5,7 @@
 
 #include <linux/device.h>
 #include <linux/jiffies.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
@@ -45,6 +46,7 @@ void bpipe_announce_locked(struct bpipe_channel *ch)
 {
 	u64 now = get_jiffies_64(), at = max(now, ch->notify_from);
 
+	lockdep_assert_held(&ch->lock);
 	if (ch->overload.off || delayed_work_pending(&ch->notify))
 		return;
 	ch->notify_from = at + BPIPE_ANNOUNCE_PAUSE;

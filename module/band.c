@@ -51,7 +51,8 @@ void bpipe_band_free(struct bpipe_band *band, struct bpipe_memory *memory)
 
 /**
  * bpipe_band_fill_wr() - copy a record in, where it will stand
- * @band: its band
+ * @ch: the channel
+ * @class: its class
  * @from: where to copy from; advanced by what was copied
  * @len: its length
  *
@@ -61,10 +62,12 @@ void bpipe_band_free(struct bpipe_band *band, struct bpipe_memory *memory)
  * Context: called with the writers' lock held; user pages are not faulted in.
  * Return: bytes copied, fewer than @len if a page is not there, or the caller was killed.
  */
-size_t bpipe_band_fill_wr(struct bpipe_band *band, struct iov_iter *from, size_t len)
+size_t bpipe_band_fill_wr(struct bpipe_channel *ch, u32 class, struct iov_iter *from, size_t len)
 {
+	struct bpipe_band *band = ch->band[class];
 	size_t n, part, done = 0;
 
+	lockdep_assert_held(&ch->wr.lock);
 	do {
 		part = min_t(size_t, len - done, BPIPE_CHUNK);
 		pagefault_disable();
@@ -89,6 +92,8 @@ void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
 	struct bpipe_band *band = ch->band[frame->class];
 	size_t n = sizeof(*frame) + frame->len;
 
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->lock);
 	frame->seq = ch->seq++;
 	frame->lost = band->lost_before;
 	band->lost_before = 0;
@@ -114,6 +119,7 @@ struct bpipe_band *bpipe_band_next_locked(struct bpipe_channel *ch, struct bpipe
 	struct bpipe_frame head;
 	u32 class;
 
+	lockdep_assert_held(&ch->lock);
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		struct bpipe_band *band = ch->band[class];
 
@@ -144,6 +150,7 @@ struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 {
 	struct bpipe_band *next;
 
+	lockdep_assert_held(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	next = bpipe_band_next_locked(ch, frame);
 	bpipe_channel_unlock(ch);
@@ -152,8 +159,8 @@ struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 
 /**
  * bpipe_band_drain_rd() - copy a record out
- * @band: its band, of which it is the oldest
- * @frame: what stands before it
+ * @ch: the channel
+ * @frame: what stands before it, the oldest of its class
  * @framed: copy that, too
  * @to: where to copy to, with room for it; advanced by what was copied
  *
@@ -161,11 +168,13 @@ struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_fra
  * Return: bytes copied; fewer than there are if a page is not there, or the caller was
  * killed.
  */
-size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *frame, bool framed,
+size_t bpipe_band_drain_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame, bool framed,
 			   struct iov_iter *to)
 {
+	struct bpipe_band *band = ch->band[frame->class];
 	size_t n, part, done = 0, head = 0;
 
+	lockdep_assert_held(&ch->rd.lock);
 	if (framed) {
 		pagefault_disable();
 		head = copy_to_iter(frame, sizeof(*frame), to);
@@ -194,6 +203,7 @@ size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *fr
  */
 bool bpipe_band_unused_locked(const struct bpipe_channel *ch, const struct bpipe_band *band)
 {
+	lockdep_assert_held(&ch->lock);
 	return band && band != ch->band[0] && !band->writers && !band->held && band->ring.data;
 }
 
@@ -205,6 +215,7 @@ bool bpipe_band_unused_locked(const struct bpipe_channel *ch, const struct bpipe
  */
 static void bpipe_band_idle_locked(struct bpipe_channel *ch, struct bpipe_band *band)
 {
+	lockdep_assert_held(&ch->lock);
 	if (!bpipe_band_unused_locked(ch, band))
 		return;
 	bpipe_buffer_free_later(&ch->memory, band->ring.data, band->ring.size);
@@ -217,6 +228,8 @@ static void bpipe_remove_rd(struct bpipe_channel *ch, struct bpipe_band *band, u
 {
 	size_t n = sizeof(struct bpipe_frame) + len;
 
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	bpipe_ring_pop(&band->ring, n);
 	band->held -= n;
 	ch->records--;
@@ -237,6 +250,8 @@ void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame
 {
 	struct bpipe_band *band = ch->band[frame->class];
 
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	bpipe_remove_rd(ch, band, frame->len);
 	bpipe_count_add(&band->read, frame->len, 1);
 	band->lost = 0;
@@ -257,6 +272,8 @@ size_t bpipe_band_discard_rd(struct bpipe_channel *ch, u32 class, enum bpipe_dro
 	struct bpipe_band *band = ch->band[class];
 	struct bpipe_frame frame;
 
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	bpipe_ring_peek(&band->ring, 0, &frame, sizeof(frame));
 	bpipe_remove_rd(ch, band, frame.len);
 	bpipe_count_add(&band->dropped[reason], frame.len, 1);
@@ -270,6 +287,7 @@ static u64 bpipe_held_locked(const struct bpipe_channel *ch, u32 class, u64 *hel
 {
 	u64 sum = 0;
 
+	lockdep_assert_held(&ch->lock);
 	for (; class < BPIPE_CLASSES; class++) {
 		held[class] = ch->band[class] ? ch->band[class]->held : 0;
 		sum += held[class];
@@ -310,6 +328,7 @@ u64 bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
 	u64 held[BPIPE_CLASSES], freed = 0;
 	int n;
 
+	lockdep_assert_held(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	for (n = 0; n < BPIPE_BAND_PIECE && freed < bytes; n++)
 		freed += bpipe_held_locked(ch, class, held) ?

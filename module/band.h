@@ -14,12 +14,12 @@ struct iov_iter;
 struct bpipe_band *bpipe_band_create(void);
 void bpipe_band_free(struct bpipe_band *band, struct bpipe_memory *memory);
 
-size_t bpipe_band_fill_wr(struct bpipe_band *band, struct iov_iter *from, size_t len);
+size_t bpipe_band_fill_wr(struct bpipe_channel *ch, u32 class, struct iov_iter *from, size_t len);
 void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame);
 
 struct bpipe_band *bpipe_band_next_locked(struct bpipe_channel *ch, struct bpipe_frame *frame);
 struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame);
-size_t bpipe_band_drain_rd(struct bpipe_band *band, const struct bpipe_frame *frame, bool framed,
+size_t bpipe_band_drain_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame, bool framed,
 			   struct iov_iter *to);
 void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame, u64 now);
 size_t bpipe_band_discard_rd(struct bpipe_channel *ch, u32 class, enum bpipe_drop reason);

@@ -6,6 +6,7 @@
 
 #include <linux/err.h>
 #include <linux/ktime.h>
+#include <linux/lockdep.h>
 #include <linux/slab.h>
 
 #include "channel.h"
@@ -33,6 +34,7 @@ bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
 {
 	const struct bpipe_channel *ch = bf->ch;
 
+	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->life != BPIPE_LIFE_USABLE))
 		return true;
 	return !ch->wr.open && !ch->set.hold &&
@@ -53,6 +55,7 @@ int bpipe_channel_write_error_locked(const struct bpipe_file *bf)
 {
 	const struct bpipe_channel *ch = bf->ch;
 
+	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->life != BPIPE_LIFE_USABLE))
 		return ch->life == BPIPE_LIFE_GONE ? -ENODEV : -EPIPE;
 	if (ch->set.epipe && !ch->rd.open && ch->reader_opens != bf->readers_before)
@@ -205,6 +208,10 @@ static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 {
 	int ret = 0;
 
+	lockdep_assert_held(&ch->config);
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	if (ch->opens && !flags)
 		return -EBUSY;
 	if (flags & BPIPE_REMOVE_DRAIN && (ch->opens || bpipe_level_now(&ch->level))) {

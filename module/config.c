@@ -6,6 +6,7 @@
 #include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
+#include <linux/lockdep.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
@@ -260,7 +261,7 @@ static int bpipe_plan_check(const struct bpipe_plan *plan)
  * Plan a configuration, allocate the buffers that it takes, and lock it. Buffers are
  * allocated without the lock, so plan again afterwards.
  */
-static int bpipe_plan_config(struct bpipe_channel *ch, const struct bpipe_config *set,
+static int bpipe_plan_lock_config(struct bpipe_channel *ch, const struct bpipe_config *set,
 			     struct bpipe_plan *plan, struct bpipe_storage *spare)
 {
 	u32 lacks;
@@ -293,6 +294,10 @@ static int bpipe_plan_busy_locked(struct bpipe_channel *ch, const struct bpipe_p
 {
 	size_t level = bpipe_level_now(&ch->level);
 
+	lockdep_assert_held(&ch->config);
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	if (level > plan->flow.size)
 		return -EBUSY;
 	if (plan->set.mode == ch->set.mode)
@@ -329,6 +334,10 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	struct bpipe_flow *flow = &ch->flow;
 	u64 now = ktime_get_ns();
 
+	lockdep_assert_held(&ch->config);
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	ch->wr.uneven -= bpipe_flow_uneven(flow);
 	flow->size = plan->flow.size;
 	flow->high = plan->flow.high;
@@ -416,7 +425,7 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	if (!plan)
 		return -ENOMEM;
 
-	ret = bpipe_plan_config(ch, set, plan, &spare);
+	ret = bpipe_plan_lock_config(ch, set, plan, &spare);
 	if (ret)
 		goto out;
 	ret = bpipe_storage_copy(ch, &spare, false);
@@ -580,6 +589,9 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 	u64 rate = set->mask & BPIPE_WRITER_RATE ? set->rate : bf->rate.rate;
 	u64 burst = bf->rate.burst;
 
+	lockdep_assert_held(&ch->config);
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->lock);
 	ch->record_files -= bpipe_file_for_records(bf);
 	ch->wr.uneven -= !!bf->rate.rate;
 	if (set->mask & BPIPE_WRITER_CLASS)

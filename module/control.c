@@ -12,6 +12,7 @@
 #include <linux/kdev_t.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -40,7 +41,7 @@
 #include "types.h"
 #include "wait.h"
 
-/* Guards the list; in this file, _locked is with this one held. */
+/* Protects the list. A function whose name ends in _control is called with it held. */
 static DEFINE_MUTEX(bpipe_control_lock);
 static LIST_HEAD(bpipe_control_list);
 static void bpipe_control_reap(struct work_struct *work);
@@ -171,12 +172,13 @@ static void bpipe_control_wait_freed(void)
 }
 
 /* Makes a channel, whose name is that of its node. */
-static int bpipe_control_add_locked(const char *name, const struct bpipe_config *config)
+static int bpipe_list_add_control(const char *name, const struct bpipe_config *config)
 {
 	u64 id[2] = { bpipe_control_load };
 	struct bpipe_channel *ch;
 	int minor;
 
+	lockdep_assert_held(&bpipe_control_lock);
 	if (bpipe_control_nr == BPIPE_CHANNELS_MAX)
 		return -ENOSPC;
 	minor = idr_alloc_cyclic(&bpipe_control_minors, NULL, 0, BPIPE_CONTROL_MINORS, GFP_KERNEL);
@@ -195,10 +197,11 @@ static int bpipe_control_add_locked(const char *name, const struct bpipe_config 
 	return 0;
 }
 
-static void bpipe_control_remove_locked(struct bpipe_channel *ch)
+static void bpipe_list_remove_control(struct bpipe_channel *ch)
 {
 	int minor = MINOR(ch->dev.devt);
 
+	lockdep_assert_held(&bpipe_control_lock);
 	list_del(&ch->node);
 	bpipe_control_nr--;
 	bpipe_control_destroy(ch);
@@ -214,14 +217,15 @@ static void bpipe_control_reap(struct work_struct *work)
 	list_for_each_entry_safe(ch, next, &bpipe_control_list, node)
 		if (READ_ONCE(ch->life) == BPIPE_LIFE_DRAINING &&
 		    !bpipe_channel_retire(ch, BPIPE_REMOVE_DRAIN))
-			bpipe_control_remove_locked(ch);
+			bpipe_list_remove_control(ch);
 	mutex_unlock(&bpipe_control_lock);
 }
 
-static struct bpipe_channel *bpipe_control_find_locked(const char *name)
+static struct bpipe_channel *bpipe_list_find_control(const char *name)
 {
 	struct bpipe_channel *ch;
 
+	lockdep_assert_held(&bpipe_control_lock);
 	list_for_each_entry(ch, &bpipe_control_list, node)
 		if (!strcmp(dev_name(&ch->dev), name))
 			return ch;
@@ -271,8 +275,8 @@ static int bpipe_control_add(const void __user *arg, size_t size)
 	ret = mutex_lock_killable(&bpipe_control_lock);
 	if (ret)
 		return ret;
-	ret = bpipe_control_find_locked(node) ? -EEXIST :
-						bpipe_control_add_locked(node, &config);
+	ret = bpipe_list_find_control(node) ? -EEXIST :
+						bpipe_list_add_control(node, &config);
 	mutex_unlock(&bpipe_control_lock);
 	return ret;
 }
@@ -298,10 +302,10 @@ static int bpipe_control_remove(const void __user *arg, size_t size)
 	if (ret)
 		return ret;
 	if (bpipe_control_name(node, remove.name))
-		ch = bpipe_control_find_locked(node);
+		ch = bpipe_list_find_control(node);
 	ret = ch ? bpipe_channel_retire(ch, remove.flags) : -ENOENT;
 	if (!ret)
-		bpipe_control_remove_locked(ch);
+		bpipe_list_remove_control(ch);
 	mutex_unlock(&bpipe_control_lock);
 	return ret == -EINPROGRESS ? 0 : ret;
 }
@@ -340,7 +344,7 @@ static void bpipe_control_remove_all(void)
 
 	mutex_lock(&bpipe_control_lock);
 	list_for_each_entry_safe(ch, next, &bpipe_control_list, node)
-		bpipe_control_remove_locked(ch);
+		bpipe_list_remove_control(ch);
 	mutex_unlock(&bpipe_control_lock);
 	bpipe_control_wait_freed();
 	/* The last of what could schedule it has ended. */
@@ -365,7 +369,7 @@ int bpipe_control_init(u64 size)
 	if (ret)
 		return ret;
 	mutex_lock(&bpipe_control_lock);
-	ret = bpipe_control_add_locked(bpipe_control_own, &config);
+	ret = bpipe_list_add_control(bpipe_control_own, &config);
 	mutex_unlock(&bpipe_control_lock);
 	if (!ret)
 		ret = misc_register(&bpipe_control_device);

@@ -2,7 +2,7 @@
 #ifndef BPIPE_FILE_H
 #define BPIPE_FILE_H
 
-struct file_operations;
+#include <linux/fs.h>
 
 extern const struct file_operations bpipe_fops;
 

@@ -7,6 +7,7 @@
 #include <linux/jiffies.h>
 #include <linux/kobject.h>
 #include <linux/ktime.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
 
 #include "lock.h"
@@ -19,10 +20,12 @@
  */
 #define BPIPE_OVERLOAD_PAUSE	(HZ / 5)
 
-static void bpipe_overload_notify_locked(struct bpipe_overload *ov)
+static void bpipe_overload_notify_locked(struct bpipe_channel *ch)
 {
+	struct bpipe_overload *ov = &ch->overload;
 	u64 now = get_jiffies_64(), at = max(now, ov->tell_from);
 
+	lockdep_assert_held(&ch->lock);
 	schedule_delayed_work(&ov->tell, at - now);
 }
 
@@ -42,6 +45,7 @@ bool bpipe_overload_look_locked(struct bpipe_channel *ch, u64 now)
 	bool may = ch->flow.pressured && ov->after_ns;
 	bool over = may && now - ov->pressured_since >= ov->after_ns;
 
+	lockdep_assert_held(&ch->lock);
 	if (may && !over && !ov->off)
 		hrtimer_start(&ov->timer, ns_to_ktime(ov->pressured_since + ov->after_ns),
 			      HRTIMER_MODE_ABS_SOFT);
@@ -56,7 +60,7 @@ bool bpipe_overload_look_locked(struct bpipe_channel *ch, u64 now)
 			ov->alarm_since = now;
 	}
 	if (!ov->off)
-		bpipe_overload_notify_locked(ov);
+		bpipe_overload_notify_locked(ch);
 	return true;
 }
 
@@ -90,6 +94,7 @@ void bpipe_overload_account_locked(struct bpipe_channel *ch, u64 now)
 {
 	unsigned int stalled = ch->blocked.sleeping;
 
+	lockdep_assert_held(&ch->lock);
 	bpipe_pressure_update(&ch->overload.some, stalled, now);
 	bpipe_pressure_update(&ch->overload.all, stalled && stalled >= ch->wr.open, now);
 }
@@ -103,6 +108,7 @@ void bpipe_overload_account_locked(struct bpipe_channel *ch, u64 now)
  */
 void bpipe_overload_stalled_locked(struct bpipe_channel *ch, u64 stalled_ns)
 {
+	lockdep_assert_held(&ch->lock);
 	ch->overload.longest_ns = max(ch->overload.longest_ns, stalled_ns);
 }
 
@@ -114,6 +120,7 @@ void bpipe_overload_stalled_locked(struct bpipe_channel *ch, u64 stalled_ns)
  */
 void bpipe_overload_reset_locked(struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	ch->overload.longest_ns = 0;
 	ch->overload.alarm_since = ch->overload.now ? ch->state_since : 0;
 }

@@ -4,6 +4,7 @@
  */
 
 #include <linux/ktime.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/string.h>
 
@@ -31,6 +32,7 @@ void bpipe_page_write_locked(struct bpipe_channel *ch)
 		.time_ns = ktime_get_ns(),
 	};
 
+	lockdep_assert_held(&ch->lock);
 	for (who.class = 0; who.class < BPIPE_CLASSES; who.class++)
 		now.window[who.class] = bpipe_channel_window_locked(ch, &who, now.level,
 								    now.time_ns);

@@ -2,6 +2,8 @@
 #ifndef BPIPE_PAGE_H
 #define BPIPE_PAGE_H
 
+#include <linux/lockdep.h>
+
 #include "types.h"
 
 void bpipe_page_write_locked(struct bpipe_channel *ch);
@@ -14,6 +16,7 @@ void bpipe_page_write_locked(struct bpipe_channel *ch);
  */
 static inline void bpipe_page_update_locked(struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->status))
 		bpipe_page_write_locked(ch);
 }

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/limits.h>
+#include <linux/lockdep.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/workqueue.h>
@@ -25,6 +26,7 @@
  */
 static u64 bpipe_next_len_locked(struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	if (bpipe_is_record(ch) && (ch->flow.read.bytes.rate || ch->set.sheds))
 		return bpipe_shed_next_len_locked(ch);
 	return bpipe_level_now(&ch->level);
@@ -40,6 +42,7 @@ static bool bpipe_readable_locked(struct bpipe_channel *ch)
 	struct bpipe_grant grant = { };
 	u64 now = ktime_get_ns();
 
+	lockdep_assert_held(&ch->lock);
 	if (!req.len)
 		return false;
 	if (bpipe_flow_deliver(&ch->flow, &req, now, &grant) == BPIPE_GO)
@@ -64,6 +67,7 @@ static bool bpipe_writable_locked(struct bpipe_file *bf)
 	struct bpipe_ready ready;
 	bool writable;
 
+	lockdep_assert_held(&ch->lock);
 	writable = bpipe_flow_writable(&ch->flow, &who, level, now, &ready);
 	if (bf->refused_at == ch->chances && now < bf->refused_until) {
 		writable = false;
@@ -82,6 +86,7 @@ static u32 bpipe_events_locked(const struct bpipe_file *bf)
 	const struct bpipe_channel *ch = bf->ch;
 	u32 events = 0;
 
+	lockdep_assert_held(&ch->lock);
 	if (!bf->listens)
 		return 0;
 	if (bf->high_seen != ch->high_events)

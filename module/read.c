@@ -4,6 +4,7 @@
  */
 
 #include <linux/ktime.h>
+#include <linux/lockdep.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -52,6 +53,8 @@ static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *r
 {
 	struct bpipe_waiter *w = &rd->self;
 
+	lockdep_assert_held(&bf->ch->rd.lock);
+	lockdep_assert_held(&bf->ch->lock);
 	if (w->queued && w->aside != aside)
 		bpipe_wait_part_locked(bf->ch, w);
 	w->side = &bf->ch->rd;
@@ -77,6 +80,7 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
 	struct bpipe_channel *ch = bf->ch;
 	int ret;
 
+	lockdep_assert_held(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	if (unlikely(ch->life == BPIPE_LIFE_GONE)) {
 		ret = -ENODEV;
@@ -102,6 +106,7 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
  */
 static int bpipe_nothing_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
 {
+	lockdep_assert_held(&bf->ch->rd.lock);
 	return rd->first ? bpipe_starve_rd(bf, rd) : -EAGAIN;
 }
 
@@ -112,6 +117,7 @@ static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u6
 	struct bpipe_channel *ch = bf->ch;
 	int ret;
 
+	lockdep_assert_held(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	bpipe_wait_timer_by(&ch->rd.tokens, now, wait_ns);
 	rd->self.tokens_at = now + wait_ns;
@@ -129,6 +135,7 @@ static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u6
 
 static bool bpipe_rated_rd(const struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->rd.lock);
 	return ch->flow.read.bytes.rate || ch->flow.read.records.rate;
 }
 
@@ -145,6 +152,7 @@ static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size
 	struct bpipe_grant grant = { };
 	u64 now = ktime_get_ns();
 
+	lockdep_assert_held(&ch->rd.lock);
 	if (bpipe_flow_deliver(&ch->flow, &req, now, &grant) != BPIPE_GO)
 		return rd->first ? bpipe_throttle_rd(bf, rd, now, grant.wait_ns) : -EAGAIN;
 	*len = grant.bytes;
@@ -158,6 +166,7 @@ static void bpipe_settle_up_rd(struct bpipe_channel *ch, const struct bpipe_fram
 {
 	u64 now;
 
+	lockdep_assert_held(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	now = ktime_get_ns();
 	if (record)
@@ -171,6 +180,7 @@ static void bpipe_seen_rd(struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
 
+	lockdep_assert_held(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	bf->read_any = true;
 	if (bpipe_channel_at_end_locked(bf))
@@ -183,6 +193,7 @@ static inline void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *r
 {
 	struct bpipe_channel *ch = bf->ch;
 
+	lockdep_assert_held(&ch->rd.lock);
 	bpipe_tally_lock(ch);
 	u64_stats_add(&ch->rd.calls, rd->first);
 	bpipe_tally_add(&bf->read, n, record, rd->first);
@@ -210,6 +221,7 @@ static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
 	size_t done;
 	int ret;
 
+	lockdep_assert_held(&ch->rd.lock);
 	if (!rd->first && rd->pos != ch->level.out.pos)
 		return -EAGAIN;
 	ret = unlikely(rated) ? bpipe_afford_rd(bf, rd, &n, false) : 0;
@@ -250,6 +262,7 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
 	size_t need, done, len;
 	int ret;
 
+	lockdep_assert_held(&ch->rd.lock);
 	if (!rd->first && !rd->framed)
 		return -EAGAIN;
 	for (;;) {
@@ -269,7 +282,7 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
 	ret = bpipe_rated_rd(ch) ? bpipe_afford_rd(bf, rd, &len, true) : 0;
 	if (ret)
 		return ret;
-	done = bpipe_band_drain_rd(band, &frame, rd->framed, to);
+	done = bpipe_band_drain_rd(ch, &frame, rd->framed, to);
 	if (unlikely(done < need)) {
 		iov_iter_revert(to, done);
 		rd->missing = need;
@@ -294,6 +307,7 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 	size_t queued;
 	int ret;
 
+	lockdep_assert_held(&ch->rd.lock);
 	if (likely(!rd->begun)) {
 		rd->begun = true;
 		rd->framed = bf->framed;

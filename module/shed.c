@@ -9,6 +9,7 @@
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/limits.h>
+#include <linux/lockdep.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
@@ -29,6 +30,7 @@ static enum bpipe_drop bpipe_shed_reason_locked(struct bpipe_channel *ch,
 	bool last = band->held == sizeof(*frame) + frame->len;
 	u64 waited = now - frame->time_ns;
 
+	lockdep_assert_held(&ch->lock);
 	if (ttl && waited >= ttl)
 		return BPIPE_DROP_EXPIRED;
 	if (target && bpipe_sojourn_drop(&band->sojourn, target, waited, last, now))
@@ -53,6 +55,7 @@ struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 	struct bpipe_band *band;
 	unsigned int n = 0;
 
+	lockdep_assert_held(&ch->rd.lock);
 	if (likely(!ch->set.sheds))
 		return bpipe_band_next_rd(ch, frame);
 	bpipe_channel_lock(ch);
@@ -75,6 +78,8 @@ static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 n
 	u64 ttl = ch->set.ttl_ns[class];
 	struct bpipe_frame frame;
 
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	if (!ttl || !band || !band->held)
 		return false;
 	bpipe_ring_peek(&band->ring, 0, &frame, sizeof(frame));
@@ -103,6 +108,7 @@ int bpipe_shed_expired_rd(struct bpipe_channel *ch)
 	int n = 0;
 	u32 class;
 
+	lockdep_assert_held(&ch->rd.lock);
 	if (!ch->set.sheds)
 		return 0;
 	bpipe_channel_lock(ch);
@@ -125,6 +131,7 @@ static bool bpipe_shed_skip_locked(const struct bpipe_channel *ch, u32 class, u6
 	u64 ttl = ch->set.ttl_ns[class];
 	size_t at = 0;
 
+	lockdep_assert_held(&ch->lock);
 	while (band && at < band->held && *left) {
 		bpipe_ring_peek(&band->ring, at, frame, sizeof(*frame));
 		if (!ttl || frame->time_ns + ttl > now)
@@ -153,6 +160,7 @@ u64 bpipe_shed_next_len_locked(struct bpipe_channel *ch)
 	struct bpipe_frame frame;
 	u32 class;
 
+	lockdep_assert_held(&ch->lock);
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		if (!bpipe_shed_skip_locked(ch, class, now, &left, &frame) || frame.seq > seq)
 			continue;
@@ -177,6 +185,7 @@ void bpipe_shed_by_locked(struct bpipe_channel *ch, u64 when)
 {
 	u64 now = ktime_get_ns();
 
+	lockdep_assert_held(&ch->lock);
 	if (when >= ch->expiry_at)
 		return;
 	ch->expiry_at = when;

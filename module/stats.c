@@ -58,15 +58,17 @@ static void bpipe_stats_shares(u32 *shares, const struct bpipe_pressure *p)
 		shares[i] = p->avg[i] * 10000ULL / BPIPE_PRESSURE_ONE;
 }
 
-static void bpipe_stats_overload(struct bpipe_channel *ch, u64 now, struct bpipe_stats *stats)
+static void bpipe_stats_overload_locked(struct bpipe_channel *ch, u64 now,
+					struct bpipe_stats *stats)
 {
 	struct bpipe_overload *ov = &ch->overload;
 
+	lockdep_assert_held(&ch->lock);
 	bpipe_overload_account_locked(ch, now);
 	stats->overload_events = ov->events;
 	stats->alarm_since_ns = ov->alarm_since;
 	stats->longest_stall_ns = max(ov->longest_ns,
-				      bpipe_wait_longest_locked(&ch->wr, &ch->blocked, now));
+				      bpipe_wait_longest_locked(ch, &ch->wr, &ch->blocked, now));
 	stats->stalled_ns = ov->some.stalled_ns;
 	stats->stalled_all_ns = ov->all.stalled_ns;
 	bpipe_stats_shares(stats->stalled, &ov->some);
@@ -119,8 +121,8 @@ int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	stats->throttled = ch->throttled.times;
 	stats->throttled_ns = bpipe_delay_ns(&ch->throttled, now);
 	stats->state_since_ns = ch->state_since;
-	stats->write_wait_ns = bpipe_wait_longest_locked(&ch->wr, NULL, now);
-	stats->read_wait_ns = bpipe_wait_longest_locked(&ch->rd, NULL, now);
+	stats->write_wait_ns = bpipe_wait_longest_locked(ch, &ch->wr, NULL, now);
+	stats->read_wait_ns = bpipe_wait_longest_locked(ch, &ch->rd, NULL, now);
 	stats->state = bpipe_channel_state_locked(ch);
 	stats->readers = ch->rd.open;
 	stats->writers = ch->wr.open;
@@ -130,7 +132,7 @@ int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	stats->read_throttled = ch->read_throttled.times;
 	stats->read_throttled_ns = bpipe_delay_ns(&ch->read_throttled, now);
 	stats->credit = ch->flow.credit;
-	bpipe_stats_overload(ch, now, stats);
+	bpipe_stats_overload_locked(ch, now, stats);
 	memcpy(stats->sojourn, ch->sojourn, sizeof(stats->sojourn));
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		bool stream = class == 0 && !bpipe_is_record(ch);

@@ -31,6 +31,7 @@ static bool bpipe_storage_needed_locked(const struct bpipe_channel *ch, u32 mode
 {
 	const struct bpipe_band *band = ch->band[class];
 
+	lockdep_assert_held(&ch->lock);
 	if (!band)
 		return false;
 	if (class == 0 && band->ring.data)
@@ -53,6 +54,7 @@ u32 bpipe_storage_lacks_config(struct bpipe_channel *ch, u32 mode, size_t size,
 {
 	u32 class, lacks = 0;
 
+	lockdep_assert_held(&ch->config);
 	bpipe_channel_lock(ch);
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		if (!bpipe_storage_needed_locked(ch, mode, class))
@@ -181,6 +183,8 @@ static int bpipe_storage_await(struct bpipe_channel *ch, struct bpipe_storage *s
  */
 static void bpipe_storage_add_writer_locked(struct bpipe_file *bf, u32 class)
 {
+	lockdep_assert_held(&bf->ch->config);
+	lockdep_assert_held(&bf->ch->lock);
 	if (bf->classes & BIT(class))
 		return;
 	bf->classes |= BIT(class);
@@ -197,6 +201,7 @@ void bpipe_storage_forget_locked(struct bpipe_file *bf)
 {
 	u32 class;
 
+	lockdep_assert_held(&bf->ch->lock);
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		if (bf->classes & BIT(class))
 			bf->ch->band[class]->writers--;
@@ -285,6 +290,7 @@ int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 /* What a class holds. Without the writers' lock, it may be more by now. */
 static size_t bpipe_storage_queued_locked(struct bpipe_channel *ch, u32 class)
 {
+	lockdep_assert_held(&ch->lock);
 	if (!ch->band[class])
 		return 0;
 	if (class == 0 && !bpipe_is_record(ch))
@@ -296,6 +302,7 @@ static size_t bpipe_storage_queued_rd(struct bpipe_channel *ch, u32 class)
 {
 	size_t queued;
 
+	lockdep_assert_held(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	queued = bpipe_storage_queued_locked(ch, class);
 	bpipe_channel_unlock(ch);
@@ -447,6 +454,7 @@ void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *o
 {
 	u32 class;
 
+	lockdep_assert_held(&ch->lock);
 	old->size = ch->flow.size;
 	for (class = 1; class < BPIPE_CLASSES; class++) {
 		struct bpipe_band *band = ch->band[class];
@@ -471,6 +479,10 @@ void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *
 {
 	u32 class;
 
+	lockdep_assert_held(&ch->config);
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->rd.lock);
+	lockdep_assert_held(&ch->lock);
 	bpipe_band_end_stream_locked(ch);
 	bpipe_level_sub(&ch->level, bpipe_level_now(&ch->level));
 	ch->records = 0;

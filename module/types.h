@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/spinlock.h>
@@ -473,6 +474,7 @@ static inline bool bpipe_is_record(const struct bpipe_channel *ch)
 /* Called with the channel's lock held. */
 static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->life == BPIPE_LIFE_GONE))
 		return BPIPE_STATE_GONE;
 	if (!ch->flow.pressured)
@@ -493,6 +495,7 @@ static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_cha
 static inline u64 bpipe_channel_window_locked(const struct bpipe_channel *ch,
 					      const struct bpipe_request *who, u64 level, u64 now)
 {
+	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->life != BPIPE_LIFE_USABLE))
 		return 0;
 	return bpipe_flow_window(&ch->flow, who, level, now);
@@ -512,6 +515,7 @@ static inline bool bpipe_file_for_records(const struct bpipe_file *bf)
  */
 static inline void bpipe_channel_reap_locked(struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->life == BPIPE_LIFE_DRAINING) && !ch->opens &&
 	    !bpipe_level_now(&ch->level))
 		schedule_work(ch->reaper);

@@ -40,6 +40,7 @@
 #include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/limits.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
@@ -62,7 +63,7 @@ static struct bpipe_waiter *bpipe_first_asleep(const struct bpipe_side *side, u3
 	return node ? rb_entry(node, struct bpipe_waiter, node) : NULL;
 }
 
-static bool bpipe_is_wr(const struct bpipe_channel *ch, const struct bpipe_waiter *w)
+static bool bpipe_is_writing(const struct bpipe_channel *ch, const struct bpipe_waiter *w)
 {
 	return w->side == &ch->wr;
 }
@@ -89,6 +90,7 @@ static bool bpipe_delay_less(struct rb_node *a, const struct rb_node *b)
 static void bpipe_reserve_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 				 const struct bpipe_need *to)
 {
+	lockdep_assert_held(&ch->lock);
 	bpipe_flow_reserve(&ch->flow, w->class, &w->reserved, to);
 	w->reserved = *to;
 }
@@ -100,6 +102,7 @@ static void bpipe_sum_asleep_locked(struct bpipe_channel *ch, const struct bpipe
 	struct bpipe_need *sum = &ch->wr.reserved[w->class];
 	const struct bpipe_need *n = &w->reserved;
 
+	lockdep_assert_held(&ch->lock);
 	sum->room += with ? n->room : -n->room;
 	sum->bytes += with ? n->bytes : -n->bytes;
 	sum->records += with ? n->records : -n->records;
@@ -111,13 +114,14 @@ static void bpipe_fall_asleep_locked(struct bpipe_channel *ch, struct bpipe_wait
 {
 	struct bpipe_side *side = w->side;
 
+	lockdep_assert_held(&ch->lock);
 	w->asleep = true;
 	w->slept = ++ch->sleeps;
 	list_add_tail(&w->sleeper, &side->sleepers);
 	list_add_tail(&w->file_sleeper, &w->file->sleepers);
 	if (w->aside) {
 		list_add_tail(&w->aside_node, &side->aside);
-	} else if (bpipe_is_wr(ch, w)) {
+	} else if (bpipe_is_writing(ch, w)) {
 		rb_add_cached(&w->node, &side->asleep[w->class], bpipe_ticket_less);
 		bpipe_sum_asleep_locked(ch, w, true);
 	} else {
@@ -132,12 +136,13 @@ static void bpipe_wake_up_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 {
 	struct bpipe_side *side = w->side;
 
+	lockdep_assert_held(&ch->lock);
 	w->asleep = false;
 	list_del(&w->sleeper);
 	list_del(&w->file_sleeper);
 	if (w->aside) {
 		list_del(&w->aside_node);
-	} else if (bpipe_is_wr(ch, w)) {
+	} else if (bpipe_is_writing(ch, w)) {
 		rb_erase_cached(&w->node, &side->asleep[w->class]);
 		bpipe_sum_asleep_locked(ch, w, false);
 	} else {
@@ -152,6 +157,7 @@ static void bpipe_wake_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
 	struct bpipe_wakeups *wake = &ch->wake;
 
+	lockdep_assert_held(&ch->lock);
 	bpipe_wake_up_locked(ch, w);
 	w->side->wakeups++;
 	w->side->woken++;
@@ -182,6 +188,7 @@ static struct bpipe_notice *bpipe_notice(struct bpipe_channel *ch, struct bpipe_
  */
 void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side, __poll_t events)
 {
+	lockdep_assert_held(&ch->lock);
 	if (waitqueue_active(&side->poll))	/* as above */
 		bpipe_notice(ch, side)->events |= events;
 }
@@ -198,6 +205,7 @@ void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side,
  */
 void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *side)
 {
+	lockdep_assert_held(&ch->lock);
 	if (waitqueue_active(&side->poll))	/* as above */
 		bpipe_notice(ch, side)->all = true;
 }
@@ -209,6 +217,7 @@ void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *s
 static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 				      __poll_t events)
 {
+	lockdep_assert_held(&ch->lock);
 	if (side->uneven)
 		bpipe_wait_notify_all_locked(ch, side);
 	else
@@ -219,11 +228,13 @@ static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_sid
 
 static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	bpipe_notify_ready_locked(ch, &ch->wr, EPOLLOUT | EPOLLWRNORM);
 }
 
 /**
  * bpipe_wait_longest_locked() - age of the oldest waiter
+ * @ch: the channel
  * @side: its side
  * @account: of those whose sleep goes there; NULL for all
  * @now: the time, nanoseconds
@@ -234,12 +245,14 @@ static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
  * Context: called with the channel's lock held.
  * Return: nanoseconds; 0 if nobody waits.
  */
-u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay *account, u64 now)
+u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
+			      const struct bpipe_delay *account, u64 now)
 {
 	struct bpipe_waiter *w;
 	u64 since = now;
 	u32 class;
 
+	lockdep_assert_held(&ch->lock);
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		w = bpipe_first_asleep(side, class);
 		if (w && !account)
@@ -262,6 +275,7 @@ static bool bpipe_kick_locked(struct bpipe_channel *ch, struct list_head *list, 
 {
 	int n;
 
+	lockdep_assert_held(&ch->lock);
 	for (n = 0; n < BPIPE_WAKE_MAX; n++) {
 		struct bpipe_waiter *w = file ?
 			list_first_entry_or_null(list, struct bpipe_waiter, file_sleeper) :
@@ -299,6 +313,7 @@ static void bpipe_kick_rest(struct bpipe_channel *ch, struct list_head *list, bo
  */
 void bpipe_wait_kick_locked(struct bpipe_channel *ch, struct bpipe_side *side)
 {
+	lockdep_assert_held(&ch->lock);
 	bpipe_wait_notify_all_locked(ch, side);
 	if (READ_ONCE(side->fasync))
 		schedule_work(&side->sigio);
@@ -330,6 +345,7 @@ void bpipe_wait_kick_file_locked(struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
 
+	lockdep_assert_held(&ch->lock);
 	bpipe_wait_notify_all_locked(ch, &ch->wr);
 	bpipe_kick_locked(ch, &bf->sleepers, true, ch->sleeps);
 }
@@ -368,6 +384,7 @@ static struct bpipe_need bpipe_ahead_locked(const struct bpipe_channel *ch, u32 
 	const struct bpipe_need *all = &ch->flow.reserved[class];
 	const struct bpipe_need *asleep = &ch->wr.reserved[class];
 
+	lockdep_assert_held(&ch->lock);
 	return (struct bpipe_need) {
 		.room = all->room - asleep->room,
 		.bytes = all->bytes - asleep->bytes,
@@ -382,7 +399,8 @@ static struct bpipe_need bpipe_ahead_locked(const struct bpipe_channel *ch, u32 
 /* A sleep, or the part of it that goes to one account, is over. */
 static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u64 now)
 {
-	if (bpipe_is_wr(ch, w))
+	lockdep_assert_held(&ch->lock);
+	if (bpipe_is_writing(ch, w))
 		bpipe_overload_account_locked(ch, now);
 	if (w->delay == &ch->blocked)
 		bpipe_overload_stalled_locked(ch, now - w->lacking_since);
@@ -397,6 +415,7 @@ static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 	const struct bpipe_need reserve = bpipe_flow_lacking(&w->need, lack);
 	u64 now;
 
+	lockdep_assert_held(&ch->lock);
 	if (w->lack == lack)
 		return;
 	w->lack = lack;
@@ -418,6 +437,7 @@ static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 /* The turn of the first of a class has come. */
 static void bpipe_grant_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
+	lockdep_assert_held(&ch->lock);
 	bpipe_wake_locked(ch, w);
 	bpipe_reserve_locked(ch, w, &w->need);
 	w->granted = true;
@@ -433,6 +453,7 @@ static void bpipe_wake_class_locked(struct bpipe_channel *ch, u32 class, u64 lev
 {
 	struct bpipe_waiter *w;
 
+	lockdep_assert_held(&ch->lock);
 	while ((w = bpipe_first_asleep(&ch->wr, class)) && ch->wake.writers < BPIPE_WAKE_MAX) {
 		struct bpipe_need ahead = bpipe_ahead_locked(ch, class);
 		u64 wait_ns = 0;
@@ -459,6 +480,7 @@ static void bpipe_wake_writers_locked(struct bpipe_channel *ch, u64 level)
 	u64 now = ch->flow.limited ? ktime_get_ns() : 0;
 	u32 class;
 
+	lockdep_assert_held(&ch->lock);
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		if (ch->wr.waiting & BIT(class) && !bpipe_flow_shut(&ch->flow, class))
 			bpipe_wake_class_locked(ch, class, level, now);
@@ -467,6 +489,7 @@ static void bpipe_wake_writers_locked(struct bpipe_channel *ch, u64 level)
 /* Have the writers that wait for room without sleeping notified whatever the level is. */
 static void bpipe_poll_again_locked(struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	if (ch->poll_level != BPIPE_POLL_NONE)
 		ch->poll_level = S64_MAX;
 }
@@ -479,6 +502,7 @@ static void bpipe_poll_again_locked(struct bpipe_channel *ch)
  */
 void bpipe_wait_granted_locked(struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	ch->chances++;
 	bpipe_poll_again_locked(ch);
 	bpipe_wait_settle_locked(ch);
@@ -506,6 +530,7 @@ static bool bpipe_file_delay_less(struct rb_node *a, const struct rb_node *b)
  */
 void bpipe_wait_watch_locked(struct bpipe_file *bf)
 {
+	lockdep_assert_held(&bf->ch->lock);
 	rb_add_cached(&bf->threshold_node, &bf->ch->file_thresholds, bpipe_file_threshold_less);
 	if (bf->delay_ns)
 		rb_add_cached(&bf->delay_node, &bf->ch->file_delays, bpipe_file_delay_less);
@@ -519,6 +544,7 @@ void bpipe_wait_watch_locked(struct bpipe_file *bf)
  */
 void bpipe_wait_unwatch_locked(struct bpipe_file *bf)
 {
+	lockdep_assert_held(&bf->ch->lock);
 	rb_erase_cached(&bf->threshold_node, &bf->ch->file_thresholds);
 	if (bf->delay_ns)
 		rb_erase_cached(&bf->delay_node, &bf->ch->file_delays);
@@ -529,6 +555,7 @@ static u64 bpipe_files_threshold_locked(const struct bpipe_channel *ch)
 {
 	struct rb_node *node = rb_first_cached(&ch->file_thresholds);
 
+	lockdep_assert_held(&ch->lock);
 	return node ? rb_entry(node, struct bpipe_file, threshold_node)->threshold : U64_MAX;
 }
 
@@ -536,6 +563,7 @@ static u64 bpipe_files_delay_locked(const struct bpipe_channel *ch)
 {
 	struct rb_node *node = rb_first_cached(&ch->file_delays);
 
+	lockdep_assert_held(&ch->lock);
 	return node ? rb_entry(node, struct bpipe_file, delay_node)->delay_ns : U64_MAX;
 }
 
@@ -543,12 +571,14 @@ static u64 bpipe_sleepers_delay_locked(const struct bpipe_channel *ch)
 {
 	struct rb_node *node = rb_first_cached(&ch->delays);
 
+	lockdep_assert_held(&ch->lock);
 	return node ? rb_entry(node, struct bpipe_waiter, delay_node)->delay_ns : U64_MAX;
 }
 
 /* Does a process learn of data by poll or SIGIO? */
-static bool bpipe_polled_locked(struct bpipe_side *side)
+static bool bpipe_polled_locked(struct bpipe_channel *ch, struct bpipe_side *side)
 {
+	lockdep_assert_held(&ch->lock);
 	/* as in bpipe_wait_notify_locked() */
 	return waitqueue_active(&side->poll) || READ_ONCE(side->fasync);
 }
@@ -561,6 +591,7 @@ static bool bpipe_writer_stalled_locked(const struct bpipe_channel *ch)
 {
 	u32 class;
 
+	lockdep_assert_held(&ch->lock);
 	if (ch->poll_level != BPIPE_POLL_NONE)
 		return true;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
@@ -580,6 +611,7 @@ static u64 bpipe_readers_due_locked(const struct bpipe_channel *ch)
 {
 	u64 due = bpipe_is_record(ch) ? ch->records : 1;
 
+	lockdep_assert_held(&ch->lock);
 	return due - min_t(u64, due, ch->rd.woken);
 }
 
@@ -590,6 +622,7 @@ static struct bpipe_waiter *bpipe_next_reader_locked(struct bpipe_channel *ch, u
 	struct bpipe_waiter *w = bpipe_first_asleep(&ch->rd, 0);
 	struct rb_node *node = rb_first_cached(&ch->delays);
 
+	lockdep_assert_held(&ch->lock);
 	if (w && (any || level >= w->threshold))
 		return w;
 	return due && node ? rb_entry(node, struct bpipe_waiter, delay_node) : NULL;
@@ -602,6 +635,7 @@ static struct bpipe_waiter *bpipe_aside_due_locked(struct bpipe_channel *ch)
 							  aside_node);
 	u64 now;
 
+	lockdep_assert_held(&ch->lock);
 	if (!w)
 		return NULL;
 	now = ktime_get_ns();
@@ -622,6 +656,7 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 	struct bpipe_waiter *w;
 	u64 delay_ns;
 
+	lockdep_assert_held(&ch->lock);
 	/* Those that wait for tokens are woken one by one. */
 	w = bpipe_aside_due_locked(ch);
 	if (!level)
@@ -634,7 +669,7 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 		bpipe_wake_locked(ch, w);
 
 	delay_ns = n ? bpipe_sleepers_delay_locked(ch) : U64_MAX;
-	if (bpipe_polled_locked(&ch->rd)) {
+	if (bpipe_polled_locked(ch, &ch->rd)) {
 		if (any || due || level >= bpipe_files_threshold_locked(ch))
 			bpipe_notify_ready_locked(ch, &ch->rd, EPOLLIN | EPOLLRDNORM);
 		else
@@ -647,6 +682,7 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 /* The level, or above, at which readers want to be woken. */
 static u64 bpipe_trip_up_locked(struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	/* A delay runs from the next byte on; the timer may be left from old ones. */
 	bool timed = !hrtimer_is_queued(&ch->delay) || !bpipe_level_now(&ch->level);
 	bool any = bpipe_writer_stalled_locked(ch);
@@ -661,7 +697,7 @@ static u64 bpipe_trip_up_locked(struct bpipe_channel *ch)
 		if (ch->rd.woken)
 			up = max_t(u64, up, bpipe_level_now(&ch->level) + 1);
 	}
-	if (bpipe_polled_locked(&ch->rd))
+	if (bpipe_polled_locked(ch, &ch->rd))
 		up = min(up, any || (timed && !RB_EMPTY_ROOT(&ch->file_delays.rb_root)) ?
 			     1 : bpipe_files_threshold_locked(ch));
 	return up;
@@ -673,6 +709,7 @@ static s64 bpipe_trip_down_locked(const struct bpipe_channel *ch)
 	s64 down = ch->poll_level;
 	u32 class;
 
+	lockdep_assert_held(&ch->lock);
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		const struct bpipe_waiter *w = bpipe_first_asleep(&ch->wr, class);
 
@@ -696,6 +733,7 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 	u64 up = min(bpipe_flow_next_up(&ch->flow), bpipe_trip_up_locked(ch));
 	s64 down = max(bpipe_flow_next_down(&ch->flow), bpipe_trip_down_locked(ch));
 
+	lockdep_assert_held(&ch->lock);
 	/* The status page changes with every byte. */
 	if (unlikely(ch->status)) {
 		up = 0;
@@ -719,12 +757,14 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
  */
 void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level)
 {
+	lockdep_assert_held(&ch->lock);
 	ch->poll_level = max(ch->poll_level, level);
 }
 
 /* Notify those writers, if that is so by now. */
 static void bpipe_poll_due_locked(struct bpipe_channel *ch, u64 level)
 {
+	lockdep_assert_held(&ch->lock);
 	if (ch->poll_level == BPIPE_POLL_NONE || (s64)level > ch->poll_level)
 		return;
 	ch->poll_level = BPIPE_POLL_NONE;
@@ -744,6 +784,7 @@ static void bpipe_poll_due_locked(struct bpipe_channel *ch, u64 level)
  */
 void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, u64 now)
 {
+	lockdep_assert_held(&ch->lock);
 	if (!bpipe_overload_look_locked(ch, now) && !changed)
 		return;
 	ch->event_ns = now;
@@ -762,6 +803,7 @@ static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 {
 	unsigned int changed = bpipe_flow_update(&ch->flow, level);
 
+	lockdep_assert_held(&ch->lock);
 	if (changed & (BPIPE_FLOW_ROSE | BPIPE_FLOW_FELL)) {
 		bool rose = changed & BPIPE_FLOW_ROSE;
 		u64 now = ktime_get_ns();
@@ -784,6 +826,7 @@ static void bpipe_settle_due_locked(struct bpipe_channel *ch, bool due)
 {
 	u64 seen, level = bpipe_level_now(&ch->level);
 
+	lockdep_assert_held(&ch->lock);
 	do {
 		seen = level;
 		bpipe_update_gates_locked(ch, seen);
@@ -805,6 +848,7 @@ static void bpipe_settle_due_locked(struct bpipe_channel *ch, bool due)
  */
 void bpipe_wait_settle_locked(struct bpipe_channel *ch)
 {
+	lockdep_assert_held(&ch->lock);
 	bpipe_settle_due_locked(ch, false);
 }
 
@@ -873,11 +917,12 @@ static void bpipe_join_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
 	struct bpipe_side *side = w->side;
 
+	lockdep_assert_held(&ch->lock);
 	w->queued = true;
 	w->woken = false;
 	w->granted = false;
 	w->reserved = (struct bpipe_need) { };
-	if (w->aside || !bpipe_is_wr(ch, w))
+	if (w->aside || !bpipe_is_writing(ch, w))
 		return;
 	w->ticket = ch->tickets++;
 	side->places[w->class]++;
@@ -898,11 +943,12 @@ void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	static const struct bpipe_need nothing;
 	struct bpipe_side *side = w->side;
 
+	lockdep_assert_held(&ch->lock);
 	if (w->woken)
 		side->woken--;
 	w->woken = false;
 	w->queued = false;
-	if (w->aside || !bpipe_is_wr(ch, w))
+	if (w->aside || !bpipe_is_writing(ch, w))
 		return;
 	bpipe_reserve_locked(ch, w, &nothing);
 	if (!--side->places[w->class])
@@ -930,6 +976,7 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 {
 	u64 now = ktime_get_ns();
 
+	lockdep_assert_held(&ch->lock);
 	if (!w->queued || w->delay != delay)
 		w->lacking_since = now;
 	if (!w->queued) {
@@ -944,7 +991,7 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 	w->since = now;
 	w->delay = delay;
 	w->file_delay = file_delay;
-	if (bpipe_is_wr(ch, w) && !w->aside) {
+	if (bpipe_is_writing(ch, w) && !w->aside) {
 		const struct bpipe_need reserve = bpipe_flow_lacking(&w->need, w->lack);
 
 		bpipe_reserve_locked(ch, w, &reserve);

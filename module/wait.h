@@ -105,8 +105,8 @@ void bpipe_wait_claim(struct bpipe_channel *ch, struct bpipe_waiter *w);
 void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w);
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w);
 void bpipe_wait_leave_queue(struct bpipe_channel *ch, struct bpipe_waiter *w);
-u64 bpipe_wait_longest_locked(struct bpipe_side *side, const struct bpipe_delay *account,
-			      u64 now);
+u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
+			      const struct bpipe_delay *account, u64 now);
 
 void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns);
 void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level);

@@ -5,6 +5,7 @@
 
 #include <linux/ktime.h>
 #include <linux/limits.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
@@ -54,6 +55,7 @@ static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *wr)
 	bool own = bf->policy != BPIPE_POLICY_CHANNEL;
 	struct bpipe_request *req = &wr->req;
 
+	lockdep_assert_held(&ch->wr.lock);
 	wr->begun = true;
 	wr->timeout_ns = own ? bf->timeout_ns : ch->set.timeout_ns;
 	wr->record = bpipe_is_record(ch);
@@ -70,6 +72,7 @@ static int bpipe_error_wr(struct bpipe_file *bf)
 	struct bpipe_channel *ch = bf->ch;
 	int ret;
 
+	lockdep_assert_held(&ch->wr.lock);
 	if (likely(ch->life == BPIPE_LIFE_USABLE && (!ch->set.epipe || READ_ONCE(ch->rd.open))))
 		return 0;
 	bpipe_channel_lock(ch);
@@ -89,6 +92,7 @@ static inline int bpipe_check_wr(struct bpipe_file *bf, struct bpipe_writing *wr
 	const struct bpipe_channel *ch = bf->ch;
 	int ret = bpipe_error_wr(bf);
 
+	lockdep_assert_held(&ch->wr.lock);
 	if (unlikely(ret))
 		return ret;
 	if (unlikely(wr->begun && wr->record != bpipe_is_record(ch))) {
@@ -110,6 +114,7 @@ static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct b
 	struct bpipe_request *req = &wr->req;
 	struct bpipe_waiter *w = &wr->self;
 
+	lockdep_assert_held(&ch->wr.lock);
 	req->queued = unlikely(w->queued) && !w->aside;
 	req->behind = bpipe_wait_behind(&ch->wr, req->class);
 	req->held = unlikely(req->queued) && w->granted ? &w->need : NULL;
@@ -133,6 +138,7 @@ static bool bpipe_expiry_helps(const struct bpipe_channel *ch, enum bpipe_verdic
  */
 static void bpipe_evict_rd(struct bpipe_channel *ch, struct bpipe_writing *wr, u64 bytes)
 {
+	lockdep_assert_held(&ch->rd.lock);
 	wr->evict = min(wr->evict ?: U64_MAX, bytes);
 	if (!wr->self.queued) {
 		wr->self.side = &ch->wr;
@@ -160,6 +166,7 @@ static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
 	bool locked = false;
 	int verdict, ret;
 
+	lockdep_assert_held(&ch->wr.lock);
 	for (;;) {
 		if (wr->req.policy == BPIPE_POLICY_DROP_OLDEST)
 			wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
@@ -204,6 +211,7 @@ static void bpipe_drop_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_band *band = ch->band[wr->req.class];
 
+	lockdep_assert_held(&ch->wr.lock);
 	bpipe_count_add(&band->written, wr->req.len, wr->record);
 	bpipe_count_add(&band->dropped[reason], wr->req.len, wr->record);
 	band->lost_before += wr->record;
@@ -227,6 +235,8 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 	struct bpipe_request who = *req;
 	struct bpipe_ready ready;
 
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->lock);
 	bf->refused_len = 0;
 	if (grant->lack == BPIPE_WAIT_SPACE && req->atomic)
 		bf->refused_len = req->len;
@@ -256,6 +266,8 @@ static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *w
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_waiter *w = &wr->self;
 
+	lockdep_assert_held(&ch->wr.lock);
+	lockdep_assert_held(&ch->lock);
 	if (w->queued && w->aside != aside)
 		bpipe_wait_part_locked(ch, w);
 	w->side = &ch->wr;
@@ -288,6 +300,7 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct iov_iter *from,
 	enum bpipe_verdict verdict;
 	ssize_t ret = -EBPIPE_RETRY;
 
+	lockdep_assert_held(&ch->wr.lock);
 	bpipe_channel_lock(ch);
 	/* The last reader, as it left, woke only those in the queue. */
 	if (bpipe_channel_write_error_locked(bf))
@@ -323,6 +336,7 @@ static size_t bpipe_fill_stream_wr(struct bpipe_channel *ch, struct iov_iter *fr
 	struct bpipe_band *band = ch->band[0];
 	size_t done;
 
+	lockdep_assert_held(&ch->wr.lock);
 	n = req->atomic ? n : min_t(size_t, n, BPIPE_CHUNK);
 	pagefault_disable();
 	done = bpipe_ring_fill(&band->ring, 0, from, n);
@@ -339,6 +353,7 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 {
 	struct bpipe_channel *ch = bf->ch;
 
+	lockdep_assert_held(&ch->wr.lock);
 	if (!wr->record) {
 		bpipe_ring_push(&ch->band[0]->ring, n);
 		bpipe_level_add(&ch->level, n);
@@ -385,8 +400,9 @@ static inline ssize_t bpipe_store_wr(struct bpipe_file *bf, struct iov_iter *fro
 	struct bpipe_request *req = &wr->req;
 	size_t done, held;
 
+	lockdep_assert_held(&ch->wr.lock);
 	if (wr->record) {
-		done = bpipe_band_fill_wr(ch->band[req->class], from, req->len);
+		done = bpipe_band_fill_wr(ch, req->class, from, req->len);
 		if (unlikely(done < req->len)) {
 			iov_iter_revert(from, done);
 			done = 0;
@@ -419,6 +435,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	u64 now = 0;
 	int ret;
 
+	lockdep_assert_held(&bf->ch->wr.lock);
 	ret = bpipe_check_wr(bf, wr);
 	if (unlikely(ret))
 		return ret;
@@ -435,6 +452,7 @@ static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *wr, size
 {
 	struct bpipe_channel *ch = bf->ch;
 
+	lockdep_assert_held(&ch->wr.lock);
 	bpipe_tally_lock(ch);
 	u64_stats_add(&ch->wr.calls, wr->first);
 	bpipe_tally_add(&bf->written, n, wr->record, wr->first);

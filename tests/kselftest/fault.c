@@ -40,14 +40,14 @@
 			"anon_inode_getfd)$"
 
 /* Functions that no system call reaches in a way that can fail, except a load. */
-#define LOADS		"^bpipe_(init|control_(init|add_locked)|channel_create|band_create)$"
+#define LOADS		"^bpipe_(init|control_(init|create)|list_add_control|band_create)$"
 
 /* In each of these functions, one such call is never made, or allocates nothing. */
 static const char *const exempt[][2] = {
 	{ "bpipe_channel_fasync", "fasync_helper" },	/* to take back what was added */
 	{ "bpipe_buffer_alloc", "vmap" },		/* of no pages, thinks the compiler */
 	{ "bpipe_overload_tell", "kobject_uevent_env" },	/* by a thread of the kernel's */
-	{ "bpipe_control_add_locked", "ida_alloc_range" },	/* small numbers need nothing */
+	{ "bpipe_list_add_control", "ida_alloc_range" },	/* small numbers need nothing */
 };
 
 /* The allocations for a buffer, in order. The kernel does not log their faults. */
