@@ -135,7 +135,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 	bpipe_channel_lock(ch);
 	bpipe_storage_forget_locked(bf);
 	ch->record_files -= bpipe_file_for_records(bf);
-	ch->wr.uneven -= !!bf->rate.rate;
+	ch->wr.wake_all_reasons -= !!bf->rate.rate;
 	bpipe_storage_trim_locked(ch, &unused);
 	ch->opens--;
 	if (bpipe_is_reader(bf)) {
@@ -151,7 +151,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 		WRITE_ONCE(ch->wr.open, ch->wr.open - 1);
 		end = !ch->wr.open;
 	}
-	bpipe_wait_settle_locked(ch);
+	bpipe_wait_update_locked(ch);
 	if (lost)
 		bpipe_wait_kick_locked(ch, &ch->wr);
 	if (end)
@@ -222,7 +222,7 @@ static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 		WRITE_ONCE(ch->memory.gone, true);
 		bpipe_storage_strip_locked(ch, old);
 	}
-	bpipe_wait_settle_locked(ch);
+	bpipe_wait_update_locked(ch);
 	bpipe_wait_kick_locked(ch, &ch->wr);
 	bpipe_wait_kick_locked(ch, &ch->rd);
 	return ret;

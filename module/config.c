@@ -64,12 +64,12 @@ int bpipe_config_parse(const char *text, u64 *value)
 }
 
 /**
- * struct bpipe_plan - a configuration that is to be
+ * struct bpipe_new_config - a configuration that is to be
  * @flow: the flow's settings; its state is not looked at
  * @set: what else is set
  * @overload_after_ns: how long it may be pressured
  */
-struct bpipe_plan {
+struct bpipe_new_config {
 	struct bpipe_flow flow;
 	struct bpipe_settings set;
 	u64 overload_after_ns;
@@ -79,35 +79,35 @@ struct bpipe_plan {
 #define BPIPE_BURST_BYTES	(2 * PIPE_BUF)
 #define BPIPE_BURST_RECORDS	1
 
-static void bpipe_plan_rate(struct bpipe_plan *plan, struct bpipe_bucket *bucket, u64 least,
-			    const struct bpipe_config *set, u64 rate_bit, u64 rate,
-			    u64 burst_bit, u64 burst)
+static void bpipe_new_rate(struct bpipe_new_config *new, struct bpipe_bucket *bucket, u64 least,
+			   const struct bpipe_config *set, u64 rate_bit, u64 rate,
+			   u64 burst_bit, u64 burst)
 {
 	if (set->mask & rate_bit)
 		bucket->rate = rate;
 	if (set->mask & burst_bit) {
 		bucket->burst = burst;
-		plan->set.burst_follows &= ~burst_bit;
+		new->set.burst_follows &= ~burst_bit;
 		if (!burst)
-			plan->set.burst_follows |= burst_bit;
+			new->set.burst_follows |= burst_bit;
 	}
-	if (plan->set.burst_follows & burst_bit)
+	if (new->set.burst_follows & burst_bit)
 		bucket->burst = bpipe_flow_default_burst(bucket->rate, least);
 }
 
-static void bpipe_plan_rates(struct bpipe_plan *plan, const struct bpipe_config *set)
+static void bpipe_new_rates(struct bpipe_new_config *new, const struct bpipe_config *set)
 {
-	bpipe_plan_rate(plan, &plan->flow.write.bytes, BPIPE_BURST_BYTES, set,
-			BPIPE_CFG_RATE, set->rate, BPIPE_CFG_BURST, set->burst);
-	bpipe_plan_rate(plan, &plan->flow.write.records, BPIPE_BURST_RECORDS, set,
-			BPIPE_CFG_RATE_RECORDS, set->rate_records,
-			BPIPE_CFG_BURST_RECORDS, set->burst_records);
-	bpipe_plan_rate(plan, &plan->flow.read.bytes, BPIPE_BURST_BYTES, set,
-			BPIPE_CFG_READ_RATE, set->read_rate,
-			BPIPE_CFG_READ_BURST, set->read_burst);
-	bpipe_plan_rate(plan, &plan->flow.read.records, BPIPE_BURST_RECORDS, set,
-			BPIPE_CFG_READ_RATE_RECORDS, set->read_rate_records,
-			BPIPE_CFG_READ_BURST_RECORDS, set->read_burst_records);
+	bpipe_new_rate(new, &new->flow.write.bytes, BPIPE_BURST_BYTES, set,
+		       BPIPE_CFG_RATE, set->rate, BPIPE_CFG_BURST, set->burst);
+	bpipe_new_rate(new, &new->flow.write.records, BPIPE_BURST_RECORDS, set,
+		       BPIPE_CFG_RATE_RECORDS, set->rate_records,
+		       BPIPE_CFG_BURST_RECORDS, set->burst_records);
+	bpipe_new_rate(new, &new->flow.read.bytes, BPIPE_BURST_BYTES, set,
+		       BPIPE_CFG_READ_RATE, set->read_rate,
+		       BPIPE_CFG_READ_BURST, set->read_burst);
+	bpipe_new_rate(new, &new->flow.read.records, BPIPE_BURST_RECORDS, set,
+		       BPIPE_CFG_READ_RATE_RECORDS, set->read_rate_records,
+		       BPIPE_CFG_READ_BURST_RECORDS, set->read_burst_records);
 }
 
 /* The level that has the same share of @size. Sizes are at most 2^30: the product fits. */
@@ -120,10 +120,10 @@ static u64 bpipe_share_of(const struct bpipe_share *share, u64 size)
  * A new size moves marks and limits in proportion to what was set, not to what was in
  * force before: a size that is set and set back leaves no trace.
  */
-static void bpipe_plan_resize(struct bpipe_plan *plan, u64 size)
+static void bpipe_new_size(struct bpipe_new_config *new, u64 size)
 {
-	const struct bpipe_settings *set = &plan->set;
-	struct bpipe_flow *flow = &plan->flow;
+	const struct bpipe_settings *set = &new->set;
+	struct bpipe_flow *flow = &new->flow;
 	u32 class;
 
 	flow->size = size;
@@ -137,81 +137,81 @@ static void bpipe_plan_resize(struct bpipe_plan *plan, u64 size)
 						 bpipe_share_of(&set->limit[class], size));
 }
 
-static void bpipe_plan_levels(struct bpipe_plan *plan, const struct bpipe_config *set)
+static void bpipe_new_levels(struct bpipe_new_config *new, const struct bpipe_config *set)
 {
-	struct bpipe_flow *flow = &plan->flow;
+	struct bpipe_flow *flow = &new->flow;
 	u32 class;
 
 	if (set->mask & BPIPE_CFG_SIZE && set->size != flow->size)
-		bpipe_plan_resize(plan, set->size);
+		bpipe_new_size(new, set->size);
 	if (set->mask & BPIPE_CFG_HIGH) {
 		flow->high = set->high;
-		plan->set.high = (struct bpipe_share) { set->high, flow->size };
+		new->set.high = (struct bpipe_share) { set->high, flow->size };
 	}
 	if (set->mask & BPIPE_CFG_LOW) {
 		flow->low = set->low;
-		plan->set.low = (struct bpipe_share) { set->low, flow->size };
+		new->set.low = (struct bpipe_share) { set->low, flow->size };
 	}
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		if (!(set->mask & BPIPE_CFG_LIMIT(class)))
 			continue;
 		flow->limit[class] = set->limit[class];
-		plan->set.limit[class] = (struct bpipe_share) { set->limit[class], flow->size };
+		new->set.limit[class] = (struct bpipe_share) { set->limit[class], flow->size };
 	}
 }
 
-static void bpipe_plan_times(struct bpipe_plan *plan, const struct bpipe_config *set)
+static void bpipe_new_times(struct bpipe_new_config *new, const struct bpipe_config *set)
 {
 	u32 class;
 
 	if (set->mask & BPIPE_CFG_TIMEOUT)
-		plan->set.timeout_ns = set->timeout;
+		new->set.timeout_ns = set->timeout;
 	if (set->mask & BPIPE_CFG_OVERLOAD_AFTER)
-		plan->overload_after_ns = set->overload_after;
+		new->overload_after_ns = set->overload_after;
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		if (set->mask & BPIPE_CFG_TTL(class))
-			plan->set.ttl_ns[class] = set->ttl[class];
+			new->set.ttl_ns[class] = set->ttl[class];
 		if (set->mask & BPIPE_CFG_SOJOURN(class))
-			plan->set.sojourn_ns[class] = set->sojourn[class];
+			new->set.sojourn_ns[class] = set->sojourn[class];
 	}
-	plan->set.sheds = memchr_inv(plan->set.ttl_ns, 0, sizeof(plan->set.ttl_ns)) ||
-			  memchr_inv(plan->set.sojourn_ns, 0, sizeof(plan->set.sojourn_ns));
+	new->set.sheds = memchr_inv(new->set.ttl_ns, 0, sizeof(new->set.ttl_ns)) ||
+			  memchr_inv(new->set.sojourn_ns, 0, sizeof(new->set.sojourn_ns));
 }
 
 /* What @set would make of the channel. Its configuration does not change meanwhile. */
-static void bpipe_plan(struct bpipe_channel *ch, const struct bpipe_config *set,
-		       struct bpipe_plan *plan)
+static void bpipe_new_config_fill(struct bpipe_channel *ch, const struct bpipe_config *set,
+				  struct bpipe_new_config *new)
 {
 	bpipe_channel_lock(ch);
-	plan->flow = ch->flow;
-	plan->set = ch->set;
-	plan->overload_after_ns = ch->overload.after_ns;
+	new->flow = ch->flow;
+	new->set = ch->set;
+	new->overload_after_ns = ch->overload.after_ns;
 	bpipe_channel_unlock(ch);
 
-	bpipe_plan_levels(plan, set);
-	bpipe_plan_rates(plan, set);
-	bpipe_plan_times(plan, set);
+	bpipe_new_levels(new, set);
+	bpipe_new_rates(new, set);
+	bpipe_new_times(new, set);
 	if (set->mask & BPIPE_CFG_MODE)
-		plan->set.mode = set->mode;
+		new->set.mode = set->mode;
 	if (set->mask & BPIPE_CFG_ORDER)
-		plan->set.order = set->order;
+		new->set.order = set->order;
 	if (set->mask & BPIPE_CFG_POLICY)
-		plan->set.policy = set->policy;
+		new->set.policy = set->policy;
 	if (set->mask & BPIPE_CFG_CREDIT)
-		plan->flow.credit_unit = set->credit;
+		new->flow.credit_unit = set->credit;
 	if (set->mask & BPIPE_CFG_HOLD)
-		plan->set.hold = set->hold;
+		new->set.hold = set->hold;
 	if (set->mask & BPIPE_CFG_EPIPE)
-		plan->set.epipe = set->epipe;
+		new->set.epipe = set->epipe;
 	if (set->mask & BPIPE_CFG_DROP_TO_LOW)
-		plan->flow.drop_to_low = set->drop_to_low;
+		new->flow.drop_to_low = set->drop_to_low;
 	if (set->mask & BPIPE_CFG_UID)
-		plan->set.uid = set->uid;
+		new->set.uid = set->uid;
 	if (set->mask & BPIPE_CFG_GID)
-		plan->set.gid = set->gid;
+		new->set.gid = set->gid;
 	if (set->mask & BPIPE_CFG_PERMISSIONS)
-		plan->set.permissions = set->permissions;
-	plan->flow.overhead = plan->set.mode == BPIPE_MODE_RECORD ? BPIPE_RECORD_OVERHEAD : 0;
+		new->set.permissions = set->permissions;
+	new->flow.overhead = new->set.mode == BPIPE_MODE_RECORD ? BPIPE_RECORD_OVERHEAD : 0;
 }
 
 /* Fields that are wrong whatever the rest is. */
@@ -243,16 +243,16 @@ static int bpipe_config_check(const struct bpipe_config *set)
 }
 
 /* Can it all be had together? */
-static int bpipe_plan_check(const struct bpipe_plan *plan)
+static int bpipe_new_config_check(const struct bpipe_new_config *new)
 {
-	const struct bpipe_flow *flow = &plan->flow;
+	const struct bpipe_flow *flow = &new->flow;
 
 	if (!bpipe_flow_valid(flow))
 		return -EINVAL;
-	if (plan->set.mode == BPIPE_MODE_STREAM &&
-	    (plan->set.order != BPIPE_ORDER_FIFO || plan->set.policy == BPIPE_POLICY_DROP_OLDEST ||
+	if (new->set.mode == BPIPE_MODE_STREAM &&
+	    (new->set.order != BPIPE_ORDER_FIFO || new->set.policy == BPIPE_POLICY_DROP_OLDEST ||
 	     flow->credit_unit == BPIPE_CREDIT_RECORDS ||
-	     flow->write.records.rate || flow->read.records.rate || plan->set.sheds))
+	     flow->write.records.rate || flow->read.records.rate || new->set.sheds))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -261,36 +261,37 @@ static int bpipe_plan_check(const struct bpipe_plan *plan)
  * Plan a configuration, allocate the buffers that it takes, and lock it. Buffers are
  * allocated without the lock, so plan again afterwards.
  */
-static int bpipe_plan_lock_config(struct bpipe_channel *ch, const struct bpipe_config *set,
-			     struct bpipe_plan *plan, struct bpipe_storage *spare)
+static int bpipe_new_lock_config(struct bpipe_channel *ch, const struct bpipe_config *set,
+				 struct bpipe_new_config *new, struct bpipe_storage *spare)
 {
-	u32 lacks;
+	u32 missing;
 	int ret;
 
 	do {
 		ret = bpipe_channel_lock_config(ch);
 		if (ret)
 			return ret;
-		bpipe_plan(ch, set, plan);
-		ret = bpipe_plan_check(plan);
-		if (!ret && plan->flow.size != ch->flow.size &&
-		    PAGE_ALIGN(plan->flow.size) > bpipe_buffer_share())
+		bpipe_new_config_fill(ch, set, new);
+		ret = bpipe_new_config_check(new);
+		if (!ret && new->flow.size != ch->flow.size &&
+		    PAGE_ALIGN(new->flow.size) > bpipe_buffer_share())
 			ret = -ENOSPC;
-		lacks = ret ? 0 : bpipe_storage_lacks_config(ch, plan->set.mode,
-							     plan->flow.size, spare);
-		if (!ret && !lacks) {
-			bpipe_storage_fit(ch, spare, plan->flow.size);
+		missing = ret ? 0 : bpipe_storage_missing_config(ch, new->set.mode,
+								 new->flow.size, spare);
+		if (!ret && !missing) {
+			bpipe_storage_fit(ch, spare, new->flow.size);
 			return 0;
 		}
 		mutex_unlock(&ch->config);
 		if (!ret)
-			ret = bpipe_storage_alloc(ch, spare, lacks, plan->flow.size);
+			ret = bpipe_storage_alloc(ch, spare, missing, new->flow.size);
 	} while (!ret);
 	return ret;
 }
 
 /* Is there something in the way of it now? Called with both sides' locks held. */
-static int bpipe_plan_busy_locked(struct bpipe_channel *ch, const struct bpipe_plan *plan)
+static int bpipe_new_config_busy_locked(struct bpipe_channel *ch,
+					const struct bpipe_new_config *new)
 {
 	size_t level = bpipe_level_now(&ch->level);
 
@@ -298,20 +299,20 @@ static int bpipe_plan_busy_locked(struct bpipe_channel *ch, const struct bpipe_p
 	lockdep_assert_held(&ch->wr.lock);
 	lockdep_assert_held(&ch->rd.lock);
 	lockdep_assert_held(&ch->lock);
-	if (level > plan->flow.size)
+	if (level > new->flow.size)
 		return -EBUSY;
-	if (plan->set.mode == ch->set.mode)
+	if (new->set.mode == ch->set.mode)
 		return 0;
-	if (level || ch->wr.waiting || !list_empty(&ch->wr.aside))
+	if (level || ch->wr.waiting || !list_empty(&ch->wr.rate_waiters))
 		return -EBUSY;
-	return plan->set.mode == BPIPE_MODE_STREAM && ch->record_files ? -EBUSY : 0;
+	return new->set.mode == BPIPE_MODE_STREAM && ch->record_files ? -EBUSY : 0;
 }
 
 /*
  * May there be room for some writers and not for others? Of tokens and credit, too, as
  * what is kept of them is not kept from all, nor do all want as much.
  */
-static bool bpipe_flow_uneven(const struct bpipe_flow *flow)
+static bool bpipe_flow_wakes_all(const struct bpipe_flow *flow)
 {
 	u32 class;
 
@@ -323,13 +324,13 @@ static bool bpipe_flow_uneven(const struct bpipe_flow *flow)
 	return false;
 }
 
-static void bpipe_apply_rate(struct bpipe_bucket *bucket, const struct bpipe_bucket *plan, u64 now)
+static void bpipe_apply_rate(struct bpipe_bucket *bucket, const struct bpipe_bucket *new, u64 now)
 {
-	bpipe_bucket_set(bucket, plan->rate, plan->burst, now);
+	bpipe_bucket_set(bucket, new->rate, new->burst, now);
 }
 
 /* The new settings are in force from here on; the caller lets all look again. */
-static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan *plan)
+static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_new_config *new)
 {
 	struct bpipe_flow *flow = &ch->flow;
 	u64 now = ktime_get_ns();
@@ -338,39 +339,39 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_plan
 	lockdep_assert_held(&ch->wr.lock);
 	lockdep_assert_held(&ch->rd.lock);
 	lockdep_assert_held(&ch->lock);
-	ch->wr.uneven -= bpipe_flow_uneven(flow);
-	flow->size = plan->flow.size;
-	flow->high = plan->flow.high;
-	flow->low = plan->flow.low;
-	memcpy(flow->limit, plan->flow.limit, sizeof(flow->limit));
-	flow->overhead = plan->flow.overhead;
-	flow->drop_to_low = plan->flow.drop_to_low;
-	if (flow->credit_unit != plan->flow.credit_unit)
+	ch->wr.wake_all_reasons -= bpipe_flow_wakes_all(flow);
+	flow->size = new->flow.size;
+	flow->high = new->flow.high;
+	flow->low = new->flow.low;
+	memcpy(flow->limit, new->flow.limit, sizeof(flow->limit));
+	flow->overhead = new->flow.overhead;
+	flow->drop_to_low = new->flow.drop_to_low;
+	if (flow->credit_unit != new->flow.credit_unit)
 		flow->credit = 0;
-	flow->credit_unit = plan->flow.credit_unit;
-	bpipe_apply_rate(&flow->write.bytes, &plan->flow.write.bytes, now);
-	bpipe_apply_rate(&flow->write.records, &plan->flow.write.records, now);
-	bpipe_apply_rate(&flow->read.bytes, &plan->flow.read.bytes, now);
-	bpipe_apply_rate(&flow->read.records, &plan->flow.read.records, now);
-	bpipe_flow_plan(flow);
-	ch->wr.uneven += bpipe_flow_uneven(flow);
+	flow->credit_unit = new->flow.credit_unit;
+	bpipe_apply_rate(&flow->write.bytes, &new->flow.write.bytes, now);
+	bpipe_apply_rate(&flow->write.records, &new->flow.write.records, now);
+	bpipe_apply_rate(&flow->read.bytes, &new->flow.read.bytes, now);
+	bpipe_apply_rate(&flow->read.records, &new->flow.read.records, now);
+	bpipe_flow_set_marks(flow);
+	ch->wr.wake_all_reasons += bpipe_flow_wakes_all(flow);
 
-	if (plan->set.mode != ch->set.mode)
+	if (new->set.mode != ch->set.mode)
 		bpipe_band_end_stream_locked(ch);
-	ch->set = plan->set;
-	ch->chances++;
+	ch->set = new->set;
+	ch->retry_gen++;
 	ch->poll_level = BPIPE_POLL_NONE;
 	/* A refusal that closed a gate was one of other marks. */
-	flow->shut = 0;
+	flow->closed = 0;
 	/* Others may be due by now than were before. */
 	if (ch->set.sheds)
 		bpipe_shed_by_locked(ch, now);
 
-	/* Who waits for tokens asks anew, and for as many as it takes now. */
+	/* A writer that waits for tokens asks again, and for as many as it takes now. */
 	hrtimer_try_to_cancel(&ch->wr.tokens);
 	hrtimer_try_to_cancel(&ch->rd.tokens);
-	bpipe_wait_settle_locked(ch);
-	ch->overload.after_ns = plan->overload_after_ns;
+	bpipe_wait_update_locked(ch);
+	ch->overload.after_ns = new->overload_after_ns;
 	bpipe_wait_state_locked(ch, false, bpipe_level_now(&ch->level), ktime_get_ns());
 	bpipe_wait_kick_locked(ch, &ch->wr);
 	bpipe_wait_kick_locked(ch, &ch->rd);
@@ -412,7 +413,7 @@ void bpipe_config_init(struct bpipe_channel *ch, u64 size)
 int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 {
 	struct bpipe_storage spare = { }, old = { };
-	struct bpipe_plan *plan;
+	struct bpipe_new_config *new;
 	bool kick = false;
 	u64 sleeps = 0;
 	int ret;
@@ -421,11 +422,11 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	if (ret)
 		return ret;
 	/* Too large for the stack of a 32-bit kernel. */
-	plan = kmalloc(sizeof(*plan), GFP_KERNEL);
-	if (!plan)
+	new = kmalloc(sizeof(*new), GFP_KERNEL);
+	if (!new)
 		return -ENOMEM;
 
-	ret = bpipe_plan_lock_config(ch, set, plan, &spare);
+	ret = bpipe_new_lock_config(ch, set, new, &spare);
 	if (ret)
 		goto out;
 	ret = bpipe_storage_copy(ch, &spare, false);
@@ -449,10 +450,10 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	}
 
 	bpipe_channel_lock(ch);
-	ret = bpipe_plan_busy_locked(ch, plan);
+	ret = bpipe_new_config_busy_locked(ch, new);
 	if (!ret) {
-		bpipe_storage_swap_locked(ch, plan->set.mode, &spare, &old);
-		bpipe_apply_locked(ch, plan);
+		bpipe_storage_swap_locked(ch, new->set.mode, &spare, &old);
+		bpipe_apply_locked(ch, new);
 	}
 	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
@@ -475,7 +476,7 @@ out_config:
 out:
 	bpipe_storage_free(ch, &old);
 	bpipe_storage_free(ch, &spare);
-	kfree(plan);
+	kfree(new);
 	return ret;
 }
 
@@ -572,7 +573,7 @@ int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *se
 	if (set->mask & BPIPE_READER_FRAMED)
 		bf->framed = set->framed;
 	ch->record_files += bpipe_file_for_records(bf);
-	bpipe_wait_settle_locked(ch);
+	bpipe_wait_update_locked(ch);
 	bpipe_wait_kick_file_locked(bf);
 out:
 	sleeps = ch->sleeps;
@@ -593,7 +594,7 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 	lockdep_assert_held(&ch->wr.lock);
 	lockdep_assert_held(&ch->lock);
 	ch->record_files -= bpipe_file_for_records(bf);
-	ch->wr.uneven -= !!bf->rate.rate;
+	ch->wr.wake_all_reasons -= !!bf->rate.rate;
 	if (set->mask & BPIPE_WRITER_CLASS)
 		bf->class = set->class;
 	if (set->mask & BPIPE_WRITER_POLICY)
@@ -608,10 +609,10 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 		burst = bpipe_flow_default_burst(rate, BPIPE_BURST_BYTES);
 	bpipe_bucket_set(&bf->rate, rate, burst, ktime_get_ns());
 	ch->record_files += bpipe_file_for_records(bf);
-	ch->wr.uneven += !!bf->rate.rate;
-	bf->refused_at = 0;
+	ch->wr.wake_all_reasons += !!bf->rate.rate;
+	bf->refused_gen = 0;
 	bf->refused_len = 0;
-	bpipe_wait_settle_locked(ch);
+	bpipe_wait_update_locked(ch);
 	bpipe_wait_kick_file_locked(bf);
 }
 

@@ -129,7 +129,7 @@ static struct bpipe_channel *bpipe_control_create(const char *name, dev_t devt, 
 	ret = -EINVAL;
 	if (!bpipe_flow_valid(&ch->flow))
 		goto put;
-	bpipe_flow_plan(&ch->flow);
+	bpipe_flow_set_marks(&ch->flow);
 	ret = -ENOMEM;
 	ch->band[0] = bpipe_band_create();
 	if (!ch->band[0])

@@ -48,20 +48,20 @@ static loff_t bpipe_file_llseek(struct file *file, loff_t offset, int whence)
 	return -ESPIPE;
 }
 
-static unsigned int bpipe_how(const struct file *file)
+static unsigned int bpipe_file_flags(const struct file *file)
 {
 	return file->f_flags & O_NONBLOCK ? BPIPE_NONBLOCK : 0;
 }
 
-static unsigned int bpipe_how_iocb(const struct kiocb *iocb)
+static unsigned int bpipe_iocb_flags(const struct kiocb *iocb)
 {
-	unsigned int how = bpipe_how(iocb->ki_filp);
+	unsigned int flags = bpipe_file_flags(iocb->ki_filp);
 
 	if (iocb->ki_flags & IOCB_NOWAIT)
-		how |= BPIPE_NONBLOCK | BPIPE_NOWAIT;
+		flags |= BPIPE_NONBLOCK | BPIPE_NOWAIT;
 	if (iocb->ki_flags & IOCB_NOSIGNAL)
-		how |= BPIPE_NOSIGNAL;
-	return how;
+		flags |= BPIPE_NOSIGNAL;
+	return flags;
 }
 
 /*
@@ -74,7 +74,7 @@ static ssize_t bpipe_file_read(struct file *file, char __user *buf, size_t count
 	struct iov_iter to;
 
 	iov_iter_ubuf(&to, ITER_DEST, buf, count);
-	return bpipe_channel_read(file->private_data, &to, bpipe_how(file));
+	return bpipe_channel_read(file->private_data, &to, bpipe_file_flags(file));
 }
 
 static ssize_t bpipe_file_write(struct file *file, const char __user *buf, size_t count,
@@ -83,17 +83,17 @@ static ssize_t bpipe_file_write(struct file *file, const char __user *buf, size_
 	struct iov_iter from;
 
 	iov_iter_ubuf(&from, ITER_SOURCE, (void __user *)buf, count);
-	return bpipe_channel_write(file->private_data, &from, bpipe_how(file));
+	return bpipe_channel_write(file->private_data, &from, bpipe_file_flags(file));
 }
 
 static ssize_t bpipe_file_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	return bpipe_channel_read(iocb->ki_filp->private_data, to, bpipe_how_iocb(iocb));
+	return bpipe_channel_read(iocb->ki_filp->private_data, to, bpipe_iocb_flags(iocb));
 }
 
 static ssize_t bpipe_file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	return bpipe_channel_write(iocb->ki_filp->private_data, from, bpipe_how_iocb(iocb));
+	return bpipe_channel_write(iocb->ki_filp->private_data, from, bpipe_iocb_flags(iocb));
 }
 
 static __poll_t bpipe_file_poll(struct file *file, poll_table *wait)

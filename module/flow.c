@@ -151,7 +151,7 @@ static u64 bpipe_flow_atomic(const struct bpipe_flow *flow, u32 class)
 }
 
 /**
- * bpipe_flow_plan() - work out what follows from the settings
+ * bpipe_flow_set_marks() - work out what follows from the settings
  * @flow: valid settings
  *
  * To a class with a limit of its own the channel is as large as that, so its
@@ -159,7 +159,7 @@ static u64 bpipe_flow_atomic(const struct bpipe_flow *flow, u32 class)
  * there is no room for an atomic write, so that a write of PIPE_BUF bytes goes
  * whenever poll says so.
  */
-void bpipe_flow_plan(struct bpipe_flow *flow)
+void bpipe_flow_set_marks(struct bpipe_flow *flow)
 {
 	u32 class;
 
@@ -248,16 +248,16 @@ static bool bpipe_bucket_has(const struct bpipe_bucket *bucket, u64 want, u64 re
 }
 
 /* No more than there are tokens for. */
-static void bpipe_flow_cut(struct bpipe_grant *grant, u64 tokens)
+static void bpipe_flow_cut(struct bpipe_decision *decision, u64 tokens)
 {
-	grant->cut |= tokens < grant->bytes;
-	grant->bytes = min(grant->bytes, tokens);
+	decision->cut |= tokens < decision->bytes;
+	decision->bytes = min(decision->bytes, tokens);
 }
 
 /* Room is there; do rates and credit allow it, and how much of it? */
 static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
 					    const struct bpipe_request *req,
-					    u64 now, struct bpipe_grant *grant)
+					    u64 now, struct bpipe_decision *decision)
 {
 	const struct bpipe_need *reserved = &flow->reserved[req->class];
 	const struct bpipe_need held = req->held ? *req->held : (struct bpipe_need) { };
@@ -269,33 +269,33 @@ static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
 	if (flow->credit_unit == BPIPE_CREDIT_BYTES) {
 		if (credit < (req->atomic ? req->len : 1))
 			return BPIPE_WAIT_CREDIT;
-		grant->bytes = min(grant->bytes, credit);
+		decision->bytes = min(decision->bytes, credit);
 	} else if (flow->credit_unit == BPIPE_CREDIT_RECORDS && !credit) {
 		return BPIPE_WAIT_CREDIT;
 	}
 
 	/* Of two waits, the longer one. */
 	bytes = bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req),
-				 tokens, held.bytes, now, &grant->wait_ns);
+				 tokens, held.bytes, now, &decision->wait_ns);
 	records = bpipe_bucket_has(&meter->records, 1, READ_ONCE(reserved->records),
-				   held.records, now, &grant->wait_ns);
+				   held.records, now, &decision->wait_ns);
 	if (!bytes || !records)
 		return BPIPE_WAIT_TOKENS;
 	if (meter->bytes.rate && !req->atomic)
-		bpipe_flow_cut(grant, bpipe_usable(bpipe_bucket_tokens(&meter->bytes, now),
-						   tokens, held.bytes));
+		bpipe_flow_cut(decision, bpipe_usable(bpipe_bucket_tokens(&meter->bytes, now),
+						      tokens, held.bytes));
 	return BPIPE_GO;
 }
 
 /* Has its turn come, and does it find room, with @room to have? */
 static inline enum bpipe_verdict bpipe_flow_ask_room(const struct bpipe_flow *flow,
 						     const struct bpipe_request *req, u64 room,
-						     struct bpipe_grant *grant)
+						     struct bpipe_decision *decision)
 {
 	u64 reserved = READ_ONCE(flow->reserved[req->class].room);
 
-	if (unlikely(req->queued || req->behind) && !req->held &&
-	    (req->queued || bpipe_flow_shut(flow, req->class)))
+	if (unlikely(req->queued || req->must_queue) && !req->held &&
+	    (req->queued || bpipe_flow_closed(flow, req->class)))
 		return BPIPE_WAIT_TURN;
 	if (unlikely(reserved))
 		room = bpipe_usable(room, reserved, req->held ? req->held->room : 0);
@@ -303,44 +303,44 @@ static inline enum bpipe_verdict bpipe_flow_ask_room(const struct bpipe_flow *fl
 		return BPIPE_WAIT_SPACE;
 	if (unlikely(req->spent))
 		return BPIPE_WAIT_TOKENS;
-	grant->bytes = min(req->len, room);
+	decision->bytes = min(req->len, room);
 	return BPIPE_GO;
 }
 
 /* Is it admitted, with tokens of its own; or what stands in the way? */
 static inline enum bpipe_verdict bpipe_flow_ask(const struct bpipe_flow *flow,
 						const struct bpipe_request *req, u64 room,
-						u64 now, struct bpipe_grant *grant)
+						u64 now, struct bpipe_decision *decision)
 {
-	enum bpipe_verdict verdict = bpipe_flow_ask_room(flow, req, room, grant);
+	enum bpipe_verdict verdict = bpipe_flow_ask_room(flow, req, room, decision);
 
-	return verdict == BPIPE_GO && flow->limited ? bpipe_flow_afford(flow, req, now, grant) :
+	return verdict == BPIPE_GO && flow->limited ? bpipe_flow_afford(flow, req, now, decision) :
 						      verdict;
 }
 
 /* The same, of a write whose file has a rate of its own. */
 static enum bpipe_verdict bpipe_flow_ask_own(const struct bpipe_flow *flow,
 					     const struct bpipe_request *req, u64 room,
-					     u64 now, struct bpipe_grant *grant)
+					     u64 now, struct bpipe_decision *decision)
 {
 	enum bpipe_verdict verdict;
 
 	if (!bpipe_bucket_has(req->own, bpipe_bucket_want(req->own, req), 0, 0, now,
-			      &grant->wait_ns))
+			      &decision->wait_ns))
 		return BPIPE_WAIT_OWN;
-	verdict = bpipe_flow_ask(flow, req, room, now, grant);
+	verdict = bpipe_flow_ask(flow, req, room, now, decision);
 	if (verdict == BPIPE_GO && !req->atomic)
-		bpipe_flow_cut(grant, bpipe_bucket_tokens(req->own, now));
+		bpipe_flow_cut(decision, bpipe_bucket_tokens(req->own, now));
 	return verdict;
 }
 
 /* The same, of any write. */
-static enum bpipe_verdict bpipe_flow_lack(const struct bpipe_flow *flow,
-					  const struct bpipe_request *req, u64 room,
-					  u64 now, struct bpipe_grant *grant)
+static enum bpipe_verdict bpipe_flow_wait_reason(const struct bpipe_flow *flow,
+						 const struct bpipe_request *req, u64 room,
+						 u64 now, struct bpipe_decision *decision)
 {
-	return req->own && req->own->rate ? bpipe_flow_ask_own(flow, req, room, now, grant) :
-					    bpipe_flow_ask(flow, req, room, now, grant);
+	return req->own && req->own->rate ? bpipe_flow_ask_own(flow, req, room, now, decision) :
+					    bpipe_flow_ask(flow, req, room, now, decision);
 }
 
 /*
@@ -348,26 +348,26 @@ static enum bpipe_verdict bpipe_flow_lack(const struct bpipe_flow *flow,
  * they cannot. It takes no more than it stores from those that wait.
  */
 static u64 bpipe_flow_evict(const struct bpipe_flow *flow, const struct bpipe_request *req,
-			    u64 level, u64 now, const struct bpipe_grant *grant)
+			    u64 level, u64 now, const struct bpipe_decision *decision)
 {
 	const struct bpipe_need held = { .room = req->len + flow->overhead };
 	u64 reserved = READ_ONCE(flow->reserved[req->class].room);
 	u64 limit = flow->mark[req->class].limit;
 	struct bpipe_request then = *req;
-	struct bpipe_grant more = { };
+	struct bpipe_decision more = { };
 	u64 evict;
 
 	if (req->policy != BPIPE_POLICY_DROP_OLDEST)
 		return 0;
 	evict = held.room + (level > limit ? level - limit : 0);
-	if (grant->lack == BPIPE_WAIT_SPACE)
+	if (decision->wait_reason == BPIPE_WAIT_SPACE)
 		evict = min(evict, level + held.room - limit +
 				   reserved - (req->held ? min(reserved, req->held->room) : 0));
-	else if (grant->lack != BPIPE_WAIT_TURN)
+	else if (decision->wait_reason != BPIPE_WAIT_TURN)
 		return 0;
 	then.held = &held;
 	return evict <= req->evictable &&
-	       bpipe_flow_lack(flow, &then, held.room, now, &more) == BPIPE_GO ? evict : 0;
+	       bpipe_flow_wait_reason(flow, &then, held.room, now, &more) == BPIPE_GO ? evict : 0;
 }
 
 /*
@@ -378,7 +378,7 @@ static bool bpipe_flow_drops_to_low(const struct bpipe_flow *flow,
 				    const struct bpipe_request *req, u64 level)
 {
 	return flow->drop_to_low && req->policy == BPIPE_POLICY_DROP_NEWEST &&
-	       bpipe_flow_shut(flow, req->class) && level > flow->mark[req->class].low;
+	       bpipe_flow_closed(flow, req->class) && level > flow->mark[req->class].low;
 }
 
 /*
@@ -388,20 +388,20 @@ static bool bpipe_flow_drops_to_low(const struct bpipe_flow *flow,
 static noinline enum bpipe_verdict bpipe_flow_turn_away(const struct bpipe_flow *flow,
 							const struct bpipe_request *req,
 							u64 level, u64 now,
-							struct bpipe_grant *grant,
+							struct bpipe_decision *decision,
 							enum bpipe_verdict verdict)
 {
-	grant->lack = verdict;
+	decision->wait_reason = verdict;
 	if (req->policy == BPIPE_POLICY_BLOCK)
 		return req->nonblock ? BPIPE_AGAIN : verdict;
 	if (req->policy == BPIPE_POLICY_ERROR)
 		return BPIPE_AGAIN;
-	grant->evict = bpipe_flow_evict(flow, req, level, now, grant);
-	if (grant->evict) {
-		grant->bytes = req->len;
+	decision->evict = bpipe_flow_evict(flow, req, level, now, decision);
+	if (decision->evict) {
+		decision->bytes = req->len;
 		return BPIPE_EVICT;
 	}
-	grant->shed = (verdict == BPIPE_WAIT_SPACE || verdict == BPIPE_WAIT_LOW) &&
+	decision->shed = (verdict == BPIPE_WAIT_SPACE || verdict == BPIPE_WAIT_LOW) &&
 		      level + flow->reserved[req->class].room + req->len + flow->overhead <=
 		      flow->size;
 	return BPIPE_DROP;
@@ -411,14 +411,14 @@ static noinline enum bpipe_verdict bpipe_flow_turn_away(const struct bpipe_flow 
 static noinline enum bpipe_verdict bpipe_flow_admit_limited(const struct bpipe_flow *flow,
 							    const struct bpipe_request *req,
 							    u64 level, u64 room, u64 now,
-							    struct bpipe_grant *grant)
+							    struct bpipe_decision *decision)
 {
-	enum bpipe_verdict verdict = bpipe_flow_lack(flow, req, room, now, grant);
+	enum bpipe_verdict verdict = bpipe_flow_wait_reason(flow, req, room, now, decision);
 
 	if (bpipe_flow_drops_to_low(flow, req, level))
 		verdict = BPIPE_WAIT_LOW;
 	return verdict == BPIPE_GO ? BPIPE_GO :
-	       bpipe_flow_turn_away(flow, req, level, now, grant, verdict);
+	       bpipe_flow_turn_away(flow, req, level, now, decision, verdict);
 }
 
 /**
@@ -427,25 +427,25 @@ static noinline enum bpipe_verdict bpipe_flow_admit_limited(const struct bpipe_f
  * @req: the write
  * @level: bytes held now, at most the size
  * @now: the time, nanoseconds; only looked at if there is a rate limit
- * @grant: what goes with the verdict; zeros before
+ * @decision: what goes with the verdict; zeros before
  *
  * Return: BPIPE_GO; what the write has to wait for; or what else becomes of it,
  * by its policy.
  */
 enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 				    const struct bpipe_request *req, u64 level,
-				    u64 now, struct bpipe_grant *grant)
+				    u64 now, struct bpipe_decision *decision)
 {
 	u64 limit = flow->mark[req->class].limit;
 	u64 room = level < limit ? limit - level : 0;
 	enum bpipe_verdict verdict;
 
 	if (unlikely(flow->limited || flow->drop_to_low || (req->own && req->own->rate)))
-		return bpipe_flow_admit_limited(flow, req, level, room, now, grant);
-	verdict = bpipe_flow_ask_room(flow, req, room, grant);
+		return bpipe_flow_admit_limited(flow, req, level, room, now, decision);
+	verdict = bpipe_flow_ask_room(flow, req, room, decision);
 	if (likely(verdict == BPIPE_GO))
 		return BPIPE_GO;
-	return bpipe_flow_turn_away(flow, req, level, now, grant, verdict);
+	return bpipe_flow_turn_away(flow, req, level, now, decision, verdict);
 }
 
 /**
@@ -453,29 +453,29 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
  * @flow: the state
  * @req: what there is for it
  * @now: the time, nanoseconds; only looked at if there is a rate limit
- * @grant: what goes with the verdict; zeros before
+ * @decision: what goes with the verdict; zeros before
  *
  * Return: BPIPE_GO, or BPIPE_WAIT_TOKENS. The caller waits, or gives EAGAIN to
  * one that does not.
  */
 enum bpipe_verdict bpipe_flow_deliver(const struct bpipe_flow *flow,
 				      const struct bpipe_request *req, u64 now,
-				      struct bpipe_grant *grant)
+				      struct bpipe_decision *decision)
 {
 	const struct bpipe_meter *meter = &flow->read;
 	bool bytes, records;
 
-	grant->bytes = req->len;
+	decision->bytes = req->len;
 	bytes = bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req), 0, 0, now,
-				 &grant->wait_ns);
-	records = bpipe_bucket_has(&meter->records, 1, 0, 0, now, &grant->wait_ns);
+				 &decision->wait_ns);
+	records = bpipe_bucket_has(&meter->records, 1, 0, 0, now, &decision->wait_ns);
 	if (!bytes || !records)
 		return BPIPE_WAIT_TOKENS;
 	if (meter->bytes.rate && !req->atomic) {
 		u64 tokens = bpipe_bucket_tokens(&meter->bytes, now);
 
-		grant->cut = tokens < grant->bytes;
-		grant->bytes = min(grant->bytes, tokens);
+		decision->cut = tokens < decision->bytes;
+		decision->bytes = min(decision->bytes, tokens);
 	}
 	return BPIPE_GO;
 }
@@ -503,16 +503,16 @@ struct bpipe_need bpipe_flow_need(const struct bpipe_flow *flow, const struct bp
 }
 
 /**
- * bpipe_flow_lacking() - which part of its need a waiting write reserves
+ * bpipe_flow_reservation() - which part of its need a waiting write reserves
  * @need: what it needs
- * @lack: what it waits for: BPIPE_WAIT_*
+ * @reason: what it waits for: BPIPE_WAIT_*
  *
  * What it does not lack is left to others meanwhile: one that waits for room at a
  * small limit of its class holds up nobody's tokens.
  */
-struct bpipe_need bpipe_flow_lacking(const struct bpipe_need *need, enum bpipe_verdict lack)
+struct bpipe_need bpipe_flow_reservation(const struct bpipe_need *need, enum bpipe_verdict reason)
 {
-	switch (lack) {
+	switch (reason) {
 	case BPIPE_GO:
 		return *need;
 	case BPIPE_WAIT_TOKENS:
@@ -586,7 +586,7 @@ enum bpipe_verdict bpipe_flow_fits(const struct bpipe_flow *flow, u32 class,
 void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class, u64 level)
 {
 	if (level > flow->mark[class].low)
-		WRITE_ONCE(flow->shut, flow->shut | 1U << class);
+		WRITE_ONCE(flow->closed, flow->closed | 1U << class);
 }
 
 /**
@@ -643,7 +643,7 @@ bool bpipe_flow_grant(struct bpipe_flow *flow, u64 credit)
 unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level)
 {
 	unsigned int changed = 0;
-	u32 class, shut = flow->shut;
+	u32 class, closed = flow->closed;
 
 	if (level >= flow->high && !flow->pressured) {
 		flow->pressured = true;
@@ -654,13 +654,13 @@ unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level)
 	}
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		if (level >= flow->mark[class].high)
-			shut |= 1U << class;
+			closed |= 1U << class;
 		else if (level <= flow->mark[class].low)
-			shut &= ~(1U << class);
+			closed &= ~(1U << class);
 	}
-	if (flow->shut & ~shut)
+	if (flow->closed & ~closed)
 		changed |= BPIPE_FLOW_OPENED;
-	WRITE_ONCE(flow->shut, shut);
+	WRITE_ONCE(flow->closed, closed);
 	return changed;
 }
 
@@ -676,7 +676,7 @@ u64 bpipe_flow_next_up(const struct bpipe_flow *flow)
 	u32 class;
 
 	for (class = 0; class < BPIPE_CLASSES; class++)
-		if (!bpipe_flow_shut(flow, class))
+		if (!bpipe_flow_closed(flow, class))
 			up = min(up, flow->mark[class].high);
 	return up;
 }
@@ -694,7 +694,7 @@ s64 bpipe_flow_next_down(const struct bpipe_flow *flow)
 	u32 class;
 
 	for (class = 0; class < BPIPE_CLASSES; class++)
-		if (bpipe_flow_shut(flow, class))
+		if (bpipe_flow_closed(flow, class))
 			down = max_t(s64, down, flow->mark[class].low);
 	return down;
 }
@@ -739,12 +739,12 @@ u64 bpipe_flow_window(const struct bpipe_flow *flow, const struct bpipe_request 
 		.class = who->class,
 		.atomic = true,
 		.nonblock = true,
-		.behind = reserved->room || reserved->records || reserved->credit,
+		.must_queue = reserved->room || reserved->records || reserved->credit,
 	};
-	struct bpipe_grant grant = { };
+	struct bpipe_decision decision = { };
 	u64 window;
 
-	if (bpipe_flow_lack(flow, &req, room, now, &grant) != BPIPE_GO)
+	if (bpipe_flow_wait_reason(flow, &req, room, now, &decision) != BPIPE_GO)
 		return 0;
 	window = min(bpipe_usable(room, reserved->room, 0) - flow->overhead,
 		     bpipe_usable(bpipe_bucket_tokens(&flow->write.bytes, now),
@@ -777,7 +777,7 @@ bool bpipe_flow_writable(const struct bpipe_flow *flow, const struct bpipe_reque
 	ready->room = clamp_t(u64, who->len + flow->overhead, bpipe_flow_atomic(flow, who->class),
 			      mark->limit);
 	ready->level = max_t(s64, -1, mark->limit - ready->room - reserved->room);
-	if (bpipe_flow_shut(flow, who->class))
+	if (bpipe_flow_closed(flow, who->class))
 		ready->level = S64_MIN;
 	ready->wait_ns = max(bpipe_bucket_until(&flow->write.bytes, reserved->bytes, PIPE_BUF, now),
 			     bpipe_bucket_until(&flow->write.records, reserved->records, 1, now));

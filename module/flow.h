@@ -38,7 +38,7 @@ struct bpipe_meter {
 /**
  * struct bpipe_mark - levels that matter to a class
  * @limit: a write is admitted up to here
- * @high: from here on its gate is shut
+ * @high: from here on its gate is closed
  * @low: down to here it stays so
  */
 struct bpipe_mark {
@@ -73,7 +73,7 @@ struct bpipe_need {
  * @mark: what follows from these for each class
  * @limited: a rate or credit is in force
  * @pressured: the level reached @high and has not been back at @low since
- * @shut: a bit for each class: its level reached its high mark, or a write found
+ * @closed: a bit for each class: its level reached its high mark, or a write found
  *	no room, and the level has not been at its low mark since
  * @credit: granted and not used, in @credit_unit
  * @reserved: of each class, what the waiting writers of that class and of all
@@ -87,7 +87,7 @@ struct bpipe_need {
  * write queues behind waiting writers of its class or above. While it is open, a
  * write goes if it leaves what they have reserved.
  *
- * @shut and @reserved may change while a writer asks: an old value costs the
+ * @closed and @reserved may change while a writer asks: an old value costs the
  * writer a second look, or its place in the order.
  */
 struct bpipe_flow {
@@ -101,7 +101,7 @@ struct bpipe_flow {
 	struct bpipe_mark mark[BPIPE_CLASSES];
 	bool limited;
 	bool pressured;
-	u32 shut;
+	u32 closed;
 	u64 credit;
 	struct bpipe_need reserved[BPIPE_CLASSES];
 	struct bpipe_meter write;
@@ -144,7 +144,7 @@ enum bpipe_verdict {
  * @atomic: all of it at once, or nothing
  * @nonblock: it takes what it can get and does not wait
  * @queued: it waits, and its turn has not come
- * @behind: other writers of its class or above wait
+ * @must_queue: other writers of its class or above wait
  * @spent: tokens have cut short what it was granted before
  * @held: what is reserved for it now that its turn has come; NULL for a new write
  */
@@ -157,26 +157,26 @@ struct bpipe_request {
 	bool atomic;
 	bool nonblock;
 	bool queued;
-	bool behind;
+	bool must_queue;
 	bool spent;
 	const struct bpipe_need *held;
 };
 
 /**
- * struct bpipe_grant - the answer to a request
+ * struct bpipe_decision - the answer to a request
  * @bytes: BPIPE_GO and BPIPE_EVICT: how many bytes it may store
  * @wait_ns: where tokens lack: nanoseconds until it is worth asking again; U64_MAX
  *	if other writers have to go first
  * @evict: BPIPE_EVICT: bytes to be made free
- * @lack: if not BPIPE_GO: which BPIPE_WAIT_* stood in the way
+ * @wait_reason: if not BPIPE_GO: which BPIPE_WAIT_* stood in the way
  * @cut: BPIPE_GO: there was room for more than the tokens let through
  * @shed: BPIPE_DROP: only its class's limit did
  */
-struct bpipe_grant {
+struct bpipe_decision {
 	u64 bytes;
 	u64 wait_ns;
 	u64 evict;
-	enum bpipe_verdict lack;
+	enum bpipe_verdict wait_reason;
 	bool cut;
 	bool shed;
 };
@@ -198,33 +198,33 @@ struct bpipe_ready {
 /* What bpipe_flow_update() did: */
 #define BPIPE_FLOW_ROSE		0x1	/* pressure was asserted */
 #define BPIPE_FLOW_FELL		0x2	/* pressure was released */
-#define BPIPE_FLOW_OPENED	0x4	/* a gate was shut and is open */
+#define BPIPE_FLOW_OPENED	0x4	/* a gate was closed and is open */
 
 /* The gates of all classes. */
-#define BPIPE_SHUT_ALL		((1U << BPIPE_CLASSES) - 1)
+#define BPIPE_CLOSED_ALL		((1U << BPIPE_CLASSES) - 1)
 
 /**
- * bpipe_flow_shut() - is a class's gate shut?
+ * bpipe_flow_closed() - is a class's gate closed?
  * @flow: the state
  * @class: the class
  */
-static inline bool bpipe_flow_shut(const struct bpipe_flow *flow, u32 class)
+static inline bool bpipe_flow_closed(const struct bpipe_flow *flow, u32 class)
 {
-	return READ_ONCE(flow->shut) & (1U << class);
+	return READ_ONCE(flow->closed) & (1U << class);
 }
 
 bool bpipe_flow_valid(const struct bpipe_flow *flow);
-void bpipe_flow_plan(struct bpipe_flow *flow);
+void bpipe_flow_set_marks(struct bpipe_flow *flow);
 u64 bpipe_flow_default_burst(u64 rate, u64 least);
 
 enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 				    const struct bpipe_request *req, u64 level,
-				    u64 now, struct bpipe_grant *grant);
+				    u64 now, struct bpipe_decision *decision);
 enum bpipe_verdict bpipe_flow_deliver(const struct bpipe_flow *flow,
 				      const struct bpipe_request *req, u64 now,
-				      struct bpipe_grant *grant);
+				      struct bpipe_decision *decision);
 struct bpipe_need bpipe_flow_need(const struct bpipe_flow *flow, const struct bpipe_request *req);
-struct bpipe_need bpipe_flow_lacking(const struct bpipe_need *need, enum bpipe_verdict lack);
+struct bpipe_need bpipe_flow_reservation(const struct bpipe_need *need, enum bpipe_verdict reason);
 void bpipe_flow_reserve(struct bpipe_flow *flow, u32 class, const struct bpipe_need *from,
 			const struct bpipe_need *to);
 enum bpipe_verdict bpipe_flow_fits(const struct bpipe_flow *flow, u32 class,

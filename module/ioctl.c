@@ -152,7 +152,7 @@ static int bpipe_ioctl_get_events(struct bpipe_file *bf, void __user *arg, size_
 	do {
 		bpipe_channel_events(bf, &events);
 		ret = bpipe_ioctl_put(arg, size, BPIPE_EVENTS_SIZE_VER0, &events, sizeof(events));
-	} while (!ret && !bpipe_channel_events_told(bf, &events));
+	} while (!ret && !bpipe_channel_clear_events(bf, &events));
 	return ret;
 }
 

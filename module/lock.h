@@ -39,14 +39,14 @@ static inline void bpipe_tally_unlock(struct bpipe_channel *ch)
 /**
  * bpipe_channel_lock_side() - become the owner of one end
  * @side: which
- * @how: with BPIPE_NOWAIT, not if it takes time
+ * @flags: with BPIPE_NOWAIT, not if it takes time
  *
  * Context: may sleep, except with BPIPE_NOWAIT.
  * Return: 0, -EAGAIN, or -EINTR: the caller was killed.
  */
-static inline int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int how)
+static inline int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int flags)
 {
-	if (!(how & BPIPE_NOWAIT))
+	if (!(flags & BPIPE_NOWAIT))
 		return mutex_lock_killable(&side->lock);
 	return mutex_trylock(&side->lock) ? 0 : -EAGAIN;
 }

@@ -20,13 +20,13 @@
  */
 #define BPIPE_OVERLOAD_PAUSE	(HZ / 5)
 
-static void bpipe_overload_notify_locked(struct bpipe_channel *ch)
+static void bpipe_overload_schedule_locked(struct bpipe_channel *ch)
 {
 	struct bpipe_overload *ov = &ch->overload;
-	u64 now = get_jiffies_64(), at = max(now, ov->tell_from);
+	u64 now = get_jiffies_64(), at = max(now, ov->notify_from);
 
 	lockdep_assert_held(&ch->lock);
-	schedule_delayed_work(&ov->tell, at - now);
+	schedule_delayed_work(&ov->notify, at - now);
 }
 
 /**
@@ -51,35 +51,35 @@ bool bpipe_overload_look_locked(struct bpipe_channel *ch, u64 now)
 			      HRTIMER_MODE_ABS_SOFT);
 	else
 		hrtimer_try_to_cancel(&ov->timer);
-	if (over == ov->now)
+	if (over == ov->active)
 		return false;
-	ov->now = over;
+	ov->active = over;
 	if (over) {
 		ov->events++;
 		if (!ov->alarm_since)
 			ov->alarm_since = now;
 	}
 	if (!ov->off)
-		bpipe_overload_notify_locked(ch);
+		bpipe_overload_schedule_locked(ch);
 	return true;
 }
 
-static void bpipe_overload_tell(struct work_struct *work)
+static void bpipe_overload_notify(struct work_struct *work)
 {
 	struct bpipe_channel *ch = container_of(to_delayed_work(work), struct bpipe_channel,
-						overload.tell);
+						overload.notify);
 	char *env[2] = { };
-	bool now, before;
+	bool active, before;
 
 	bpipe_channel_lock(ch);
-	now = ch->overload.now;
-	before = ch->overload.told;
-	ch->overload.told = now;
-	if (now != before)
-		ch->overload.tell_from = get_jiffies_64() + BPIPE_OVERLOAD_PAUSE;
+	active = ch->overload.active;
+	before = ch->overload.notified;
+	ch->overload.notified = active;
+	if (active != before)
+		ch->overload.notify_from = get_jiffies_64() + BPIPE_OVERLOAD_PAUSE;
 	bpipe_channel_unlock(ch);
-	env[0] = now ? "BPIPE_STATE=overloaded" : "BPIPE_STATE=normal";
-	if (now != before)
+	env[0] = active ? "BPIPE_STATE=overloaded" : "BPIPE_STATE=normal";
+	if (active != before)
 		kobject_uevent_env(&ch->dev.kobj, KOBJ_CHANGE, env);
 }
 
@@ -96,7 +96,7 @@ void bpipe_overload_account_locked(struct bpipe_channel *ch, u64 now)
 
 	lockdep_assert_held(&ch->lock);
 	bpipe_pressure_update(&ch->overload.some, stalled, now);
-	bpipe_pressure_update(&ch->overload.all, stalled && stalled >= ch->wr.open, now);
+	bpipe_pressure_update(&ch->overload.full, stalled && stalled >= ch->wr.open, now);
 }
 
 /**
@@ -122,7 +122,7 @@ void bpipe_overload_reset_locked(struct bpipe_channel *ch)
 {
 	lockdep_assert_held(&ch->lock);
 	ch->overload.longest_ns = 0;
-	ch->overload.alarm_since = ch->overload.now ? ch->state_since : 0;
+	ch->overload.alarm_since = ch->overload.active ? ch->state_since : 0;
 }
 
 /**
@@ -136,9 +136,9 @@ void bpipe_overload_init(struct bpipe_channel *ch, u64 now)
 
 	ov->after_ns = BPIPE_OVERLOAD_AFTER;
 	bpipe_pressure_init(&ov->some, now);
-	bpipe_pressure_init(&ov->all, now);
-	INIT_DELAYED_WORK(&ov->tell, bpipe_overload_tell);
-	ov->tell_from = get_jiffies_64();
+	bpipe_pressure_init(&ov->full, now);
+	INIT_DELAYED_WORK(&ov->notify, bpipe_overload_notify);
+	ov->notify_from = get_jiffies_64();
 }
 
 /**
@@ -153,5 +153,5 @@ void bpipe_overload_stop(struct bpipe_channel *ch)
 	ch->overload.off = true;
 	bpipe_channel_unlock(ch);
 	hrtimer_cancel(&ch->overload.timer);
-	cancel_delayed_work_sync(&ch->overload.tell);
+	cancel_delayed_work_sync(&ch->overload.notify);
 }

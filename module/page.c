@@ -22,7 +22,7 @@ void bpipe_page_write_locked(struct bpipe_channel *ch)
 {
 	struct bpipe_status *status = page_address(ch->status);
 	struct bpipe_request who = { };
-	struct bpipe_status now = {
+	struct bpipe_status new = {
 		.seq = status->seq + 1,
 		.state = bpipe_channel_state_locked(ch),
 		.size = ch->flow.size,
@@ -34,11 +34,11 @@ void bpipe_page_write_locked(struct bpipe_channel *ch)
 
 	lockdep_assert_held(&ch->lock);
 	for (who.class = 0; who.class < BPIPE_CLASSES; who.class++)
-		now.window[who.class] = bpipe_channel_window_locked(ch, &who, now.level,
-								    now.time_ns);
-	WRITE_ONCE(status->seq, now.seq);
+		new.window[who.class] = bpipe_channel_window_locked(ch, &who, new.level,
+								    new.time_ns);
+	WRITE_ONCE(status->seq, new.seq);
 	smp_wmb();	/* odd before anything changes; pairs with the reader's second look */
-	memcpy(status, &now, sizeof(now));
+	memcpy(status, &new, sizeof(new));
 	smp_wmb();	/* even after all has; pairs with the reader's first look */
-	WRITE_ONCE(status->seq, now.seq + 1);
+	WRITE_ONCE(status->seq, new.seq + 1);
 }

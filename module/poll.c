@@ -39,15 +39,15 @@ static bool bpipe_readable_locked(struct bpipe_channel *ch)
 		.len = bpipe_next_len_locked(ch),
 		.atomic = bpipe_is_record(ch),
 	};
-	struct bpipe_grant grant = { };
+	struct bpipe_decision decision = { };
 	u64 now = ktime_get_ns();
 
 	lockdep_assert_held(&ch->lock);
 	if (!req.len)
 		return false;
-	if (bpipe_flow_deliver(&ch->flow, &req, now, &grant) == BPIPE_GO)
+	if (bpipe_flow_deliver(&ch->flow, &req, now, &decision) == BPIPE_GO)
 		return true;
-	bpipe_wait_timer_by(&ch->rd.tokens, now, grant.wait_ns);
+	bpipe_wait_timer_by(&ch->rd.tokens, now, decision.wait_ns);
 	return false;
 }
 
@@ -69,7 +69,7 @@ static bool bpipe_writable_locked(struct bpipe_file *bf)
 
 	lockdep_assert_held(&ch->lock);
 	writable = bpipe_flow_writable(&ch->flow, &who, level, now, &ready);
-	if (bf->refused_at == ch->chances && now < bf->refused_until) {
+	if (bf->refused_gen == ch->retry_gen && now < bf->refused_until) {
 		writable = false;
 		ready.wait_ns = bf->refused_until == U64_MAX ? U64_MAX : bf->refused_until - now;
 	}
@@ -125,16 +125,16 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 		return EPOLLERR | EPOLLHUP;
 	}
 	/*
-	 * What lacks room is noted before the trip wires are set, and looked for again after
+	 * What lacks room is noted before the wake-up levels are set, and looked for again after
 	 * that. Readers hear of the first that does; more often would wake this poller, too.
 	 */
 	stalled = ch->poll_level != BPIPE_POLL_NONE;
 	if (bpipe_is_writer(bf))
 		bpipe_writable_locked(bf);
 	if (!stalled && ch->poll_level != BPIPE_POLL_NONE)
-		bpipe_wait_settle_locked(ch);
+		bpipe_wait_update_locked(ch);
 	else
-		bpipe_wait_set_trips_locked(ch);
+		bpipe_wait_arm_wake_levels_locked(ch);
 	if (bpipe_is_reader(bf)) {
 		bool end = bpipe_channel_at_end_locked(bf);
 
@@ -201,7 +201,7 @@ int bpipe_channel_fasync(struct bpipe_file *bf, int fd, struct file *file, int o
 		if (ret < 0 && bpipe_is_reader(bf))
 			fasync_helper(-1, file, 0, &ch->rd.fasync);
 	}
-	bpipe_wait_settle(ch);
+	bpipe_wait_update(ch);
 	return ret < 0 ? ret : 0;
 }
 
@@ -230,31 +230,31 @@ void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
 }
 
 /**
- * bpipe_channel_events_told() - GET_EVENTS: clear what was told
+ * bpipe_channel_clear_events() - GET_EVENTS: clear what was told
  * @bf: the open file, for which events are kept from now on
  * @events: what bpipe_channel_events() gave
  *
  * Context: does not sleep.
  * Return: false if another caller was told one of them in the meantime.
  */
-bool bpipe_channel_events_told(struct bpipe_file *bf, const struct bpipe_events *events)
+bool bpipe_channel_clear_events(struct bpipe_file *bf, const struct bpipe_events *events)
 {
 	struct bpipe_channel *ch = bf->ch;
-	bool told;
+	bool cleared;
 
 	bpipe_channel_lock(ch);
-	told = !(events->events & BPIPE_EVENT_HIGH && bf->high_seen >= events->high_events) &&
+	cleared = !(events->events & BPIPE_EVENT_HIGH && bf->high_seen >= events->high_events) &&
 	       !(events->events & BPIPE_EVENT_LOW && bf->low_seen >= events->low_events) &&
 	       !(events->events & BPIPE_EVENT_OVERLOAD &&
 		 bf->overload_seen >= events->overload_events);
-	if (told) {
+	if (cleared) {
 		bf->high_seen = max(bf->high_seen, events->high_events);
 		bf->low_seen = max(bf->low_seen, events->low_events);
 		bf->overload_seen = max(bf->overload_seen, events->overload_events);
 		bf->listens = true;
 	}
 	bpipe_channel_unlock(ch);
-	return told;
+	return cleared;
 }
 
 /**

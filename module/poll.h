@@ -15,6 +15,6 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 int bpipe_channel_fasync(struct bpipe_file *bf, int fd, struct file *file, int on);
 
 void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events);
-bool bpipe_channel_events_told(struct bpipe_file *bf, const struct bpipe_events *events);
+bool bpipe_channel_clear_events(struct bpipe_file *bf, const struct bpipe_events *events);
 
 #endif /* BPIPE_POLL_H */

@@ -24,7 +24,7 @@
 /**
  * struct bpipe_reading - a read, and how far it has come
  * @self: its place among those that wait
- * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT
+ * @flags: BPIPE_NONBLOCK, BPIPE_NOWAIT
  * @pos: where in the stream it goes on, if it has taken something
  * @begun: the settings that it began with are known
  * @record: what it found was a record
@@ -36,7 +36,7 @@
  */
 struct bpipe_reading {
 	struct bpipe_waiter self;
-	unsigned int how;
+	unsigned int flags;
 	unsigned long pos;
 	bool begun;
 	bool record;
@@ -47,26 +47,26 @@ struct bpipe_reading {
 	size_t missing;
 };
 
-/* A place in the queue, or aside, for tokens. */
-static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *rd, bool aside,
+/* Queue the read, or let it wait for tokens beside the queue. */
+static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *op, bool rate_waiter,
 				  struct bpipe_delay *delay, struct bpipe_delay *file_delay)
 {
-	struct bpipe_waiter *w = &rd->self;
+	struct bpipe_waiter *w = &op->self;
 
 	lockdep_assert_held(&bf->ch->rd.lock);
 	lockdep_assert_held(&bf->ch->lock);
-	if (w->queued && w->aside != aside)
+	if (w->queued && w->rate_waiter != rate_waiter)
 		bpipe_wait_part_locked(bf->ch, w);
 	w->side = &bf->ch->rd;
 	w->file = bf;
 	w->class = 0;
-	w->aside = aside;
+	w->rate_waiter = rate_waiter;
 	w->threshold = bf->threshold;
 	w->delay_ns = bf->delay_ns;
 	w->deadline = KTIME_MAX;
 	w->until = KTIME_MAX;
 	bpipe_wait_queue_locked(bf->ch, w, delay, file_delay);
-	bpipe_wait_settle_locked(bf->ch);
+	bpipe_wait_update_locked(bf->ch);
 }
 
 /*
@@ -75,7 +75,7 @@ static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *r
  * Return: 0 for end-of-file, -EAGAIN, -EBPIPE_QUEUED, -ENODEV, or 1 if there is
  * something by now.
  */
-static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
+static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *op)
 {
 	struct bpipe_channel *ch = bf->ch;
 	int ret;
@@ -87,12 +87,12 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
 	} else if (bpipe_channel_at_end_locked(bf)) {
 		/* The last writer wrote before it closed. */
 		ret = bpipe_level_queued(&ch->level) ? 1 : 0;
-	} else if (rd->how & BPIPE_NONBLOCK) {
+	} else if (op->flags & BPIPE_NONBLOCK) {
 		ret = bpipe_level_queued(&ch->level) ? 1 : -EAGAIN;
 	} else {
 		/* A delay runs from the first byte that comes now. */
 		hrtimer_try_to_cancel(&ch->delay);
-		bpipe_queue_rd_locked(bf, rd, false, &ch->starved, &bf->starved);
+		bpipe_queue_rd_locked(bf, op, false, &ch->starved, &bf->starved);
 		ret = -EBPIPE_QUEUED;
 	}
 	bpipe_channel_unlock(ch);
@@ -104,14 +104,14 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
  *
  * Return: as bpipe_starve_rd(); -EAGAIN also if it has got something.
  */
-static int bpipe_nothing_rd(struct bpipe_file *bf, struct bpipe_reading *rd)
+static int bpipe_nothing_rd(struct bpipe_file *bf, struct bpipe_reading *op)
 {
 	lockdep_assert_held(&bf->ch->rd.lock);
-	return rd->first ? bpipe_starve_rd(bf, rd) : -EAGAIN;
+	return op->first ? bpipe_starve_rd(bf, op) : -EAGAIN;
 }
 
 /* Too few tokens: EAGAIN, or a place in the queue until the timer goes off. */
-static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u64 now,
+static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *op, u64 now,
 			     u64 wait_ns)
 {
 	struct bpipe_channel *ch = bf->ch;
@@ -120,13 +120,13 @@ static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *rd, u6
 	lockdep_assert_held(&ch->rd.lock);
 	bpipe_channel_lock(ch);
 	bpipe_wait_timer_by(&ch->rd.tokens, now, wait_ns);
-	rd->self.tokens_at = now + wait_ns;
-	if (rd->how & BPIPE_NONBLOCK) {
-		ch->read_throttled.times += !(rd->how & BPIPE_NOWAIT);
-		bf->read_throttled.times += !(rd->how & BPIPE_NOWAIT);
+	op->self.tokens_at = now + wait_ns;
+	if (op->flags & BPIPE_NONBLOCK) {
+		ch->read_throttled.times += !(op->flags & BPIPE_NOWAIT);
+		bf->read_throttled.times += !(op->flags & BPIPE_NOWAIT);
 		ret = -EAGAIN;
 	} else {
-		bpipe_queue_rd_locked(bf, rd, true, &ch->read_throttled, &bf->read_throttled);
+		bpipe_queue_rd_locked(bf, op, true, &ch->read_throttled, &bf->read_throttled);
 		ret = -EBPIPE_QUEUED;
 	}
 	bpipe_channel_unlock(ch);
@@ -140,29 +140,29 @@ static bool bpipe_rated_rd(const struct bpipe_channel *ch)
 }
 
 /* May @len bytes be read now, all at once or as many as possible, by the rates there are? */
-static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size_t *len,
+static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *op, size_t *len,
 			   bool atomic)
 {
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_request req = {
 		.len = *len,
 		.atomic = atomic,
-		.nonblock = rd->how & BPIPE_NONBLOCK,
+		.nonblock = op->flags & BPIPE_NONBLOCK,
 	};
-	struct bpipe_grant grant = { };
+	struct bpipe_decision decision = { };
 	u64 now = ktime_get_ns();
 
 	lockdep_assert_held(&ch->rd.lock);
-	if (bpipe_flow_deliver(&ch->flow, &req, now, &grant) != BPIPE_GO)
-		return rd->first ? bpipe_throttle_rd(bf, rd, now, grant.wait_ns) : -EAGAIN;
-	*len = grant.bytes;
-	rd->spent = grant.cut;
+	if (bpipe_flow_deliver(&ch->flow, &req, now, &decision) != BPIPE_GO)
+		return op->first ? bpipe_throttle_rd(bf, op, now, decision.wait_ns) : -EAGAIN;
+	*len = decision.bytes;
+	op->spent = decision.cut;
 	return 0;
 }
 
 /* What the rates ask for, and what of a record is to be gone, at one moment. */
-static void bpipe_settle_up_rd(struct bpipe_channel *ch, const struct bpipe_frame *record,
-			       size_t n)
+static void bpipe_pay_rd(struct bpipe_channel *ch, const struct bpipe_frame *record,
+			 size_t n)
 {
 	u64 now;
 
@@ -188,17 +188,17 @@ static void bpipe_seen_rd(struct bpipe_file *bf)
 	bpipe_channel_unlock(ch);
 }
 
-static inline void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *rd, size_t n,
+static inline void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *op, size_t n,
 			   bool record)
 {
 	struct bpipe_channel *ch = bf->ch;
 
 	lockdep_assert_held(&ch->rd.lock);
 	bpipe_tally_lock(ch);
-	u64_stats_add(&ch->rd.calls, rd->first);
-	bpipe_tally_add(&bf->read, n, record, rd->first);
+	u64_stats_add(&ch->rd.calls, op->first);
+	bpipe_tally_add(&bf->read, n, record, op->first);
 	bpipe_tally_unlock(ch);
-	rd->first = false;
+	op->first = false;
 	if (unlikely(!bf->read_any))
 		bpipe_seen_rd(bf);
 	trace_bpipe_read(ch, n, bpipe_level_queued(&ch->level));
@@ -212,7 +212,7 @@ static inline void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *r
  * Return: as bpipe_read_rd().
  */
 static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
-				    struct bpipe_reading *rd, size_t queued)
+				    struct bpipe_reading *op, size_t queued)
 {
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_band *band = ch->band[0];
@@ -222,29 +222,29 @@ static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
 	int ret;
 
 	lockdep_assert_held(&ch->rd.lock);
-	if (!rd->first && rd->pos != ch->level.out.pos)
+	if (!op->first && op->pos != ch->level.out.pos)
 		return -EAGAIN;
-	ret = unlikely(rated) ? bpipe_afford_rd(bf, rd, &n, false) : 0;
+	ret = unlikely(rated) ? bpipe_afford_rd(bf, op, &n, false) : 0;
 	if (ret)
 		return ret;
 	pagefault_disable();
 	done = bpipe_ring_drain(&band->ring, 0, to, n);
 	pagefault_enable();
-	if (unlikely(done < n) && !rd->partly) {
+	if (unlikely(done < n) && !op->partly) {
 		iov_iter_revert(to, done);
 		done = 0;
 	}
 	if (unlikely(!done)) {
-		rd->missing = n;
+		op->missing = n;
 		return -EFAULT;
 	}
 
 	bpipe_ring_pop(&band->ring, done);
 	bpipe_level_sub(&ch->level, done);
-	rd->pos = ch->level.out.pos;
+	op->pos = ch->level.out.pos;
 	if (unlikely(rated))
-		bpipe_settle_up_rd(ch, NULL, done);
-	bpipe_given_rd(bf, rd, done, false);
+		bpipe_pay_rd(ch, NULL, done);
+	bpipe_given_rd(bf, op, done, false);
 	return done;
 }
 
@@ -254,7 +254,7 @@ static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
  * Return: as bpipe_read_rd(); -EMSGSIZE if the record is longer than what is left.
  */
 static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
-				    struct bpipe_reading *rd)
+				    struct bpipe_reading *op)
 {
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_frame frame;
@@ -263,33 +263,33 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
 	int ret;
 
 	lockdep_assert_held(&ch->rd.lock);
-	if (!rd->first && !rd->framed)
+	if (!op->first && !op->framed)
 		return -EAGAIN;
 	for (;;) {
 		band = bpipe_shed_next_rd(ch, &frame);
 		if (IS_ERR(band))
-			return rd->how & BPIPE_NONBLOCK || !rd->first ? -EAGAIN : -EBPIPE_RETRY;
+			return op->flags & BPIPE_NONBLOCK || !op->first ? -EAGAIN : -EBPIPE_RETRY;
 		if (band)
 			break;
-		ret = bpipe_nothing_rd(bf, rd);
+		ret = bpipe_nothing_rd(bf, op);
 		if (ret <= 0)
 			return ret;
 	}
 	len = frame.len;
-	need = len + (rd->framed ? sizeof(frame) : 0);
+	need = len + (op->framed ? sizeof(frame) : 0);
 	if (need > iov_iter_count(to))
 		return -EMSGSIZE;
-	ret = bpipe_rated_rd(ch) ? bpipe_afford_rd(bf, rd, &len, true) : 0;
+	ret = bpipe_rated_rd(ch) ? bpipe_afford_rd(bf, op, &len, true) : 0;
 	if (ret)
 		return ret;
-	done = bpipe_band_drain_rd(ch, &frame, rd->framed, to);
+	done = bpipe_band_drain_rd(ch, &frame, op->framed, to);
 	if (unlikely(done < need)) {
 		iov_iter_revert(to, done);
-		rd->missing = need;
+		op->missing = need;
 		return -EFAULT;
 	}
-	bpipe_settle_up_rd(ch, &frame, len);
-	bpipe_given_rd(bf, rd, len, true);
+	bpipe_pay_rd(ch, &frame, len);
+	bpipe_given_rd(bf, op, len, true);
 	return done;
 }
 
@@ -301,37 +301,37 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
  * -EAGAIN, also if there is no more for it.
  */
 static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
-			     struct bpipe_reading *rd)
+			     struct bpipe_reading *op)
 {
 	struct bpipe_channel *ch = bf->ch;
 	size_t queued;
 	int ret;
 
 	lockdep_assert_held(&ch->rd.lock);
-	if (likely(!rd->begun)) {
-		rd->begun = true;
-		rd->framed = bf->framed;
+	if (likely(!op->begun)) {
+		op->begun = true;
+		op->framed = bf->framed;
 	}
 	while (unlikely(!(queued = bpipe_level_queued(&ch->level)))) {
-		ret = bpipe_nothing_rd(bf, rd);
+		ret = bpipe_nothing_rd(bf, op);
 		if (ret <= 0)
 			return ret;
 	}
-	rd->record = bpipe_is_record(ch);
-	return rd->record ? bpipe_read_record_rd(bf, to, rd) :
-			    bpipe_read_stream_rd(bf, to, rd, queued);
+	op->record = bpipe_is_record(ch);
+	return op->record ? bpipe_read_record_rd(bf, to, op) :
+			    bpipe_read_stream_rd(bf, to, op, queued);
 }
 
 /* Fetch the pages that the next bytes go to; return true if it is worth trying again. */
-static bool bpipe_read_fetch(const struct iov_iter *to, struct bpipe_reading *rd)
+static bool bpipe_read_fetch(const struct iov_iter *to, struct bpipe_reading *op)
 {
-	size_t n = min(rd->missing, iov_iter_count(to));
+	size_t n = min(op->missing, iov_iter_count(to));
 	size_t there = bpipe_fetch(to, n);
 
 	/* A record is not given in part. */
-	if (rd->record)
+	if (op->record)
 		return there == n;
-	rd->partly = there < n;
+	op->partly = there < n;
 	return there;
 }
 
@@ -339,7 +339,7 @@ static bool bpipe_read_fetch(const struct iov_iter *to, struct bpipe_reading *rd
  * bpipe_channel_read() - read from a channel
  * @bf: the open file, open for reading
  * @to: where to; advanced by what was given
- * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT
+ * @flags: BPIPE_NONBLOCK, BPIPE_NOWAIT
  *
  * Gives what is there, up to the count; sleeps only if there is nothing. The
  * bytes of a stream follow each other in it, also with other readers. Of records,
@@ -349,56 +349,56 @@ static bool bpipe_read_fetch(const struct iov_iter *to, struct bpipe_reading *rd
  * Return: bytes read, 0 at end-of-file, -EAGAIN, -EFAULT, -EINTR, -EMSGSIZE, -ENODEV or
  * -ERESTARTSYS.
  */
-ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how)
+ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int flags)
 {
 	struct bpipe_channel *ch = bf->ch;
 	unsigned int faults = 0;
-	struct bpipe_reading rd;
+	struct bpipe_reading op;
 	ssize_t ret, done = 0;
 	bool there;
 
 	if (!iov_iter_count(to))
 		return 0;
-	rd.how = how;
-	rd.begun = false;
-	rd.first = true;
-	rd.spent = false;
+	op.flags = flags;
+	op.begun = false;
+	op.first = true;
+	op.spent = false;
 	/* What is no memory of a user's is as long as it is. */
-	rd.partly = !user_backed_iter(to);
-	rd.self.queued = false;
+	op.partly = !user_backed_iter(to);
+	op.self.queued = false;
 
 	for (;;) {
-		ret = bpipe_channel_lock_side(&ch->rd, how);
+		ret = bpipe_channel_lock_side(&ch->rd, flags);
 		if (ret)
 			break;
-		ret = bpipe_read_rd(bf, to, &rd);
+		ret = bpipe_read_rd(bf, to, &op);
 		mutex_unlock(&ch->rd.lock);
 		if (likely(ret > 0)) {
-			bpipe_wait_settle_read(ch);
+			bpipe_wait_update_read(ch);
 			done += ret;
 			faults = 0;
 			if (!iov_iter_count(to))
 				break;
 			/* Look for more only where more can be. */
-			if (!bpipe_level_now(&ch->level) || rd.spent ||
+			if (!bpipe_level_now(&ch->level) || op.spent ||
 			    fatal_signal_pending(current))
 				break;
 			cond_resched();
 		} else if (ret == -EBPIPE_QUEUED) {
-			ret = bpipe_wait_sleep(ch, &rd.self);
+			ret = bpipe_wait_sleep(ch, &op.self);
 			if (ret)
 				break;
 		} else if (ret == -EFAULT) {
 			/* Nobody waits while a page of ours is fetched. */
-			bpipe_wait_leave(ch, &rd.self);
+			bpipe_wait_leave(ch, &op.self);
 			if (!user_backed_iter(to) || faults++ == BPIPE_FAULTS_MAX)
 				break;
-			there = bpipe_read_fetch(to, &rd);
+			there = bpipe_read_fetch(to, &op);
 			if (fatal_signal_pending(current))
 				ret = -EINTR;
 			if (!there || ret == -EINTR)
 				break;
-			rd.partly |= faults == BPIPE_FAULTS_MAX;
+			op.partly |= faults == BPIPE_FAULTS_MAX;
 		} else if (ret != -EBPIPE_RETRY) {
 			break;
 		} else if (fatal_signal_pending(current)) {
@@ -406,6 +406,6 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 			break;
 		}
 	}
-	bpipe_wait_leave(ch, &rd.self);
+	bpipe_wait_leave(ch, &op.self);
 	return done ? done : ret;
 }

@@ -7,6 +7,6 @@
 struct bpipe_file;
 struct iov_iter;
 
-ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int how);
+ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int flags);
 
 #endif /* BPIPE_READ_H */

@@ -66,7 +66,7 @@ struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 		bpipe_band_discard_rd(ch, frame->class, reason);
 	}
 	if (n)
-		bpipe_wait_settle_locked(ch);
+		bpipe_wait_update_locked(ch);
 	bpipe_channel_unlock(ch);
 	return band && reason != BPIPE_DROP_REASONS ? ERR_PTR(-EAGAIN) : band;
 }
@@ -116,7 +116,7 @@ int bpipe_shed_expired_rd(struct bpipe_channel *ch)
 		while (n < BPIPE_BAND_PIECE && bpipe_shed_expired_locked(ch, class, now, &when))
 			n++;
 	if (n)
-		bpipe_wait_settle_locked(ch);
+		bpipe_wait_update_locked(ch);
 	if (when != U64_MAX && n < BPIPE_BAND_PIECE)
 		bpipe_shed_by_locked(ch, when);
 	bpipe_channel_unlock(ch);

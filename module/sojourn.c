@@ -44,13 +44,13 @@ bool bpipe_sojourn_drop(struct bpipe_sojourn *state, u64 target, u64 waited, boo
 	if (state->target != target)
 		*state = (struct bpipe_sojourn) { .target = target };
 	if (waited < target || last) {
-		state->above_since = 0;
+		state->first_above_time = 0;
 		state->dropping = false;
 		return false;
 	}
-	if (!state->above_since)
-		state->above_since = now + interval;
-	if (now < state->above_since)
+	if (!state->first_above_time)
+		state->first_above_time = now + interval;
+	if (now < state->first_above_time)
 		return false;
 	if (state->dropping) {
 		if (now < state->drop_next)
@@ -63,12 +63,12 @@ bool bpipe_sojourn_drop(struct bpipe_sojourn *state, u64 target, u64 waited, boo
 	}
 
 	/* The same trouble as before needs as many as were needed then. */
-	more = state->count - state->count_then;
+	more = state->count - state->lastcount;
 	if (more <= 1 || now >= state->drop_next + BPIPE_SOJOURN_MEMORY * interval)
 		more = 1;
 	state->dropping = true;
 	state->count = more;
-	state->count_then = more;
+	state->lastcount = more;
 	state->drop_next = bpipe_sojourn_next(now, interval, more);
 	return true;
 }

@@ -7,21 +7,21 @@
 /**
  * struct bpipe_sojourn - whether the records of a class wait for too long
  * @target: how long they should wait at most; with another one, all begins anew
- * @above_since: when it will be so if the next ones have waited for too long as well;
+ * @first_above_time: when it will be so if the next ones have waited for too long as well;
  *	0 while they have not
  * @drop_next: when the next one is dropped
  * @count: how many were dropped since it is so
- * @count_then: how many were to be, when it came to be so last
+ * @lastcount: how many were to be, when it came to be so last
  * @dropping: it is so
  *
  * The idea, and the law by which it goes, are those of CoDel, RFC 8289.
  */
 struct bpipe_sojourn {
 	u64 target;
-	u64 above_since;
+	u64 first_above_time;
 	u64 drop_next;
 	u32 count;
-	u32 count_then;
+	u32 lastcount;
 	bool dropping;
 };
 

@@ -70,9 +70,9 @@ static void bpipe_stats_overload_locked(struct bpipe_channel *ch, u64 now,
 	stats->longest_stall_ns = max(ov->longest_ns,
 				      bpipe_wait_longest_locked(ch, &ch->wr, &ch->blocked, now));
 	stats->stalled_ns = ov->some.stalled_ns;
-	stats->stalled_all_ns = ov->all.stalled_ns;
+	stats->stalled_all_ns = ov->full.stalled_ns;
 	bpipe_stats_shares(stats->stalled, &ov->some);
-	bpipe_stats_shares(stats->stalled_all, &ov->all);
+	bpipe_stats_shares(stats->stalled_all, &ov->full);
 }
 
 /**

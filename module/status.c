@@ -57,7 +57,7 @@ static int bpipe_status_get(struct bpipe_channel *ch)
 	ch->status_files++;
 	if (!ch->status) {
 		swap(ch->status, page);
-		bpipe_wait_settle_locked(ch);
+		bpipe_wait_update_locked(ch);
 	}
 	bpipe_channel_unlock(ch);
 	if (page)
@@ -75,7 +75,7 @@ static void bpipe_status_put(struct bpipe_channel *ch)
 		page = ch->status;
 		ch->status = NULL;
 		/* Reads and writes need not stop for it any more. */
-		bpipe_wait_settle_locked(ch);
+		bpipe_wait_update_locked(ch);
 	}
 	bpipe_channel_unlock(ch);
 	if (page)

@@ -40,7 +40,7 @@ static bool bpipe_storage_needed_locked(const struct bpipe_channel *ch, u32 mode
 }
 
 /**
- * bpipe_storage_lacks_config() - find the classes that need a buffer
+ * bpipe_storage_missing_config() - find the classes that need a buffer
  * @ch: the channel
  * @mode: the mode that the channel is to have
  * @size: the size that it is to have, bytes
@@ -49,8 +49,8 @@ static bool bpipe_storage_needed_locked(const struct bpipe_channel *ch, u32 mode
  * Context: called with the configuration lock held.
  * Return: a bit for each class for which a buffer of this size has to be allocated.
  */
-u32 bpipe_storage_lacks_config(struct bpipe_channel *ch, u32 mode, size_t size,
-			       const struct bpipe_storage *spare)
+u32 bpipe_storage_missing_config(struct bpipe_channel *ch, u32 mode, size_t size,
+				 const struct bpipe_storage *spare)
 {
 	u32 class, lacks = 0;
 

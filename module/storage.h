@@ -40,8 +40,8 @@ struct bpipe_storage_bytes {
 };
 
 int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records);
-u32 bpipe_storage_lacks_config(struct bpipe_channel *ch, u32 mode, size_t size,
-			       const struct bpipe_storage *spare);
+u32 bpipe_storage_missing_config(struct bpipe_channel *ch, u32 mode, size_t size,
+				 const struct bpipe_storage *spare);
 int bpipe_storage_alloc(struct bpipe_channel *ch, struct bpipe_storage *spare, u32 classes,
 			size_t size);
 void bpipe_storage_free(struct bpipe_channel *ch, struct bpipe_storage *storage);

@@ -83,14 +83,14 @@ struct bpipe_band {
  * @calls: calls that moved at least one byte, as in struct bpipe_tally
  * @asleep: sleepers (struct bpipe_waiter): writers by class and ticket; readers, in
  *	the first, by threshold. The channel's lock guards this and the fields below.
- * @aside: sleepers who wait for tokens of their own file, or of the readers
+ * @rate_waiters: sleepers who wait for tokens of their own file, or of the readers
  * @sleepers: all of these, in the order in which they fell asleep
  * @places: writers of each class that wait, asleep or not
  * @waiting: a bit for each class in which there are some; read without the lock
  * @reserved: what those of a class that are asleep have reserved
  * @woken: sleepers woken that have not looked yet
  * @poll: pollers
- * @uneven: how many reasons there are for some to be shut out and others not
+ * @wake_all_reasons: how many reasons there are for some to be admitted and others not
  * @fasync: those who want SIGIO
  * @sigio: sends it
  * @tokens: wakes for tokens
@@ -101,14 +101,14 @@ struct bpipe_side {
 	struct mutex lock;
 	u64_stats_t calls;
 	struct rb_root_cached asleep[BPIPE_CLASSES];
-	struct list_head aside;
+	struct list_head rate_waiters;
 	struct list_head sleepers;
 	unsigned int places[BPIPE_CLASSES];
 	u32 waiting;
 	struct bpipe_need reserved[BPIPE_CLASSES];
 	unsigned int woken;
 	wait_queue_head_t poll;
-	unsigned int uneven;
+	unsigned int wake_all_reasons;
 	struct fasync_struct *fasync;
 	struct work_struct sigio;
 	struct hrtimer tokens;
@@ -196,33 +196,33 @@ struct bpipe_settings {
  * struct bpipe_overload - whether a channel is pressured for too long, and how much its
  *	writers suffer; guarded by the channel's lock
  * @after_ns: how long it may be pressured; 0 for any time
- * @now: it has been for longer
- * @off: the channel goes away, and nobody is to be told any more
- * @told: what user space was told last
- * @tell_from: when the next uevent may be sent, in jiffies since boot
+ * @active: it has been for longer
+ * @off: the channel goes away, and nobody is to be notified any more
+ * @notified: what user space was told last
+ * @notify_from: when the next uevent may be sent, in jiffies since boot
  * @pressured_since: when it came to be pressured last
  * @events: times it came to be overloaded
  * @alarm_since: when it did so first; 0 if not since the peaks were reset
  * @longest_ns: the longest that a writer has stalled since then
  * @some: a writer stalls: it sleeps for want of room or credit
- * @all: so many do as there are
+ * @full: so many do as there are
  * @timer: looks whether it is overloaded
- * @tell: sends uevents, each at least BPIPE_OVERLOAD_PAUSE after the last
+ * @notify: sends uevents, each at least BPIPE_OVERLOAD_PAUSE after the last
  */
 struct bpipe_overload {
 	u64 after_ns;
-	bool now;
+	bool active;
 	bool off;
-	bool told;
-	u64 tell_from;
+	bool notified;
+	u64 notify_from;
 	u64 pressured_since;
 	u64 events;
 	u64 alarm_since;
 	u64 longest_ns;
 	struct bpipe_pressure some;
-	struct bpipe_pressure all;
+	struct bpipe_pressure full;
 	struct hrtimer timer;
-	struct delayed_work tell;
+	struct delayed_work notify;
 };
 
 /**
@@ -248,8 +248,8 @@ enum bpipe_life {
  * @peak: highest level; changes under @wr.lock and is read without it
  * @seq: number of the next record, guarded by @wr.lock
  * @sojourn: how long the records that were read had waited, guarded by @rd.lock
- * @trip_up: a writer that brings the level to this or above has to settle
- * @trip_down: a reader that brings it to this or below has to settle; -1 for
+ * @wake_above: a writer that brings the level to this or above has to update
+ * @wake_below: a reader that brings it to this or below has to update; -1 for
  *	never. Both change under @lock and are read without it.
  * @lock: guards what follows, and what struct bpipe_side and struct bpipe_band say
  * @stream_from: in a stream, bytes that had gone in before it began: what has passed since
@@ -272,7 +272,7 @@ enum bpipe_life {
  * @file_delays: those that have a delay, by it
  * @poll_level: a writer that does not wait is to be notified once the level is at
  *	this or below; -1: once less is reserved; BPIPE_POLL_NONE if there is none
- * @chances: from 1 on, times that a write that was refused for want of tokens or
+ * @retry_gen: from 1 on, times that a write that was refused for want of tokens or
  *	credit got a new chance: by a grant, new settings, or another writer's being
  *	the first to wait
  * @again: writes refused with EAGAIN
@@ -318,8 +318,8 @@ struct bpipe_channel {
 	u64 seq;
 	struct bpipe_side rd ____cacheline_aligned_in_smp;
 	u64 sojourn[BPIPE_SOJOURN_BUCKETS];
-	unsigned long trip_up ____cacheline_aligned_in_smp;
-	long trip_down;
+	unsigned long wake_above ____cacheline_aligned_in_smp;
+	long wake_below;
 	spinlock_t lock;
 	u64 stream_from;
 	struct bpipe_flow flow;
@@ -336,7 +336,7 @@ struct bpipe_channel {
 	struct rb_root_cached file_thresholds;
 	struct rb_root_cached file_delays;
 	s64 poll_level;
-	u64 chances;
+	u64 retry_gen;
 	u64 again;
 	u64 timeouts;
 	struct bpipe_delay blocked;
@@ -399,7 +399,7 @@ struct bpipe_channel {
  * @timeout_ns: how long its writes wait, if the policy is its own; 0 for ever
  * @rate: its own rate limit
  * @burst_follows: the burst was not set and follows the rate
- * @refused_at: the channel's chances when its last write was refused for want of tokens
+ * @refused_gen: the channel's retry_gen when its last write was refused for want of tokens
  *	or credit; 0 if it was not
  * @refused_until: when there will be the tokens, nanoseconds; U64_MAX for credit
  * @refused_len: length of its last write, if that was refused because it lacked room; else 0
@@ -438,7 +438,7 @@ struct bpipe_file {
 	u64 timeout_ns;
 	struct bpipe_bucket rate;
 	bool burst_follows;
-	u64 refused_at;
+	u64 refused_gen;
 	u64 refused_until;
 	u64 refused_len;
 	bool listens;
@@ -479,7 +479,7 @@ static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_cha
 		return BPIPE_STATE_GONE;
 	if (!ch->flow.pressured)
 		return BPIPE_STATE_NORMAL;
-	return ch->overload.now ? BPIPE_STATE_OVERLOADED : BPIPE_STATE_PRESSURED;
+	return ch->overload.active ? BPIPE_STATE_OVERLOADED : BPIPE_STATE_PRESSURED;
 }
 
 /**

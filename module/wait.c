@@ -2,19 +2,19 @@
 /*
  * Sleeping and waking.
  *
- * A caller that wants to sleep queues a struct bpipe_waiter, sets a trip wire (a
+ * A caller that wants to sleep queues a struct bpipe_waiter, sets a wake-up level (a
  * level at which the other side has to look at the waiters), and then looks at the
  * level once more. The other side changes the level and then looks at the trip
  * wire. Each has a full barrier between its two steps, so at least one of them sees
  * the other:
  *
  *	waiter				other side
- *	  trip wire = ...		  bytes in, or out
+ *	  wake-up level = ...		  bytes in, or out
  *	  smp_mb()   [A]		  smp_mb()   [B]
- *	  look at the level		  look at the trip wire
+ *	  look at the level		  look at the wake-up level
  *
- * Barrier [A] is in bpipe_wait_set_trips_locked(), [B] in bpipe_wait_settle_write()
- * and bpipe_wait_settle_read().
+ * Barrier [A] is in bpipe_wait_arm_wake_levels_locked(), [B] in bpipe_wait_update_write()
+ * and bpipe_wait_update_read().
  *
  * Writers
  *	The queue goes by class, then by arrival, and each waiter has reserved what it
@@ -30,7 +30,7 @@
  * Bounds
  *	At most BPIPE_WAKE_MAX writers have their turn come in one hold of the lock, and
  *	as many of a side are woken by new rules, or readers for each look at the level.
- *	Those left are not forgotten: each waiter that was woken settles as it leaves,
+ *	Those left are not forgotten: each waiter that was woken updates as it leaves,
  *	and wakes more. Tasks, pollers and SIGIO are woken when the lock has been dropped.
  *
  * Wait queues of the kernel cannot keep a place, a class and a reservation, so the
@@ -119,8 +119,8 @@ static void bpipe_fall_asleep_locked(struct bpipe_channel *ch, struct bpipe_wait
 	w->slept = ++ch->sleeps;
 	list_add_tail(&w->sleeper, &side->sleepers);
 	list_add_tail(&w->file_sleeper, &w->file->sleepers);
-	if (w->aside) {
-		list_add_tail(&w->aside_node, &side->aside);
+	if (w->rate_waiter) {
+		list_add_tail(&w->rate_node, &side->rate_waiters);
 	} else if (bpipe_is_writing(ch, w)) {
 		rb_add_cached(&w->node, &side->asleep[w->class], bpipe_ticket_less);
 		bpipe_sum_asleep_locked(ch, w, true);
@@ -140,8 +140,8 @@ static void bpipe_wake_up_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 	w->asleep = false;
 	list_del(&w->sleeper);
 	list_del(&w->file_sleeper);
-	if (w->aside) {
-		list_del(&w->aside_node);
+	if (w->rate_waiter) {
+		list_del(&w->rate_node);
 	} else if (bpipe_is_writing(ch, w)) {
 		rb_erase_cached(&w->node, &side->asleep[w->class]);
 		bpipe_sum_asleep_locked(ch, w, false);
@@ -218,7 +218,7 @@ static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_sid
 				      __poll_t events)
 {
 	lockdep_assert_held(&ch->lock);
-	if (side->uneven)
+	if (side->wake_all_reasons)
 		bpipe_wait_notify_all_locked(ch, side);
 	else
 		bpipe_wait_notify_locked(ch, side, events);
@@ -258,7 +258,7 @@ u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 		if (w && !account)
 			since = min(since, w->queued_at);
 		else if (w && w->delay == account)
-			since = min(since, w->lacking_since);
+			since = min(since, w->reason_since);
 	}
 	if (account)
 		return now - since;
@@ -394,7 +394,8 @@ static struct bpipe_need bpipe_ahead_locked(const struct bpipe_channel *ch, u32 
 }
 
 /* The account that a writer's sleep goes to, of the channel or of a file. */
-#define BPIPE_ACCOUNT(of, lack) ((lack) == BPIPE_WAIT_TOKENS ? &(of)->throttled : &(of)->blocked)
+#define BPIPE_ACCOUNT(of, reason) \
+	((reason) == BPIPE_WAIT_TOKENS ? &(of)->throttled : &(of)->blocked)
 
 /* A sleep, or the part of it that goes to one account, is over. */
 static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u64 now)
@@ -403,44 +404,44 @@ static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_wait
 	if (bpipe_is_writing(ch, w))
 		bpipe_overload_account_locked(ch, now);
 	if (w->delay == &ch->blocked)
-		bpipe_overload_stalled_locked(ch, now - w->lacking_since);
+		bpipe_overload_stalled_locked(ch, now - w->reason_since);
 	bpipe_delay_end(w->delay, w->since, now);
 	bpipe_delay_end(w->file_delay, w->since, now);
 }
 
 /* The first of a class lacks something else by now. */
 static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
-				 enum bpipe_verdict lack)
+				 enum bpipe_verdict reason)
 {
-	const struct bpipe_need reserve = bpipe_flow_lacking(&w->need, lack);
+	const struct bpipe_need reserve = bpipe_flow_reservation(&w->need, reason);
 	u64 now;
 
 	lockdep_assert_held(&ch->lock);
-	if (w->lack == lack)
+	if (w->wait_reason == reason)
 		return;
-	w->lack = lack;
+	w->wait_reason = reason;
 	bpipe_sum_asleep_locked(ch, w, false);
 	bpipe_reserve_locked(ch, w, &reserve);
 	bpipe_sum_asleep_locked(ch, w, true);
-	if (w->delay == BPIPE_ACCOUNT(ch, lack))
+	if (w->delay == BPIPE_ACCOUNT(ch, reason))
 		return;
 	now = ktime_get_ns();
 	bpipe_end_account_locked(ch, w, now);
-	w->delay = BPIPE_ACCOUNT(ch, lack);
-	w->file_delay = BPIPE_ACCOUNT(w->file, lack);
+	w->delay = BPIPE_ACCOUNT(ch, reason);
+	w->file_delay = BPIPE_ACCOUNT(w->file, reason);
 	w->since = now;
-	w->lacking_since = now;
+	w->reason_since = now;
 	bpipe_delay_begin(w->delay, now);
 	bpipe_delay_begin(w->file_delay, now);
 }
 
 /* The turn of the first of a class has come. */
-static void bpipe_grant_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+static void bpipe_admit_waiter_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
 	lockdep_assert_held(&ch->lock);
 	bpipe_wake_locked(ch, w);
 	bpipe_reserve_locked(ch, w, &w->need);
-	w->granted = true;
+	w->admitted = true;
 	ch->wake.writers++;
 }
 
@@ -457,15 +458,15 @@ static void bpipe_wake_class_locked(struct bpipe_channel *ch, u32 class, u64 lev
 	while ((w = bpipe_first_asleep(&ch->wr, class)) && ch->wake.writers < BPIPE_WAKE_MAX) {
 		struct bpipe_need ahead = bpipe_ahead_locked(ch, class);
 		u64 wait_ns = 0;
-		enum bpipe_verdict lack = bpipe_flow_fits(&ch->flow, class, &w->need, &ahead,
-							  level, now, &wait_ns);
+		enum bpipe_verdict reason = bpipe_flow_fits(&ch->flow, class, &w->need, &ahead,
+							    level, now, &wait_ns);
 
-		if (lack == BPIPE_GO && w->lack == BPIPE_WAIT_TOKENS && now < w->tokens_at)
+		if (reason == BPIPE_GO && w->wait_reason == BPIPE_WAIT_TOKENS && now < w->tokens_at)
 			wait_ns = w->tokens_at - now;
-		else if (lack == BPIPE_GO)
-			bpipe_grant_locked(ch, w);
+		else if (reason == BPIPE_GO)
+			bpipe_admit_waiter_locked(ch, w);
 		else
-			bpipe_relabel_locked(ch, w, lack);
+			bpipe_relabel_locked(ch, w, reason);
 		if (wait_ns && wait_ns != U64_MAX) {
 			w->tokens_at = now + wait_ns;
 			bpipe_wait_timer_by(&ch->wr.tokens, now, wait_ns);
@@ -482,7 +483,7 @@ static void bpipe_wake_writers_locked(struct bpipe_channel *ch, u64 level)
 
 	lockdep_assert_held(&ch->lock);
 	for (class = 0; class < BPIPE_CLASSES; class++)
-		if (ch->wr.waiting & BIT(class) && !bpipe_flow_shut(&ch->flow, class))
+		if (ch->wr.waiting & BIT(class) && !bpipe_flow_closed(&ch->flow, class))
 			bpipe_wake_class_locked(ch, class, level, now);
 }
 
@@ -503,10 +504,10 @@ static void bpipe_poll_again_locked(struct bpipe_channel *ch)
 void bpipe_wait_granted_locked(struct bpipe_channel *ch)
 {
 	lockdep_assert_held(&ch->lock);
-	ch->chances++;
+	ch->retry_gen++;
 	bpipe_poll_again_locked(ch);
-	bpipe_wait_settle_locked(ch);
-	if (ch->flow.shut != BPIPE_SHUT_ALL)
+	bpipe_wait_update_locked(ch);
+	if (ch->flow.closed != BPIPE_CLOSED_ALL)
 		bpipe_notify_writers_locked(ch);
 }
 
@@ -597,9 +598,9 @@ static bool bpipe_writer_stalled_locked(const struct bpipe_channel *ch)
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		const struct bpipe_waiter *w = bpipe_first_asleep(&ch->wr, class);
 
-		if (w && w->lack != BPIPE_WAIT_TOKENS)
+		if (w && w->wait_reason != BPIPE_WAIT_TOKENS)
 			return true;
-		if (bpipe_flow_shut(&ch->flow, class) && ch->band[class] &&
+		if (bpipe_flow_closed(&ch->flow, class) && ch->band[class] &&
 		    ch->band[class]->writers)
 			return true;
 	}
@@ -629,10 +630,10 @@ static struct bpipe_waiter *bpipe_next_reader_locked(struct bpipe_channel *ch, u
 }
 
 /* The first reader that has waited for tokens, if they are due; else the timer is set. */
-static struct bpipe_waiter *bpipe_aside_due_locked(struct bpipe_channel *ch)
+static struct bpipe_waiter *bpipe_rate_waiter_due_locked(struct bpipe_channel *ch)
 {
-	struct bpipe_waiter *w = list_first_entry_or_null(&ch->rd.aside, struct bpipe_waiter,
-							  aside_node);
+	struct bpipe_waiter *w = list_first_entry_or_null(&ch->rd.rate_waiters, struct bpipe_waiter,
+							  rate_node);
 	u64 now;
 
 	lockdep_assert_held(&ch->lock);
@@ -658,7 +659,7 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 
 	lockdep_assert_held(&ch->lock);
 	/* Those that wait for tokens are woken one by one. */
-	w = bpipe_aside_due_locked(ch);
+	w = bpipe_rate_waiter_due_locked(ch);
 	if (!level)
 		return;
 	if (n && w) {
@@ -680,31 +681,31 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 }
 
 /* The level, or above, at which readers want to be woken. */
-static u64 bpipe_trip_up_locked(struct bpipe_channel *ch)
+static u64 bpipe_wake_above_locked(struct bpipe_channel *ch)
 {
 	lockdep_assert_held(&ch->lock);
 	/* A delay runs from the next byte on; the timer may be left from old ones. */
-	bool timed = !hrtimer_is_queued(&ch->delay) || !bpipe_level_now(&ch->level);
+	bool arms_timer = !hrtimer_is_queued(&ch->delay) || !bpipe_level_now(&ch->level);
 	bool any = bpipe_writer_stalled_locked(ch);
 	struct bpipe_waiter *w = bpipe_first_asleep(&ch->rd, 0);
 	u64 up = U64_MAX;
 
-	if (bpipe_aside_due_locked(ch))
+	if (bpipe_rate_waiter_due_locked(ch))
 		any = true;
 	if ((w || any) && (bpipe_is_record(ch) || !ch->rd.woken)) {
-		up = any || (timed && !RB_EMPTY_ROOT(&ch->delays.rb_root)) ? 1 : w->threshold;
+		up = any || (arms_timer && !RB_EMPTY_ROOT(&ch->delays.rb_root)) ? 1 : w->threshold;
 		/* One more record for one more reader. */
 		if (ch->rd.woken)
 			up = max_t(u64, up, bpipe_level_now(&ch->level) + 1);
 	}
 	if (bpipe_polled_locked(ch, &ch->rd))
-		up = min(up, any || (timed && !RB_EMPTY_ROOT(&ch->file_delays.rb_root)) ?
+		up = min(up, any || (arms_timer && !RB_EMPTY_ROOT(&ch->file_delays.rb_root)) ?
 			     1 : bpipe_files_threshold_locked(ch));
 	return up;
 }
 
 /* The level, or below, at which writers want to be woken; -1 for none. */
-static s64 bpipe_trip_down_locked(const struct bpipe_channel *ch)
+static s64 bpipe_wake_below_locked(const struct bpipe_channel *ch)
 {
 	s64 down = ch->poll_level;
 	u32 class;
@@ -713,7 +714,8 @@ static s64 bpipe_trip_down_locked(const struct bpipe_channel *ch)
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		const struct bpipe_waiter *w = bpipe_first_asleep(&ch->wr, class);
 
-		if (w && w->lack != BPIPE_WAIT_TOKENS && !bpipe_flow_shut(&ch->flow, class))
+		if (w && w->wait_reason != BPIPE_WAIT_TOKENS &&
+		    !bpipe_flow_closed(&ch->flow, class))
 			down = max_t(s64, down, ch->flow.mark[class].limit - w->need.room -
 						bpipe_ahead_locked(ch, class).room);
 	}
@@ -721,17 +723,17 @@ static s64 bpipe_trip_down_locked(const struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_wait_set_trips_locked() - set the trip wires to what is waited for
+ * bpipe_wait_arm_wake_levels_locked() - set the wake-up levels to what is waited for
  * @ch: the channel
  *
  * Ends in barrier [A]: the caller looks at the level after this.
  *
  * Context: called with the channel's lock held.
  */
-void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
+void bpipe_wait_arm_wake_levels_locked(struct bpipe_channel *ch)
 {
-	u64 up = min(bpipe_flow_next_up(&ch->flow), bpipe_trip_up_locked(ch));
-	s64 down = max(bpipe_flow_next_down(&ch->flow), bpipe_trip_down_locked(ch));
+	u64 up = min(bpipe_flow_next_up(&ch->flow), bpipe_wake_above_locked(ch));
+	s64 down = max(bpipe_flow_next_down(&ch->flow), bpipe_wake_below_locked(ch));
 
 	lockdep_assert_held(&ch->lock);
 	/* The status page changes with every byte. */
@@ -739,8 +741,8 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
 		up = 0;
 		down = LONG_MAX;
 	}
-	WRITE_ONCE(ch->trip_up, min_t(u64, up, ULONG_MAX));
-	WRITE_ONCE(ch->trip_down, min_t(s64, down, LONG_MAX));
+	WRITE_ONCE(ch->wake_above, min_t(u64, up, ULONG_MAX));
+	WRITE_ONCE(ch->wake_below, min_t(s64, down, LONG_MAX));
 	smp_mb();	/* barrier [A] */
 }
 
@@ -750,7 +752,7 @@ void bpipe_wait_set_trips_locked(struct bpipe_channel *ch)
  * @level: notify it once the level is at this or below, bytes; -1: once less is
  *	reserved; S64_MIN: when its gate opens, which is seen to anyway
  *
- * The caller settles after this, and so readers come for what there is, be it less
+ * The caller updates after this, and so readers come for what there is, be it less
  * than they wait for.
  *
  * Context: called with the channel's lock held.
@@ -819,10 +821,10 @@ static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 }
 
 /*
- * Brings gates, waiters, pollers and trip wires in line with the level; and once
- * more if it has crossed a new trip wire before that was there to see.
+ * Brings gates, waiters, pollers and wake-up levels in line with the level; and once
+ * more if it has crossed a new wake-up level before that was there to see.
  */
-static void bpipe_settle_due_locked(struct bpipe_channel *ch, bool due)
+static void bpipe_update_due_locked(struct bpipe_channel *ch, bool due)
 {
 	u64 seen, level = bpipe_level_now(&ch->level);
 
@@ -833,35 +835,35 @@ static void bpipe_settle_due_locked(struct bpipe_channel *ch, bool due)
 		bpipe_wake_writers_locked(ch, seen);
 		bpipe_wake_readers_locked(ch, seen, due);
 		bpipe_poll_due_locked(ch, seen);
-		bpipe_wait_set_trips_locked(ch);
+		bpipe_wait_arm_wake_levels_locked(ch);
 		level = bpipe_level_now(&ch->level);
-	} while ((seen < ch->trip_up && level >= ch->trip_up) ||
-		 ((long)seen > ch->trip_down && (long)level <= ch->trip_down));
+	} while ((seen < ch->wake_above && level >= ch->wake_above) ||
+		 ((long)seen > ch->wake_below && (long)level <= ch->wake_below));
 	bpipe_page_update_locked(ch);
 }
 
 /**
- * bpipe_wait_settle_locked() - bring all in line with the level
+ * bpipe_wait_update_locked() - bring all in line with the level
  * @ch: the channel
  *
  * Context: called with the channel's lock held.
  */
-void bpipe_wait_settle_locked(struct bpipe_channel *ch)
+void bpipe_wait_update_locked(struct bpipe_channel *ch)
 {
 	lockdep_assert_held(&ch->lock);
-	bpipe_settle_due_locked(ch, false);
+	bpipe_update_due_locked(ch, false);
 }
 
 /**
- * bpipe_wait_settle() - bring all in line with the level
+ * bpipe_wait_update() - bring all in line with the level
  * @ch: the channel
  *
  * Context: does not sleep.
  */
-void bpipe_wait_settle(struct bpipe_channel *ch)
+void bpipe_wait_update(struct bpipe_channel *ch)
 {
 	bpipe_channel_lock(ch);
-	bpipe_wait_settle_locked(ch);
+	bpipe_wait_update_locked(ch);
 	bpipe_channel_unlock(ch);
 }
 
@@ -871,8 +873,8 @@ static enum hrtimer_restart bpipe_write_tokens_due(struct hrtimer *timer)
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, wr.tokens);
 
 	bpipe_channel_lock(ch);
-	bpipe_wait_settle_locked(ch);
-	if (ch->flow.shut != BPIPE_SHUT_ALL)
+	bpipe_wait_update_locked(ch);
+	if (ch->flow.closed != BPIPE_CLOSED_ALL)
 		bpipe_notify_writers_locked(ch);
 	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
@@ -884,7 +886,7 @@ static enum hrtimer_restart bpipe_read_tokens_due(struct hrtimer *timer)
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, rd.tokens);
 
 	bpipe_channel_lock(ch);
-	bpipe_wait_settle_locked(ch);
+	bpipe_wait_update_locked(ch);
 	bpipe_notify_ready_locked(ch, &ch->rd, EPOLLIN | EPOLLRDNORM);
 	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
@@ -896,7 +898,7 @@ static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, delay);
 
 	bpipe_channel_lock(ch);
-	bpipe_settle_due_locked(ch, true);
+	bpipe_update_due_locked(ch, true);
 	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
 }
@@ -920,9 +922,9 @@ static void bpipe_join_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	lockdep_assert_held(&ch->lock);
 	w->queued = true;
 	w->woken = false;
-	w->granted = false;
+	w->admitted = false;
 	w->reserved = (struct bpipe_need) { };
-	if (w->aside || !bpipe_is_writing(ch, w))
+	if (w->rate_waiter || !bpipe_is_writing(ch, w))
 		return;
 	w->ticket = ch->tickets++;
 	side->places[w->class]++;
@@ -934,7 +936,7 @@ static void bpipe_join_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
  * @ch: the channel
  * @w: the caller, in a queue and awake
  *
- * The caller of this settles after it.
+ * The caller of this updates after it.
  *
  * Context: called with the channel's lock held.
  */
@@ -948,15 +950,15 @@ void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 		side->woken--;
 	w->woken = false;
 	w->queued = false;
-	if (w->aside || !bpipe_is_writing(ch, w))
+	if (w->rate_waiter || !bpipe_is_writing(ch, w))
 		return;
 	bpipe_reserve_locked(ch, w, &nothing);
 	if (!--side->places[w->class])
 		WRITE_ONCE(side->waiting, side->waiting & ~BIT(w->class));
 	/* What was kept from pollers may be there for them now. */
-	ch->chances++;
+	ch->retry_gen++;
 	bpipe_poll_again_locked(ch);
-	if (ch->flow.limited && ch->flow.shut != BPIPE_SHUT_ALL)
+	if (ch->flow.limited && ch->flow.closed != BPIPE_CLOSED_ALL)
 		bpipe_notify_writers_locked(ch);
 }
 
@@ -967,7 +969,7 @@ void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
  * @delay: the channel's account for the sleep
  * @file_delay: the open file's
  *
- * A caller that is queued keeps its place. The caller of this settles after it.
+ * A caller that is queued keeps its place. The caller of this updates after it.
  *
  * Context: called with the channel's lock held.
  */
@@ -978,21 +980,21 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 
 	lockdep_assert_held(&ch->lock);
 	if (!w->queued || w->delay != delay)
-		w->lacking_since = now;
+		w->reason_since = now;
 	if (!w->queued) {
 		bpipe_join_locked(ch, w);
 		w->queued_at = now;
 	}
 	if (w->woken)
 		w->side->woken--;
-	w->granted = false;
+	w->admitted = false;
 	w->woken = false;
 	w->task = current;
 	w->since = now;
 	w->delay = delay;
 	w->file_delay = file_delay;
-	if (bpipe_is_writing(ch, w) && !w->aside) {
-		const struct bpipe_need reserve = bpipe_flow_lacking(&w->need, w->lack);
+	if (bpipe_is_writing(ch, w) && !w->rate_waiter) {
+		const struct bpipe_need reserve = bpipe_flow_reservation(&w->need, w->wait_reason);
 
 		bpipe_reserve_locked(ch, w, &reserve);
 	}
@@ -1015,7 +1017,7 @@ void bpipe_wait_claim(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	bpipe_channel_lock(ch);
 	bpipe_join_locked(ch, w);
 	bpipe_reserve_locked(ch, w, &w->need);
-	w->granted = true;
+	w->admitted = true;
 	bpipe_channel_unlock(ch);
 }
 
@@ -1071,7 +1073,7 @@ void bpipe_wait_leave_queue(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
 	bpipe_channel_lock(ch);
 	bpipe_wait_part_locked(ch, w);
-	bpipe_wait_settle_locked(ch);
+	bpipe_wait_update_locked(ch);
 	bpipe_channel_unlock(ch);
 }
 
@@ -1082,7 +1084,7 @@ static void bpipe_side_init(struct bpipe_side *side,
 
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		side->asleep[class] = RB_ROOT_CACHED;
-	INIT_LIST_HEAD(&side->aside);
+	INIT_LIST_HEAD(&side->rate_waiters);
 	INIT_LIST_HEAD(&side->sleepers);
 	init_waitqueue_head(&side->poll);
 	bpipe_hrtimer_setup(&side->tokens, due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
@@ -1103,9 +1105,9 @@ void bpipe_wait_init(struct bpipe_channel *ch)
 	ch->file_thresholds = RB_ROOT_CACHED;
 	ch->file_delays = RB_ROOT_CACHED;
 	ch->poll_level = BPIPE_POLL_NONE;
-	ch->chances = 1;
-	ch->trip_up = ch->flow.high;
-	ch->trip_down = -1;
+	ch->retry_gen = 1;
+	ch->wake_above = ch->flow.high;
+	ch->wake_below = -1;
 }
 
 /**

@@ -19,7 +19,7 @@
 /**
  * struct bpipe_waiter - a reader or writer that waits, on its own stack
  * @node: in @side's asleep[@class]: writers by @ticket, readers by @threshold
- * @aside_node: instead of that, in @side's aside
+ * @rate_node: instead of that, in @side's rate_waiters
  * @delay_node: readers whose file has a delay: in the channel's delays, by @delay_ns
  * @sleeper: in @side's sleepers
  * @file_sleeper: in @file's sleepers
@@ -33,19 +33,19 @@
  * @threshold: readers: wake it at so many bytes
  * @delay_ns: readers: or when data has waited so long, nanoseconds; 0 for never
  * @queued_at: since when it waits, nanoseconds
- * @lacking_since: since when its sleep goes to the account that it goes to now
+ * @reason_since: since when its sleep goes to the account that it goes to now
  * @since: when this sleep began
  * @deadline: when it gives up; KTIME_MAX for never
  * @until: when it looks again by itself; KTIME_MAX for never
  * @tokens_at: where it waits for tokens: these are left to come in until then, nanoseconds
  * @need: writers: what it needs to go on
  * @reserved: writers: what of that is reserved for it now
- * @lack: what it waits for: a BPIPE_WAIT_*
+ * @wait_reason: what it waits for: a BPIPE_WAIT_*
  * @class: whose queue it is in; readers have but one
  * @queued: it has a place, asleep or not
- * @aside: it waits for its own file's tokens or for the readers', and holds up no other
+ * @rate_waiter: it waits for its own file's tokens or for the readers', and holds up no other
  * @asleep: it is in the trees and lists, and has not been woken
- * @granted: writers: its turn has come, and all that it needs is reserved for it
+ * @admitted: writers: its turn has come, and all that it needs is reserved for it
  * @woken: it has to look again
  *
  * All but what the caller sets before it queues is protected by the channel's lock.
@@ -53,7 +53,7 @@
 struct bpipe_waiter {
 	union {
 		struct rb_node node;
-		struct list_head aside_node;
+		struct list_head rate_node;
 	};
 	struct rb_node delay_node;
 	struct list_head sleeper;
@@ -68,30 +68,30 @@ struct bpipe_waiter {
 	u64 threshold;
 	u64 delay_ns;
 	u64 queued_at;
-	u64 lacking_since;
+	u64 reason_since;
 	u64 since;
 	ktime_t deadline;
 	ktime_t until;
 	u64 tokens_at;
 	struct bpipe_need need;
 	struct bpipe_need reserved;
-	enum bpipe_verdict lack;
+	enum bpipe_verdict wait_reason;
 	u32 class;
 	bool queued;
-	bool aside;
+	bool rate_waiter;
 	bool asleep;
-	bool granted;
+	bool admitted;
 	bool woken;
 };
 
 /**
- * bpipe_wait_behind() - do writers as important as a class, or more, wait?
+ * bpipe_wait_must_queue() - do writers as important as a class, or more, wait?
  * @side: the writers' side
  * @class: the class
  *
  * Without the lock, the answer is as good as the moment is.
  */
-static inline bool bpipe_wait_behind(const struct bpipe_side *side, u32 class)
+static inline bool bpipe_wait_must_queue(const struct bpipe_side *side, u32 class)
 {
 	return READ_ONCE(side->waiting) & (BIT(class + 1) - 1);
 }
@@ -120,9 +120,9 @@ void bpipe_wait_unwatch_locked(struct bpipe_file *bf);
 void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side, __poll_t events);
 void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *side);
 void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, u64 now);
-void bpipe_wait_set_trips_locked(struct bpipe_channel *ch);
-void bpipe_wait_settle_locked(struct bpipe_channel *ch);
-void bpipe_wait_settle(struct bpipe_channel *ch);
+void bpipe_wait_arm_wake_levels_locked(struct bpipe_channel *ch);
+void bpipe_wait_update_locked(struct bpipe_channel *ch);
+void bpipe_wait_update(struct bpipe_channel *ch);
 
 /**
  * bpipe_wait_leave() - leave the queue, if in it, and let others go on
@@ -138,29 +138,29 @@ static inline void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waite
 }
 
 /**
- * bpipe_wait_settle_write() - look at the readers' trip wire, after bytes went in
+ * bpipe_wait_update_write() - look at the readers' wake-up level, after bytes went in
  * @ch: the channel
  *
  * Context: does not sleep; no lock held.
  */
-static inline void bpipe_wait_settle_write(struct bpipe_channel *ch)
+static inline void bpipe_wait_update_write(struct bpipe_channel *ch)
 {
 	smp_mb();	/* barrier [B] of the writers; see wait.c */
-	if (bpipe_level_now(&ch->level) >= READ_ONCE(ch->trip_up))
-		bpipe_wait_settle(ch);
+	if (bpipe_level_now(&ch->level) >= READ_ONCE(ch->wake_above))
+		bpipe_wait_update(ch);
 }
 
 /**
- * bpipe_wait_settle_read() - look at the writers' trip wire, after bytes came out
+ * bpipe_wait_update_read() - look at the writers' wake-up level, after bytes came out
  * @ch: the channel
  *
  * Context: does not sleep; no lock held.
  */
-static inline void bpipe_wait_settle_read(struct bpipe_channel *ch)
+static inline void bpipe_wait_update_read(struct bpipe_channel *ch)
 {
 	smp_mb();	/* barrier [B] of the readers; see wait.c */
-	if ((long)bpipe_level_now(&ch->level) <= READ_ONCE(ch->trip_down))
-		bpipe_wait_settle(ch);
+	if ((long)bpipe_level_now(&ch->level) <= READ_ONCE(ch->wake_below))
+		bpipe_wait_update(ch);
 }
 
 #endif /* BPIPE_WAIT_H */

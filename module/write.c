@@ -28,7 +28,7 @@
  * struct bpipe_writing - a write, and how far it has come
  * @req: what is left of it, as the flow is asked
  * @self: its place among those that wait
- * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT
+ * @flags: BPIPE_NONBLOCK, BPIPE_NOWAIT
  * @begun: the settings that it began with are known; others are not its own
  * @record: it is a record
  * @timeout_ns: how long it waits; 0 for ever
@@ -39,7 +39,7 @@
 struct bpipe_writing {
 	struct bpipe_request req;
 	struct bpipe_waiter self;
-	unsigned int how;
+	unsigned int flags;
 	bool begun;
 	bool record;
 	u64 timeout_ns;
@@ -49,21 +49,21 @@ struct bpipe_writing {
 };
 
 /* What the write is, by the settings there are as it begins. */
-static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *wr)
+static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *op)
 {
 	const struct bpipe_channel *ch = bf->ch;
 	bool own = bf->policy != BPIPE_POLICY_CHANNEL;
-	struct bpipe_request *req = &wr->req;
+	struct bpipe_request *req = &op->req;
 
 	lockdep_assert_held(&ch->wr.lock);
-	wr->begun = true;
-	wr->timeout_ns = own ? bf->timeout_ns : ch->set.timeout_ns;
-	wr->record = bpipe_is_record(ch);
+	op->begun = true;
+	op->timeout_ns = own ? bf->timeout_ns : ch->set.timeout_ns;
+	op->record = bpipe_is_record(ch);
 	req->class = bf->class;
 	req->policy = own ? bf->policy : ch->set.policy;
 	req->own = &bf->rate;
-	req->atomic = wr->record || req->len <= PIPE_BUF;
-	req->nonblock = wr->how & BPIPE_NONBLOCK || req->policy != BPIPE_POLICY_BLOCK;
+	req->atomic = op->record || req->len <= PIPE_BUF;
+	req->nonblock = op->flags & BPIPE_NONBLOCK || req->policy != BPIPE_POLICY_BLOCK;
 }
 
 /* As bpipe_channel_write_error_locked(), asked only where there may be an error. */
@@ -87,7 +87,7 @@ static int bpipe_error_wr(struct bpipe_file *bf)
  *
  * Return: 0, -EAGAIN, -EMSGSIZE; or as bpipe_channel_write_error_locked().
  */
-static inline int bpipe_check_wr(struct bpipe_file *bf, struct bpipe_writing *wr)
+static inline int bpipe_check_wr(struct bpipe_file *bf, struct bpipe_writing *op)
 {
 	const struct bpipe_channel *ch = bf->ch;
 	int ret = bpipe_error_wr(bf);
@@ -95,59 +95,59 @@ static inline int bpipe_check_wr(struct bpipe_file *bf, struct bpipe_writing *wr
 	lockdep_assert_held(&ch->wr.lock);
 	if (unlikely(ret))
 		return ret;
-	if (unlikely(wr->begun && wr->record != bpipe_is_record(ch))) {
-		if (!wr->first)
+	if (unlikely(op->begun && op->record != bpipe_is_record(ch))) {
+		if (!op->first)
 			return -EAGAIN;
-		wr->begun = false;
+		op->begun = false;
 	}
-	if (likely(!wr->begun))
-		bpipe_begin_wr(bf, wr);
-	if (wr->record && wr->req.len > bpipe_flow_largest(&ch->flow, wr->req.class))
+	if (likely(!op->begun))
+		bpipe_begin_wr(bf, op);
+	if (op->record && op->req.len > bpipe_flow_largest(&ch->flow, op->req.class))
 		return -EMSGSIZE;
 	return 0;
 }
 
 /* Ask the flow about a write, with its place among the waiters. */
-static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct bpipe_writing *wr,
-					      u64 now, struct bpipe_grant *grant)
+static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct bpipe_writing *op,
+					      u64 now, struct bpipe_decision *decision)
 {
-	struct bpipe_request *req = &wr->req;
-	struct bpipe_waiter *w = &wr->self;
+	struct bpipe_request *req = &op->req;
+	struct bpipe_waiter *w = &op->self;
 
 	lockdep_assert_held(&ch->wr.lock);
-	req->queued = unlikely(w->queued) && !w->aside;
-	req->behind = bpipe_wait_behind(&ch->wr, req->class);
-	req->held = unlikely(req->queued) && w->granted ? &w->need : NULL;
-	*grant = (struct bpipe_grant) { };
-	return bpipe_flow_admit(&ch->flow, req, bpipe_level_held(&ch->level), now, grant);
+	req->queued = unlikely(w->queued) && !w->rate_waiter;
+	req->must_queue = bpipe_wait_must_queue(&ch->wr, req->class);
+	req->held = unlikely(req->queued) && w->admitted ? &w->need : NULL;
+	*decision = (struct bpipe_decision) { };
+	return bpipe_flow_admit(&ch->flow, req, bpipe_level_held(&ch->level), now, decision);
 }
 
 /*
  * Return true if expired records may stand in the way of a write: they take the room that it
  * lacks, or its turn, for which others wait.
  */
-static bool bpipe_expiry_helps(const struct bpipe_channel *ch, enum bpipe_verdict lack)
+static bool bpipe_expiry_helps(const struct bpipe_channel *ch, enum bpipe_verdict reason)
 {
-	return ch->set.sheds && (lack == BPIPE_WAIT_SPACE || lack == BPIPE_WAIT_TURN ||
-				 lack == BPIPE_WAIT_LOW);
+	return ch->set.sheds && (reason == BPIPE_WAIT_SPACE || reason == BPIPE_WAIT_TURN ||
+				 reason == BPIPE_WAIT_LOW);
 }
 
 /*
  * Evict older records for a write, in pieces between which others may go on. What is free by
  * then is reserved for the write. No more is evicted than was to be at first.
  */
-static void bpipe_evict_rd(struct bpipe_channel *ch, struct bpipe_writing *wr, u64 bytes)
+static void bpipe_evict_rd(struct bpipe_channel *ch, struct bpipe_writing *op, u64 bytes)
 {
 	lockdep_assert_held(&ch->rd.lock);
-	wr->evict = min(wr->evict ?: U64_MAX, bytes);
-	if (!wr->self.queued) {
-		wr->self.side = &ch->wr;
-		wr->self.class = wr->req.class;
-		wr->self.aside = false;
-		wr->self.need = bpipe_flow_need(&ch->flow, &wr->req);
-		bpipe_wait_claim(ch, &wr->self);
+	op->evict = min(op->evict ?: U64_MAX, bytes);
+	if (!op->self.queued) {
+		op->self.side = &ch->wr;
+		op->self.class = op->req.class;
+		op->self.rate_waiter = false;
+		op->self.need = bpipe_flow_need(&ch->flow, &op->req);
+		bpipe_wait_claim(ch, &op->self);
 	}
-	wr->evict -= min(wr->evict, bpipe_band_evict_rd(ch, wr->req.class, wr->evict));
+	op->evict -= min(op->evict, bpipe_band_evict_rd(ch, op->req.class, op->evict));
 }
 
 /*
@@ -160,7 +160,7 @@ static void bpipe_evict_rd(struct bpipe_channel *ch, struct bpipe_writing *wr, u
  * it; -EAGAIN, -EINTR.
  */
 static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
-			  struct bpipe_writing *wr, u64 now, struct bpipe_grant *grant)
+			  struct bpipe_writing *op, u64 now, struct bpipe_decision *decision)
 {
 	struct bpipe_channel *ch = bf->ch;
 	bool locked = false;
@@ -168,17 +168,17 @@ static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
 
 	lockdep_assert_held(&ch->wr.lock);
 	for (;;) {
-		if (wr->req.policy == BPIPE_POLICY_DROP_OLDEST)
-			wr->req.evictable = bpipe_band_evictable(ch, wr->req.class);
-		verdict = bpipe_ask_wr(ch, wr, now, grant);
+		if (op->req.policy == BPIPE_POLICY_DROP_OLDEST)
+			op->req.evictable = bpipe_band_evictable(ch, op->req.class);
+		verdict = bpipe_ask_wr(ch, op, now, decision);
 		if (likely(verdict == BPIPE_GO) || locked ||
-		    (verdict != BPIPE_EVICT && !bpipe_expiry_helps(ch, grant->lack)))
+		    (verdict != BPIPE_EVICT && !bpipe_expiry_helps(ch, decision->wait_reason)))
 			break;
-		ret = bpipe_channel_lock_side(&ch->rd, wr->how);
+		ret = bpipe_channel_lock_side(&ch->rd, op->flags);
 		if (ret)
 			return ret;
 		locked = true;
-		if (bpipe_expiry_helps(ch, grant->lack) &&
+		if (bpipe_expiry_helps(ch, decision->wait_reason) &&
 		    bpipe_shed_expired_rd(ch) == BPIPE_BAND_PIECE) {
 			/* There may be more: let others have a look before that. */
 			mutex_unlock(&ch->rd.lock);
@@ -186,51 +186,58 @@ static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
 		}
 	}
 	if (likely(verdict != BPIPE_EVICT)) {
-		wr->evict = 0;
+		op->evict = 0;
 		if (unlikely(locked))
 			mutex_unlock(&ch->rd.lock);
 		return verdict;
 	}
 
 	ret = -EFAULT;
-	if (wr->fetched || !user_backed_iter(from)) {
-		bpipe_evict_rd(ch, wr, grant->evict);
+	if (op->fetched || !user_backed_iter(from)) {
+		bpipe_evict_rd(ch, op, decision->evict);
 		ret = -EBPIPE_RETRY;
 	}
 	mutex_unlock(&ch->rd.lock);
 	/* It may have been more than is stored now. */
 	if (ret == -EBPIPE_RETRY)
-		bpipe_wait_settle(ch);
+		bpipe_wait_update(ch);
 	return ret;
 }
 
 /* The write is dropped: it counts as written all the same, and as dropped. */
-static void bpipe_drop_wr(struct bpipe_file *bf, const struct bpipe_writing *wr, bool shed)
+static void bpipe_drop_wr(struct bpipe_file *bf, const struct bpipe_writing *op, bool shed)
 {
 	enum bpipe_drop reason = shed ? BPIPE_DROP_SHED : BPIPE_DROP_FULL;
 	struct bpipe_channel *ch = bf->ch;
-	struct bpipe_band *band = ch->band[wr->req.class];
+	struct bpipe_band *band = ch->band[op->req.class];
 
 	lockdep_assert_held(&ch->wr.lock);
-	bpipe_count_add(&band->written, wr->req.len, wr->record);
-	bpipe_count_add(&band->dropped[reason], wr->req.len, wr->record);
-	band->lost_before += wr->record;
-	ch->seq += wr->record;
-	bpipe_count_add(&bf->dropped, wr->req.len, wr->record);
-	trace_bpipe_drop(ch, wr->req.class, reason, wr->req.len);
+	bpipe_count_add(&band->written, op->req.len, op->record);
+	bpipe_count_add(&band->dropped[reason], op->req.len, op->record);
+	band->lost_before += op->record;
+	ch->seq += op->record;
+	bpipe_count_add(&bf->dropped, op->req.len, op->record);
+	trace_bpipe_drop(ch, op->req.class, reason, op->req.len);
+}
+
+/* Return true if a rate limit is in the way, of the channel or of the file. */
+static bool bpipe_lacks_tokens(const struct bpipe_decision *decision)
+{
+	return decision->wait_reason == BPIPE_WAIT_TOKENS ||
+	       decision->wait_reason == BPIPE_WAIT_OWN;
 }
 
 /*
  * The write is turned away. From now on poll speaks for it: note when there will be
  * tokens and credit for it, and room.
  */
-static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writing *wr,
-				  const struct bpipe_grant *grant, u64 now)
+static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writing *op,
+				  const struct bpipe_decision *decision, u64 now)
 {
-	bool throttled = grant->lack == BPIPE_WAIT_TOKENS || grant->lack == BPIPE_WAIT_OWN;
+	bool throttled = bpipe_lacks_tokens(decision);
 	/* io_uring polls where it gets EAGAIN, with O_NONBLOCK, too: its user sees none. */
-	bool counts = wr->first && !(wr->how & BPIPE_NOWAIT);
-	const struct bpipe_request *req = &wr->req;
+	bool counts = op->first && !(op->flags & BPIPE_NOWAIT);
+	const struct bpipe_request *req = &op->req;
 	struct bpipe_channel *ch = bf->ch;
 	struct bpipe_request who = *req;
 	struct bpipe_ready ready;
@@ -238,18 +245,18 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 	lockdep_assert_held(&ch->wr.lock);
 	lockdep_assert_held(&ch->lock);
 	bf->refused_len = 0;
-	if (grant->lack == BPIPE_WAIT_SPACE && req->atomic)
+	if (decision->wait_reason == BPIPE_WAIT_SPACE && req->atomic)
 		bf->refused_len = req->len;
 	who.len = bf->refused_len;
 	if (!bpipe_flow_writable(&ch->flow, &who, bpipe_level_now(&ch->level), now, &ready))
 		bpipe_wait_poll_locked(ch, ready.level);
-	if (throttled || grant->lack == BPIPE_WAIT_CREDIT) {
-		bool timed = throttled && grant->wait_ns != U64_MAX;
+	if (throttled || decision->wait_reason == BPIPE_WAIT_CREDIT) {
+		bool timer_armed = throttled && decision->wait_ns != U64_MAX;
 
-		bf->refused_at = ch->chances;
-		bf->refused_until = timed ? now + grant->wait_ns : U64_MAX;
-		if (timed)
-			bpipe_wait_timer_by(&ch->wr.tokens, now, grant->wait_ns);
+		bf->refused_gen = ch->retry_gen;
+		bf->refused_until = timer_armed ? now + decision->wait_ns : U64_MAX;
+		if (timer_armed)
+			bpipe_wait_timer_by(&ch->wr.tokens, now, decision->wait_ns);
 	}
 	ch->again += counts;
 	bf->again += counts;
@@ -257,29 +264,29 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 	bf->throttled.times += counts && throttled;
 }
 
-/* The write waits, in the queue or, for tokens of its own, aside. */
-static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *wr,
-				  const struct bpipe_grant *grant, u64 now)
+/* Queue the write, or let it wait for tokens of its own file beside the queue. */
+static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *op,
+				  const struct bpipe_decision *decision, u64 now)
 {
-	bool throttled = grant->lack == BPIPE_WAIT_TOKENS || grant->lack == BPIPE_WAIT_OWN;
-	bool aside = grant->lack == BPIPE_WAIT_OWN;
+	bool throttled = bpipe_lacks_tokens(decision);
+	bool rate_waiter = decision->wait_reason == BPIPE_WAIT_OWN;
 	struct bpipe_channel *ch = bf->ch;
-	struct bpipe_waiter *w = &wr->self;
+	struct bpipe_waiter *w = &op->self;
 
 	lockdep_assert_held(&ch->wr.lock);
 	lockdep_assert_held(&ch->lock);
-	if (w->queued && w->aside != aside)
+	if (w->queued && w->rate_waiter != rate_waiter)
 		bpipe_wait_part_locked(ch, w);
 	w->side = &ch->wr;
 	w->file = bf;
-	w->class = wr->req.class;
-	w->aside = aside;
-	w->lack = grant->lack;
-	w->need = bpipe_flow_need(&ch->flow, &wr->req);
+	w->class = op->req.class;
+	w->rate_waiter = rate_waiter;
+	w->wait_reason = decision->wait_reason;
+	w->need = bpipe_flow_need(&ch->flow, &op->req);
 	if (!w->deadline)
-		w->deadline = !wr->timeout_ns ? KTIME_MAX :
-			      ns_to_ktime(ktime_get_ns() + wr->timeout_ns);
-	w->until = aside ? ns_to_ktime(now + grant->wait_ns) : KTIME_MAX;
+		w->deadline = !op->timeout_ns ? KTIME_MAX :
+			      ns_to_ktime(ktime_get_ns() + op->timeout_ns);
+	w->until = rate_waiter ? ns_to_ktime(now + decision->wait_ns) : KTIME_MAX;
 	w->tokens_at = 0;
 	bpipe_wait_queue_locked(ch, w, throttled ? &ch->throttled : &ch->blocked,
 				throttled ? &bf->throttled : &bf->blocked);
@@ -293,10 +300,10 @@ static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *w
  * otherwise by now.
  */
 static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct iov_iter *from,
-			       struct bpipe_writing *wr, u64 now)
+			       struct bpipe_writing *op, u64 now)
 {
 	struct bpipe_channel *ch = bf->ch;
-	struct bpipe_grant grant = { };
+	struct bpipe_decision decision = { };
 	enum bpipe_verdict verdict;
 	ssize_t ret = -EBPIPE_RETRY;
 
@@ -305,27 +312,27 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct iov_iter *from,
 	/* The last reader, as it left, woke only those in the queue. */
 	if (bpipe_channel_write_error_locked(bf))
 		goto out;
-	verdict = bpipe_ask_wr(ch, wr, now, &grant);
+	verdict = bpipe_ask_wr(ch, op, now, &decision);
 	if (verdict == BPIPE_GO || verdict == BPIPE_EVICT)
 		goto out;
 
-	if (grant.lack == BPIPE_WAIT_SPACE)
-		bpipe_flow_refuse(&ch->flow, wr->req.class, bpipe_level_held(&ch->level));
+	if (decision.wait_reason == BPIPE_WAIT_SPACE)
+		bpipe_flow_refuse(&ch->flow, op->req.class, bpipe_level_held(&ch->level));
 	if (verdict == BPIPE_AGAIN) {
-		bpipe_again_wr_locked(bf, wr, &grant, now);
+		bpipe_again_wr_locked(bf, op, &decision, now);
 		ret = -EAGAIN;
 	} else if (verdict == BPIPE_DROP) {
-		bpipe_drop_wr(bf, wr, grant.shed);
-		iov_iter_advance(from, wr->req.len);
-		ret = wr->req.len;
+		bpipe_drop_wr(bf, op, decision.shed);
+		iov_iter_advance(from, op->req.len);
+		ret = op->req.len;
 	} else {
-		bpipe_queue_wr_locked(bf, wr, &grant, now);
+		bpipe_queue_wr_locked(bf, op, &decision, now);
 		ret = -EBPIPE_QUEUED;
 	}
-	bpipe_wait_settle_locked(ch);
+	bpipe_wait_update_locked(ch);
 out:
 	bpipe_channel_unlock(ch);
-	trace_bpipe_refuse(ch, grant.lack, wr->req.len, ret);
+	trace_bpipe_refuse(ch, decision.wait_reason, op->req.len, ret);
 	return ret;
 }
 
@@ -349,12 +356,12 @@ static size_t bpipe_fill_stream_wr(struct bpipe_channel *ch, struct iov_iter *fr
 }
 
 /* What was copied in is there from now on, and paid for: @now is 0 if there is nothing to. */
-static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr, size_t n, u64 now)
+static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *op, size_t n, u64 now)
 {
 	struct bpipe_channel *ch = bf->ch;
 
 	lockdep_assert_held(&ch->wr.lock);
-	if (!wr->record) {
+	if (!op->record) {
 		bpipe_ring_push(&ch->band[0]->ring, n);
 		bpipe_level_add(&ch->level, n);
 	}
@@ -362,11 +369,11 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 		struct bpipe_frame frame = {
 			.time_ns = now,
 			.len = n,
-			.class = wr->req.class,
+			.class = op->req.class,
 		};
 
 		bpipe_channel_lock(ch);
-		if (wr->record) {
+		if (op->record) {
 			u64 ttl = ch->set.ttl_ns[frame.class];
 
 			bpipe_band_push_wr(ch, &frame);
@@ -375,12 +382,12 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
 		}
 		bpipe_flow_take(&ch->flow, n, now);
 		bpipe_bucket_take(&bf->rate, n, now);
-		bf->refused_at = 0;
+		bf->refused_gen = 0;
 		bf->refused_len = 0;
 		/* A writer that polls first will not ask for credit: let readers come now. */
 		if (ch->flow.credit_unit && !ch->flow.credit) {
 			bpipe_wait_poll_locked(ch, -1);
-			bpipe_wait_settle_locked(ch);
+			bpipe_wait_update_locked(ch);
 		}
 		bpipe_channel_unlock(ch);
 	}
@@ -393,28 +400,28 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *wr,
  * without locks.
  */
 static inline ssize_t bpipe_store_wr(struct bpipe_file *bf, struct iov_iter *from,
-				     struct bpipe_writing *wr, u64 now,
-				     const struct bpipe_grant *grant)
+				     struct bpipe_writing *op, u64 now,
+				     const struct bpipe_decision *decision)
 {
 	struct bpipe_channel *ch = bf->ch;
-	struct bpipe_request *req = &wr->req;
+	struct bpipe_request *req = &op->req;
 	size_t done, held;
 
 	lockdep_assert_held(&ch->wr.lock);
-	if (wr->record) {
+	if (op->record) {
 		done = bpipe_band_fill_wr(ch, req->class, from, req->len);
 		if (unlikely(done < req->len)) {
 			iov_iter_revert(from, done);
 			done = 0;
 		}
 	} else {
-		done = bpipe_fill_stream_wr(ch, from, req, grant->bytes);
+		done = bpipe_fill_stream_wr(ch, from, req, decision->bytes);
 	}
 	if (unlikely(!done))
 		return -EFAULT;
-	req->spent = unlikely(grant->cut) && req->nonblock && done == grant->bytes;
+	req->spent = unlikely(decision->cut) && req->nonblock && done == decision->bytes;
 
-	bpipe_push_wr(bf, wr, done, now);
+	bpipe_push_wr(bf, op, done, now);
 	held = bpipe_level_held(&ch->level);
 	if (held > ch->peak)
 		WRITE_ONCE(ch->peak, held);
@@ -429,36 +436,36 @@ static inline ssize_t bpipe_store_wr(struct bpipe_file *bf, struct iov_iter *fro
  * or as bpipe_check_wr().
  */
 static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
-			      struct bpipe_writing *wr)
+			      struct bpipe_writing *op)
 {
-	struct bpipe_grant grant;
+	struct bpipe_decision decision;
 	u64 now = 0;
 	int ret;
 
 	lockdep_assert_held(&bf->ch->wr.lock);
-	ret = bpipe_check_wr(bf, wr);
+	ret = bpipe_check_wr(bf, op);
 	if (unlikely(ret))
 		return ret;
-	if (unlikely(wr->record || bf->ch->flow.limited || bf->rate.rate))
+	if (unlikely(op->record || bf->ch->flow.limited || bf->rate.rate))
 		now = ktime_get_ns();
-	ret = bpipe_admit_wr(bf, from, wr, now, &grant);
+	ret = bpipe_admit_wr(bf, from, op, now, &decision);
 	if (likely(ret == BPIPE_GO))
-		return bpipe_store_wr(bf, from, wr, now, &grant);
-	return ret < 0 ? ret : bpipe_refuse_wr(bf, from, wr, now);
+		return bpipe_store_wr(bf, from, op, now, &decision);
+	return ret < 0 ? ret : bpipe_refuse_wr(bf, from, op, now);
 }
 
 /* Bytes were taken from a write, stored or dropped. */
-static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *wr, size_t n)
+static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *op, size_t n)
 {
 	struct bpipe_channel *ch = bf->ch;
 
 	lockdep_assert_held(&ch->wr.lock);
 	bpipe_tally_lock(ch);
-	u64_stats_add(&ch->wr.calls, wr->first);
-	bpipe_tally_add(&bf->written, n, wr->record, wr->first);
+	u64_stats_add(&ch->wr.calls, op->first);
+	bpipe_tally_add(&bf->written, n, op->record, op->first);
 	bpipe_tally_unlock(ch);
-	wr->first = false;
-	wr->req.len -= n;
+	op->first = false;
+	op->req.len -= n;
 }
 
 /*
@@ -466,27 +473,27 @@ static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *wr, size
  * not the first byte alone: i386 copies several bytes at a time, and copies none of them if
  * one is on a page that is not there.
  */
-static bool bpipe_write_fetch(const struct iov_iter *from, struct bpipe_writing *wr)
+static bool bpipe_write_fetch(const struct iov_iter *from, struct bpipe_writing *op)
 {
-	size_t n = wr->req.atomic ? wr->req.len : min_t(size_t, wr->req.len, PAGE_SIZE);
+	size_t n = op->req.atomic ? op->req.len : min_t(size_t, op->req.len, PAGE_SIZE);
 	size_t there = bpipe_fetch(from, n);
 
-	wr->fetched = true;
-	return wr->req.atomic ? there == n : there;
+	op->fetched = true;
+	return op->req.atomic ? there == n : there;
 }
 
 /* What comes with an error of a write of which nothing was taken: a count, or a signal. */
-static ssize_t bpipe_write_failed(struct bpipe_file *bf, const struct bpipe_writing *wr,
+static ssize_t bpipe_write_failed(struct bpipe_file *bf, const struct bpipe_writing *op,
 				  ssize_t error)
 {
 	if (error == -ERESTARTSYS)
-		return bpipe_restart_error(bf, wr->req.len, wr->self.deadline);
+		return bpipe_restart_error(bf, op->req.len, op->self.deadline);
 	if (error == -ETIMEDOUT) {
 		bpipe_channel_lock(bf->ch);
 		bf->ch->timeouts++;
 		bf->timeouts++;
 		bpipe_channel_unlock(bf->ch);
-	} else if (error == -EPIPE && !(wr->how & BPIPE_NOSIGNAL) &&
+	} else if (error == -EPIPE && !(op->flags & BPIPE_NOSIGNAL) &&
 		   READ_ONCE(bf->ch->life) == BPIPE_LIFE_USABLE) {
 		send_sig(SIGPIPE, current, 0);
 	}
@@ -497,7 +504,7 @@ static ssize_t bpipe_write_failed(struct bpipe_file *bf, const struct bpipe_writ
  * bpipe_channel_write() - write to a channel
  * @bf: the open file, open for writing
  * @from: what to write; advanced by what was taken
- * @how: BPIPE_NONBLOCK, BPIPE_NOWAIT, BPIPE_NOSIGNAL
+ * @flags: BPIPE_NONBLOCK, BPIPE_NOWAIT, BPIPE_NOSIGNAL
  *
  * A record, or up to PIPE_BUF bytes, are stored at once or not at all. What is
  * dropped, by the policy, is taken as well.
@@ -506,57 +513,57 @@ static ssize_t bpipe_write_failed(struct bpipe_file *bf, const struct bpipe_writ
  * Return: bytes taken, if any were; else -EAGAIN, -EFAULT, -EINTR, -EMSGSIZE, -ENODEV,
  * -EPIPE, -ERESTARTNOHAND, -ERESTARTSYS or -ETIMEDOUT.
  */
-ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int how)
+ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int flags)
 {
 	struct bpipe_channel *ch = bf->ch;
 	size_t count = iov_iter_count(from);
 	unsigned int faults = 0;
-	struct bpipe_writing wr;
+	struct bpipe_writing op;
 	ssize_t ret, done = 0;
 	bool there;
 
 	if (!count)
 		return 0;
-	wr.req.len = count;
-	wr.req.evictable = 0;
-	wr.req.spent = false;
-	wr.how = how;
-	wr.begun = false;
-	wr.first = true;
-	wr.fetched = false;
-	wr.evict = 0;
-	wr.self.deadline = unlikely(READ_ONCE(bf->nr_restarts)) ?
+	op.req.len = count;
+	op.req.evictable = 0;
+	op.req.spent = false;
+	op.flags = flags;
+	op.begun = false;
+	op.first = true;
+	op.fetched = false;
+	op.evict = 0;
+	op.self.deadline = unlikely(READ_ONCE(bf->nr_restarts)) ?
 			   bpipe_restart_take(bf, count) : 0;
-	wr.self.queued = false;
+	op.self.queued = false;
 
 	for (;;) {
-		ret = bpipe_channel_lock_side(&ch->wr, how);
+		ret = bpipe_channel_lock_side(&ch->wr, flags);
 		if (ret)
 			break;
-		ret = bpipe_write_wr(bf, from, &wr);
+		ret = bpipe_write_wr(bf, from, &op);
 		if (likely(ret > 0))
-			bpipe_taken_wr(bf, &wr, ret);
+			bpipe_taken_wr(bf, &op, ret);
 		mutex_unlock(&ch->wr.lock);
 		if (likely(ret > 0)) {
-			bpipe_wait_settle_write(ch);
+			bpipe_wait_update_write(ch);
 			done += ret;
 			faults = 0;
-			if (likely(!wr.req.len) || fatal_signal_pending(current))
+			if (likely(!op.req.len) || fatal_signal_pending(current))
 				break;
 			/* With some of it done, the rest goes to the end of the queue. */
-			bpipe_wait_leave(ch, &wr.self);
+			bpipe_wait_leave(ch, &op.self);
 			cond_resched();
 		} else if (ret == -EBPIPE_QUEUED) {
-			ret = bpipe_wait_sleep(ch, &wr.self);
+			ret = bpipe_wait_sleep(ch, &op.self);
 			if (ret)
 				break;
 		} else if (ret == -EFAULT) {
 			/* Nobody waits while a page of ours is fetched. */
-			bpipe_wait_leave(ch, &wr.self);
-			wr.evict = 0;
+			bpipe_wait_leave(ch, &op.self);
+			op.evict = 0;
 			if (!user_backed_iter(from) || faults++ == BPIPE_FAULTS_MAX)
 				break;
-			there = bpipe_write_fetch(from, &wr);
+			there = bpipe_write_fetch(from, &op);
 			if (fatal_signal_pending(current))
 				ret = -EINTR;
 			if (!there || ret == -EINTR)
@@ -568,8 +575,8 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 			break;
 		}
 	}
-	bpipe_wait_leave(ch, &wr.self);
+	bpipe_wait_leave(ch, &op.self);
 	if (unlikely(!done))
-		return bpipe_write_failed(bf, &wr, ret);
+		return bpipe_write_failed(bf, &op, ret);
 	return done;
 }

@@ -7,6 +7,6 @@
 struct bpipe_file;
 struct iov_iter;
 
-ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int how);
+ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int flags);
 
 #endif /* BPIPE_WRITE_H */

@@ -46,7 +46,7 @@
 static const char *const exempt[][2] = {
 	{ "bpipe_channel_fasync", "fasync_helper" },	/* to take back what was added */
 	{ "bpipe_buffer_alloc", "vmap" },		/* of no pages, thinks the compiler */
-	{ "bpipe_overload_tell", "kobject_uevent_env" },	/* by a thread of the kernel's */
+	{ "bpipe_overload_notify", "kobject_uevent_env" },	/* by a thread of the kernel's */
 	{ "bpipe_list_add_control", "ida_alloc_range" },	/* small numbers need nothing */
 };
 

@@ -52,20 +52,20 @@ static const struct admit_row {
 	{ "full, non-blocking", 10, { .size = 10 }, { 1, .nonblock = true }, BPIPE_AGAIN },
 	{ "largest request", 3, { .size = 10 }, { SSIZE_MAX }, BPIPE_GO, 7 },
 	{ "largest atomic", 0, { .size = 10 }, { SSIZE_MAX, .atomic = true }, BPIPE_WAIT_SPACE },
-	{ "closed gate, no waiters", 3, { .size = 10, .pressured = true, .shut = 0xff }, { 4 },
+	{ "closed gate, no waiters", 3, { .size = 10, .pressured = true, .closed = 0xff }, { 4 },
 	  BPIPE_GO, 4 },
 
-	{ "others wait, open gate", 0, { .size = 10 }, { 1, .behind = true }, BPIPE_GO, 1 },
-	{ "others wait, closed gate", 0, { .size = 10, .shut = 1 }, { 1, .behind = true },
+	{ "others wait, open gate", 0, { .size = 10 }, { 1, .must_queue = true }, BPIPE_GO, 1 },
+	{ "others wait, closed gate", 0, { .size = 10, .closed = 1 }, { 1, .must_queue = true },
 	  BPIPE_WAIT_TURN },
-	{ "others wait, closed gate, non-blocking", 0, { .size = 10, .shut = 1 },
-	  { 1, .nonblock = true, .behind = true }, BPIPE_AGAIN },
-	{ "others wait, another class's gate is closed", 0, { .size = 10, .shut = 2 },
-	  { 1, .behind = true }, BPIPE_GO, 1 },
+	{ "others wait, closed gate, non-blocking", 0, { .size = 10, .closed = 1 },
+	  { 1, .nonblock = true, .must_queue = true }, BPIPE_AGAIN },
+	{ "others wait, another class's gate is closed", 0, { .size = 10, .closed = 2 },
+	  { 1, .must_queue = true }, BPIPE_GO, 1 },
 	{ "its turn has not come, open gate", 0, { .size = 10 }, { 1, .queued = true },
 	  BPIPE_WAIT_TURN },
-	{ "its turn has come, closed gate", 0, { .size = 10, .reserved[0].room = 4, .shut = 1 },
-	  { 4, .atomic = true, .queued = true, .behind = true, HELD(.room = 4) }, BPIPE_GO, 4 },
+	{ "its turn has come, closed gate", 0, { .size = 10, .reserved[0].room = 4, .closed = 1 },
+	  { 4, .atomic = true, .queued = true, .must_queue = true, HELD(.room = 4) }, BPIPE_GO, 4 },
 
 	{ "leaves what is reserved", 2, { .size = 10, .reserved[0].room = 5 }, { 9 },
 	  BPIPE_GO, 3 },
@@ -114,21 +114,21 @@ static const struct admit_row {
 	{ "drop newest, with room", 9, { .size = 10 },
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_GO, 1 },
 	{ "drop to low: from a closed gate on", 5,
-	  { .size = 10, .low = 4, .shut = 1, .drop_to_low = true },
+	  { .size = 10, .low = 4, .closed = 1, .drop_to_low = true },
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_DROP },
 	{ "drop to low: at low", 4 * PIPE_BUF,
-	  { .size = 10 * PIPE_BUF, .low = 4 * PIPE_BUF, .shut = 1, .drop_to_low = true },
+	  { .size = 10 * PIPE_BUF, .low = 4 * PIPE_BUF, .closed = 1, .drop_to_low = true },
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_GO, 1 },
 	{ "drop to low: while its gate is open", 9,
-	  { .size = 10, .low = 4, .shut = 2, .drop_to_low = true },
+	  { .size = 10, .low = 4, .closed = 2, .drop_to_low = true },
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_GO, 1 },
 	{ "drop to low: not to the low mark of another class", 3,
-	  { .size = 10, .low = 4, .shut = 0x80, .drop_to_low = true },
+	  { .size = 10, .low = 4, .closed = 0x80, .drop_to_low = true },
 	  { 1, .class = 7, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_DROP },
-	{ "drop to low: a closed gate without it", 5, { .size = 10, .low = 4, .shut = 1 },
+	{ "drop to low: a closed gate without it", 5, { .size = 10, .low = 4, .closed = 1 },
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_GO, 1 },
 	{ "drop to low: other policies do not drop", 5,
-	  { .size = 10, .low = 4, .shut = 1, .drop_to_low = true },
+	  { .size = 10, .low = 4, .closed = 1, .drop_to_low = true },
 	  { 1, .policy = BPIPE_POLICY_ERROR, .nonblock = true }, BPIPE_GO, 1 },
 	{ "drop oldest: as much as it lacks", 8, { .size = 10, .overhead = 1 },
 	  { 4, 8, .policy = BPIPE_POLICY_DROP_OLDEST, .atomic = true, .nonblock = true },
@@ -163,15 +163,15 @@ static const struct admit_row {
 	{ "drop oldest: only tokens lack", 2,
 	  { .limited = true, .size = 10, .write.bytes = BUCKET(10, 10, 3) },
 	  { 4, 8, DROP_OLDEST }, BPIPE_DROP },
-	{ "drop oldest: others wait", 5, { .size = 10, .shut = 1 },
-	  { 4, 8, DROP_OLDEST, .behind = true }, BPIPE_EVICT, 4 },
-	{ "drop oldest: others wait, and less can go", 5, { .size = 10, .shut = 1 },
-	  { 4, 3, DROP_OLDEST, .behind = true }, BPIPE_DROP },
-	{ "drop oldest: others wait, above its limit", 7, { .size = 10, .shut = 0x80 },
-	  { 4, 8, DROP_OLDEST, .class = 7, .behind = true }, BPIPE_EVICT, 6 },
+	{ "drop oldest: others wait", 5, { .size = 10, .closed = 1 },
+	  { 4, 8, DROP_OLDEST, .must_queue = true }, BPIPE_EVICT, 4 },
+	{ "drop oldest: others wait, and less can go", 5, { .size = 10, .closed = 1 },
+	  { 4, 3, DROP_OLDEST, .must_queue = true }, BPIPE_DROP },
+	{ "drop oldest: others wait, above its limit", 7, { .size = 10, .closed = 0x80 },
+	  { 4, 8, DROP_OLDEST, .class = 7, .must_queue = true }, BPIPE_EVICT, 6 },
 	{ "drop oldest: others wait, and tokens lack", 5,
-	  { .limited = true, .size = 10, .shut = 1, .write.records = BUCKET(1, 1, 0) },
-	  { 4, 8, DROP_OLDEST, .behind = true }, BPIPE_DROP },
+	  { .limited = true, .size = 10, .closed = 1, .write.records = BUCKET(1, 1, 0) },
+	  { 4, 8, DROP_OLDEST, .must_queue = true }, BPIPE_DROP },
 
 	{ "bucket full", 0, { LIMITED, .write.bytes = FULL }, { 100, .atomic = true },
 	  BPIPE_GO, 100 },
@@ -281,35 +281,35 @@ static const struct admit_row {
 	{ "its own tokens, atomic", 0, { .size = 500 },
 	  { 30, .own = &own_few, .atomic = true }, BPIPE_GO, 30 },
 	{ "its own tokens, split", 0, { .size = 500 }, { 300, .own = &own_many }, BPIPE_GO, 60 },
-	{ "its own before its turn", 0, { .size = 500, .shut = 1 },
-	  { 10, .own = &own_none, .behind = true }, BPIPE_WAIT_OWN, SECOND / 20 },
+	{ "its own before its turn", 0, { .size = 500, .closed = 1 },
+	  { 10, .own = &own_none, .must_queue = true }, BPIPE_WAIT_OWN, SECOND / 20 },
 };
 
 static void plan(struct bpipe_flow *flow)
 {
 	flow->high = flow->size;
 	flow->limit[7] = flow->size / 2;
-	bpipe_flow_plan(flow);
+	bpipe_flow_set_marks(flow);
 }
 
 static void flow_admit(struct kunit *test)
 {
 	const struct admit_row *row;
 	enum bpipe_verdict verdict;
-	struct bpipe_grant grant;
+	struct bpipe_decision decision;
 	struct bpipe_flow flow;
 
 	for (row = admit_rows; row < admit_rows + ARRAY_SIZE(admit_rows); row++) {
-		grant = (struct bpipe_grant) { };
+		decision = (struct bpipe_decision) { };
 		flow = row->flow;
 		plan(&flow);
-		verdict = bpipe_flow_admit(&flow, &row->req, row->level, T0, &grant);
+		verdict = bpipe_flow_admit(&flow, &row->req, row->level, T0, &decision);
 		KUNIT_EXPECT_EQ_MSG(test, verdict, row->verdict, "%s", row->what);
 		KUNIT_EXPECT_EQ_MSG(test, flow.limited, row->flow.limited, "%s", row->what);
 		if (verdict == BPIPE_AGAIN || verdict == BPIPE_DROP)
 			continue;
-		KUNIT_EXPECT_EQ_MSG(test, verdict == BPIPE_GO ? grant.bytes :
-				    verdict == BPIPE_EVICT ? grant.evict : grant.wait_ns,
+		KUNIT_EXPECT_EQ_MSG(test, verdict == BPIPE_GO ? decision.bytes :
+				    verdict == BPIPE_EVICT ? decision.evict : decision.wait_ns,
 				    row->answer, "%s", row->what);
 	}
 }
@@ -322,34 +322,34 @@ static void flow_shed(struct kunit *test)
 		.len = 2, .class = 7, .atomic = true, .nonblock = true,
 		.policy = BPIPE_POLICY_DROP_NEWEST,
 	};
-	struct bpipe_grant grant = { };
+	struct bpipe_decision decision = { };
 
 	plan(&flow);
-	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 2, T0, &grant), BPIPE_GO);
-	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 3, T0, &grant), BPIPE_DROP);
-	KUNIT_EXPECT_TRUE(test, grant.shed);
-	KUNIT_EXPECT_EQ(test, grant.lack, BPIPE_WAIT_SPACE);
-	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 7, T0, &grant), BPIPE_DROP);
-	KUNIT_EXPECT_TRUE(test, grant.shed);
-	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 8, T0, &grant), BPIPE_DROP);
-	KUNIT_EXPECT_FALSE(test, grant.shed);
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 2, T0, &decision), BPIPE_GO);
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 3, T0, &decision), BPIPE_DROP);
+	KUNIT_EXPECT_TRUE(test, decision.shed);
+	KUNIT_EXPECT_EQ(test, decision.wait_reason, BPIPE_WAIT_SPACE);
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 7, T0, &decision), BPIPE_DROP);
+	KUNIT_EXPECT_TRUE(test, decision.shed);
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 8, T0, &decision), BPIPE_DROP);
+	KUNIT_EXPECT_FALSE(test, decision.shed);
 
 	/* What is reserved counts as if it were held. */
 	flow.reserved[7].room = 4;
-	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 3, T0, &grant), BPIPE_DROP);
-	KUNIT_EXPECT_TRUE(test, grant.shed);
-	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 4, T0, &grant), BPIPE_DROP);
-	KUNIT_EXPECT_FALSE(test, grant.shed);
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 3, T0, &decision), BPIPE_DROP);
+	KUNIT_EXPECT_TRUE(test, decision.shed);
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 4, T0, &decision), BPIPE_DROP);
+	KUNIT_EXPECT_FALSE(test, decision.shed);
 
 	/* A closed gate sheds where the size leaves room. */
 	flow.reserved[7].room = 0;
 	flow.drop_to_low = true;
-	flow.shut = 0x80;
-	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 2, T0, &grant), BPIPE_DROP);
-	KUNIT_EXPECT_TRUE(test, grant.shed);
-	KUNIT_EXPECT_EQ(test, grant.lack, BPIPE_WAIT_LOW);
-	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 8, T0, &grant), BPIPE_DROP);
-	KUNIT_EXPECT_FALSE(test, grant.shed);
+	flow.closed = 0x80;
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 2, T0, &decision), BPIPE_DROP);
+	KUNIT_EXPECT_TRUE(test, decision.shed);
+	KUNIT_EXPECT_EQ(test, decision.wait_reason, BPIPE_WAIT_LOW);
+	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 8, T0, &decision), BPIPE_DROP);
+	KUNIT_EXPECT_FALSE(test, decision.shed);
 }
 
 /* Say that tokens cut a write short only if there was room and credit for more. */
@@ -378,13 +378,13 @@ static void flow_cut(struct kunit *test)
 			.write.bytes = BUCKET(1000, 100, rows[i].tokens),
 		};
 		struct bpipe_request req = { .len = rows[i].len, .own = rows[i].own };
-		struct bpipe_grant grant = { };
+		struct bpipe_decision decision = { };
 
 		plan(&flow);
 		KUNIT_EXPECT_EQ(test, BPIPE_GO,
-				bpipe_flow_admit(&flow, &req, rows[i].level, T0, &grant));
-		KUNIT_EXPECT_EQ_MSG(test, grant.bytes, 60, "row %zu", i);
-		KUNIT_EXPECT_EQ_MSG(test, grant.cut, rows[i].cut, "row %zu", i);
+				bpipe_flow_admit(&flow, &req, rows[i].level, T0, &decision));
+		KUNIT_EXPECT_EQ_MSG(test, decision.bytes, 60, "row %zu", i);
+		KUNIT_EXPECT_EQ_MSG(test, decision.cut, rows[i].cut, "row %zu", i);
 	}
 }
 
@@ -426,15 +426,15 @@ static void flow_need(struct kunit *test)
 	EXPECT_NEED(bpipe_flow_need(&flow, &req), PIPE_BUF - 1, PIPE_BUF - 1, 1, 1);
 }
 
-static void flow_lacking(struct kunit *test)
+static void flow_reservation(struct kunit *test)
 {
 	const struct bpipe_need need = { 1, 2, 3, 4 };
 
-	EXPECT_NEED(bpipe_flow_lacking(&need, BPIPE_GO), 1, 2, 3, 4);
-	EXPECT_NEED(bpipe_flow_lacking(&need, BPIPE_WAIT_SPACE), .room = 1);
-	EXPECT_NEED(bpipe_flow_lacking(&need, BPIPE_WAIT_TURN), .room = 1);
-	EXPECT_NEED(bpipe_flow_lacking(&need, BPIPE_WAIT_TOKENS), .bytes = 2, .records = 3);
-	EXPECT_NEED(bpipe_flow_lacking(&need, BPIPE_WAIT_CREDIT), .credit = 4);
+	EXPECT_NEED(bpipe_flow_reservation(&need, BPIPE_GO), 1, 2, 3, 4);
+	EXPECT_NEED(bpipe_flow_reservation(&need, BPIPE_WAIT_SPACE), .room = 1);
+	EXPECT_NEED(bpipe_flow_reservation(&need, BPIPE_WAIT_TURN), .room = 1);
+	EXPECT_NEED(bpipe_flow_reservation(&need, BPIPE_WAIT_TOKENS), .bytes = 2, .records = 3);
+	EXPECT_NEED(bpipe_flow_reservation(&need, BPIPE_WAIT_CREDIT), .credit = 4);
 }
 
 /* Reserve against a class and those below. */
@@ -477,7 +477,7 @@ static const struct fits_row {
 	{ "limit of a class, one over", 1, { .size = 10 }, 7, { 4 }, { 1 }, BPIPE_WAIT_SPACE },
 	{ "what is reserved behind it does not matter", 6,
 	  { .size = 10, .reserved[0].room = 100 }, 0, { 4 }, { 0 }, BPIPE_GO },
-	{ "a closed gate does not, either", 6, { .size = 10, .shut = 1 }, 0, { 4 }, { 0 },
+	{ "a closed gate does not, either", 6, { .size = 10, .closed = 1 }, 0, { 4 }, { 0 },
 	  BPIPE_GO },
 	{ "room before tokens", 500, { LIMITED, .write.bytes = BUCKET(1000, 100, 0) }, 0,
 	  { 4, 4 }, { 0 }, BPIPE_WAIT_SPACE },
@@ -519,18 +519,18 @@ static void flow_refuse(struct kunit *test)
 {
 	struct bpipe_flow flow = {
 		.size = 10 * PIPE_BUF, .high = 7 * PIPE_BUF, .low = 3 * PIPE_BUF,
-		.limit[7] = 5 * PIPE_BUF, .shut = 4,
+		.limit[7] = 5 * PIPE_BUF, .closed = 4,
 	};
 
-	bpipe_flow_plan(&flow);
+	bpipe_flow_set_marks(&flow);
 	bpipe_flow_refuse(&flow, 0, 3 * PIPE_BUF);
-	KUNIT_EXPECT_EQ(test, flow.shut, 4);
+	KUNIT_EXPECT_EQ(test, flow.closed, 4);
 	bpipe_flow_refuse(&flow, 0, 3 * PIPE_BUF + 1);
-	KUNIT_EXPECT_EQ(test, flow.shut, 5);
+	KUNIT_EXPECT_EQ(test, flow.closed, 5);
 	bpipe_flow_refuse(&flow, 7, 3 * PIPE_BUF / 2);
-	KUNIT_EXPECT_EQ(test, flow.shut, 5);
+	KUNIT_EXPECT_EQ(test, flow.closed, 5);
 	bpipe_flow_refuse(&flow, 7, 3 * PIPE_BUF / 2 + 1);
-	KUNIT_EXPECT_EQ(test, flow.shut, 0x85);
+	KUNIT_EXPECT_EQ(test, flow.closed, 0x85);
 }
 
 #define WIDE	.size = 10 * PIPE_BUF
@@ -567,8 +567,8 @@ static const struct writable_row {
 	  { WIDE, .reserved[1].room = 8 * PIPE_BUF }, { 0 }, true, 9 * PIPE_BUF },
 	{ "too much is reserved", 0, { WIDE, .reserved[0].room = 9 * PIPE_BUF + 1 }, { 0 },
 	  false, -1 },
-	{ "closed gate", 0, { WIDE, .shut = 1 }, { 0 }, false, S64_MIN },
-	{ "another class's gate is closed", 0, { WIDE, .shut = 2 }, { 0 }, true, 9 * PIPE_BUF },
+	{ "closed gate", 0, { WIDE, .closed = 1 }, { 0 }, false, S64_MIN },
+	{ "another class's gate is closed", 0, { WIDE, .closed = 2 }, { 0 }, true, 9 * PIPE_BUF },
 	{ "a burst of tokens", 0, { WIDE, .write.bytes = FULL }, { 0 }, true, 9 * PIPE_BUF },
 	{ "a token short", 0, { WIDE, .write.bytes = BUCKET(1000, 100, 99) }, { 0 }, false,
 	  9 * PIPE_BUF, SECOND / 1000 },
@@ -636,17 +636,17 @@ static const struct window_row {
 	{ "credit for a record is reserved", 0,
 	  { .size = 500, .credit_unit = BPIPE_CREDIT_RECORDS, .credit = 1,
 	    .reserved[0].credit = 1 }, NULL, 0 },
-	{ "closed gate, no waiters", 100, { .size = 500, .shut = 1 }, NULL, 400 },
+	{ "closed gate, no waiters", 100, { .size = 500, .closed = 1 }, NULL, 400 },
 	{ "closed gate, one waits for room", 100,
-	  { .size = 500, .shut = 1, .reserved[0].room = 1 }, NULL, 0 },
+	  { .size = 500, .closed = 1, .reserved[0].room = 1 }, NULL, 0 },
 	{ "closed gate, one waits for tokens", 100,
-	  { .size = 500, .shut = 1, .reserved[0] = { .bytes = 1, .records = 1 },
+	  { .size = 500, .closed = 1, .reserved[0] = { .bytes = 1, .records = 1 },
 	    .write.bytes = FULL }, NULL, 0 },
 	{ "closed gate, one waits for credit", 100,
-	  { .size = 500, .shut = 1, .credit_unit = BPIPE_CREDIT_BYTES, .credit = 40,
+	  { .size = 500, .closed = 1, .credit_unit = BPIPE_CREDIT_BYTES, .credit = 40,
 	    .reserved[0].credit = 1 }, NULL, 0 },
 	{ "closed gate, one less important waits", 100,
-	  { .size = 500, .shut = 1, .reserved[1].room = 1 }, NULL, 400 },
+	  { .size = 500, .closed = 1, .reserved[1].room = 1 }, NULL, 400 },
 };
 
 static void flow_window(struct kunit *test)
@@ -694,15 +694,16 @@ static const struct deliver_row {
 static void flow_deliver(struct kunit *test)
 {
 	const struct deliver_row *row;
-	struct bpipe_grant grant;
+	struct bpipe_decision decision;
 
 	for (row = deliver_rows; row < deliver_rows + ARRAY_SIZE(deliver_rows); row++) {
 		struct bpipe_flow flow = { .read = row->read };
 
-		grant = (struct bpipe_grant) { };
-		KUNIT_EXPECT_EQ_MSG(test, bpipe_flow_deliver(&flow, &row->req, T0, &grant),
+		decision = (struct bpipe_decision) { };
+		KUNIT_EXPECT_EQ_MSG(test, bpipe_flow_deliver(&flow, &row->req, T0, &decision),
 				    row->verdict, "%s", row->what);
-		KUNIT_EXPECT_EQ_MSG(test, row->verdict == BPIPE_GO ? grant.bytes : grant.wait_ns,
+		KUNIT_EXPECT_EQ_MSG(test,
+				    row->verdict == BPIPE_GO ? decision.bytes : decision.wait_ns,
 				    row->answer, "%s", row->what);
 	}
 }
@@ -712,10 +713,10 @@ static void flow_deliver(struct kunit *test)
 static const struct update_row {
 	u64 level;
 	bool pressured;		/* before */
-	u32 shut;
+	u32 closed;
 	unsigned int changed;
 	bool pressured_after;
-	u32 shut_after;
+	u32 closed_after;
 } update_rows[] = {	/* low 3, high 7; class 7: 1.5 and 3.5 */
 	{ 0, false, 0, 0, false, 0 },
 	{ 7 * HALF - 1, false, 0, 0, false, 0 },
@@ -749,18 +750,18 @@ static void flow_update(struct kunit *test)
 		struct bpipe_flow flow = {
 			.size = 20 * HALF, .high = 14 * HALF, .low = 6 * HALF,
 			.limit[7] = 10 * HALF, .pressured = row->pressured,
-			.shut = row->shut,
+			.closed = row->closed,
 		};
 		int n = row - update_rows;
 		s64 down;
 		u64 up;
 		size_t i;
 
-		bpipe_flow_plan(&flow);
+		bpipe_flow_set_marks(&flow);
 		KUNIT_EXPECT_EQ_MSG(test, bpipe_flow_update(&flow, row->level), row->changed,
 				    "row %d", n);
 		KUNIT_EXPECT_EQ_MSG(test, flow.pressured, row->pressured_after, "row %d", n);
-		KUNIT_EXPECT_EQ_MSG(test, flow.shut, row->shut_after, "row %d", n);
+		KUNIT_EXPECT_EQ_MSG(test, flow.closed, row->closed_after, "row %d", n);
 
 		/* Where it says that something changes next, it does, and not before. */
 		up = bpipe_flow_next_up(&flow);
@@ -771,7 +772,7 @@ static void flow_update(struct kunit *test)
 			bool changes;
 
 			bpipe_flow_update(&then, level);
-			changes = then.shut != flow.shut || then.pressured != flow.pressured;
+			changes = then.closed != flow.closed || then.pressured != flow.pressured;
 			if (level > row->level)
 				KUNIT_EXPECT_EQ_MSG(test, level >= up, changes,
 						    "row %d, level %llu", n, level);
@@ -790,7 +791,7 @@ static void flow_marks(struct kunit *test)
 		.overhead = 32,
 	};
 
-	bpipe_flow_plan(&flow);
+	bpipe_flow_set_marks(&flow);
 	KUNIT_EXPECT_EQ(test, flow.mark[0].limit, BPIPE_SIZE_MAX);
 	/* A gate closes where an atomic write has no room left. */
 	KUNIT_EXPECT_EQ(test, flow.mark[1].high, BPIPE_SIZE_MAX - PIPE_BUF - 32 + 1);
@@ -805,7 +806,7 @@ static void flow_marks(struct kunit *test)
 	/* Marks below that are where they are in the whole, in proportion. */
 	flow.high = BPIPE_SIZE_MAX / 4 * 3;
 	flow.low = BPIPE_SIZE_MAX / 4;
-	bpipe_flow_plan(&flow);
+	bpipe_flow_set_marks(&flow);
 	KUNIT_EXPECT_EQ(test, flow.mark[0].high, flow.high);
 	KUNIT_EXPECT_EQ(test, flow.mark[0].low, flow.low);
 	KUNIT_EXPECT_EQ(test, flow.mark[2].high, flow.high / 2);
@@ -814,7 +815,7 @@ static void flow_marks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, flow.mark[3].low, 0);
 	flow.high = 1;
 	flow.low = 0;
-	bpipe_flow_plan(&flow);
+	bpipe_flow_set_marks(&flow);
 	KUNIT_EXPECT_EQ(test, flow.mark[3].high, 1);
 	KUNIT_EXPECT_EQ(test, flow.mark[3].low, 0);
 }
@@ -933,7 +934,7 @@ static s64 ref_fill(const struct bpipe_bucket *b, u64 now)
 /* A writer that waits, in the place @needs has. Its turn has come: it has all reserved. */
 struct waiter {
 	bool queued;
-	bool granted;
+	bool admitted;
 	struct bpipe_request req;
 	struct bpipe_need need;
 	struct bpipe_need reserved;
@@ -1030,8 +1031,8 @@ static struct bpipe_need ref_need(const struct bpipe_flow *f, const struct bpipe
 }
 
 /* What stands in the way of it, with @freed more room; or how many bytes may go. */
-static enum bpipe_verdict ref_lack(const struct ref *ref, const struct bpipe_request *r,
-				   u64 freed, u64 *bytes)
+static enum bpipe_verdict ref_wait_reason(const struct ref *ref, const struct bpipe_request *r,
+					  u64 freed, u64 *bytes)
 {
 	const struct bpipe_need others = ref_others(ref, r->class, ref->self);
 	const struct bpipe_need held = r->held ? *r->held : (struct bpipe_need) { };
@@ -1040,8 +1041,8 @@ static enum bpipe_verdict ref_lack(const struct ref *ref, const struct bpipe_req
 
 	if (!ref_tokens(r->own, ref_want(r->own, r), 0, 0, ref->now))
 		return BPIPE_WAIT_OWN;
-	if (ref->self ? !ref->self->granted :
-	    ref_anyone(ref, r->class) && f->shut >> r->class & 1 && !freed)
+	if (ref->self ? !ref->self->admitted :
+	    ref_anyone(ref, r->class) && f->closed >> r->class & 1 && !freed)
 		return BPIPE_WAIT_TURN;
 
 	while (ref->level + room < limit + freed)
@@ -1075,7 +1076,7 @@ static enum bpipe_verdict ref_lack(const struct ref *ref, const struct bpipe_req
  * it stores below its limit, then that.
  */
 static u64 ref_evict(const struct ref *ref, const struct bpipe_request *r,
-		     enum bpipe_verdict lack, u64 *bytes)
+		     enum bpipe_verdict reason, u64 *bytes)
 {
 	u64 limit = ref->flow->limit[r->class] ?: ref->flow->size;
 	u64 stores = r->len + ref->flow->overhead, freed = 0, most = stores;
@@ -1083,12 +1084,12 @@ static u64 ref_evict(const struct ref *ref, const struct bpipe_request *r,
 
 	while (ref->level + stores > limit + most)
 		most++;
-	if (lack == BPIPE_WAIT_TURN)
+	if (reason == BPIPE_WAIT_TURN)
 		freed = most;
-	else if (lack == BPIPE_WAIT_SPACE)
+	else if (reason == BPIPE_WAIT_SPACE)
 		while (freed < most && ref->level + others.room + stores > limit + freed)
 			freed++;
-	if (!freed || freed > r->evictable || ref_lack(ref, r, freed, bytes) != BPIPE_GO)
+	if (!freed || freed > r->evictable || ref_wait_reason(ref, r, freed, bytes) != BPIPE_GO)
 		return 0;
 	return freed;
 }
@@ -1096,15 +1097,15 @@ static u64 ref_evict(const struct ref *ref, const struct bpipe_request *r,
 static enum bpipe_verdict ref_admit(const struct ref *ref, const struct bpipe_request *r,
 				    u64 *bytes, u64 *evict)
 {
-	enum bpipe_verdict lack = ref_lack(ref, r, 0, bytes);
+	enum bpipe_verdict reason = ref_wait_reason(ref, r, 0, bytes);
 
-	if (lack == BPIPE_GO)
+	if (reason == BPIPE_GO)
 		return BPIPE_GO;
 	if (r->policy == BPIPE_POLICY_BLOCK && !r->nonblock)
-		return lack;
+		return reason;
 	if (r->policy == BPIPE_POLICY_BLOCK || r->policy == BPIPE_POLICY_ERROR)
 		return BPIPE_AGAIN;
-	*evict = r->policy == BPIPE_POLICY_DROP_OLDEST ? ref_evict(ref, r, lack, bytes) : 0;
+	*evict = r->policy == BPIPE_POLICY_DROP_OLDEST ? ref_evict(ref, r, reason, bytes) : 0;
 	return *evict ? BPIPE_EVICT : BPIPE_DROP;
 }
 
@@ -1237,7 +1238,7 @@ static void any_settings(struct rnd_state *rnd, struct bpipe_flow *f, u64 level)
 	f->overhead = below(rnd, 2);
 	f->credit_unit = below(rnd, 2) ? 0 : below(rnd, 3);
 	f->credit = below(rnd, 2 * PIPE_BUF);
-	bpipe_flow_plan(f);
+	bpipe_flow_set_marks(f);
 }
 
 static struct bpipe_request any_write(struct rnd_state *rnd, const struct ref *ref,
@@ -1252,7 +1253,7 @@ static struct bpipe_request any_write(struct rnd_state *rnd, const struct ref *r
 
 	req.nonblock |= req.policy != BPIPE_POLICY_BLOCK;
 	req.atomic |= req.policy == BPIPE_POLICY_DROP_OLDEST;
-	req.behind = ref_anyone(ref, req.class);
+	req.must_queue = ref_anyone(ref, req.class);
 	req.evictable = below(rnd, ref->level + 1);
 	return req;
 }
@@ -1280,12 +1281,12 @@ static void any_turn(struct kunit *test, struct rnd_state *rnd, struct bpipe_flo
 	} else if (!below(rnd, 3)) {
 		reserve(f, w, (struct bpipe_need) { });
 		w->queued = false;
-		w->granted = false;
+		w->admitted = false;
 		return;
 	}
-	w->granted = below(rnd, 2);
-	reserve(f, w, bpipe_flow_lacking(&w->need, w->granted ? BPIPE_GO : BPIPE_WAIT_SPACE +
-					 below(rnd, BPIPE_WAIT_TURN - BPIPE_WAIT_SPACE + 1)));
+	w->admitted = below(rnd, 2);
+	reserve(f, w, bpipe_flow_reservation(&w->need, w->admitted ? BPIPE_GO : BPIPE_WAIT_SPACE +
+					     below(rnd, BPIPE_WAIT_TURN - BPIPE_WAIT_SPACE + 1)));
 }
 
 /* What waiters need changes with the settings. */
@@ -1298,8 +1299,8 @@ static void all_again(struct bpipe_flow *f, struct ref *ref)
 			continue;
 		w->req.atomic |= f->overhead;
 		w->need = bpipe_flow_need(f, &w->req);
-		w->granted = false;
-		reserve(f, w, bpipe_flow_lacking(&w->need, BPIPE_WAIT_SPACE));
+		w->admitted = false;
+		reserve(f, w, bpipe_flow_reservation(&w->need, BPIPE_WAIT_SPACE));
 	}
 }
 
@@ -1345,7 +1346,7 @@ static void check_fits(struct kunit *test, struct ref *ref, struct waiter *w)
 	const struct bpipe_meter *m = &ref->flow->write;
 	struct bpipe_request req = w->req;
 	struct bpipe_flow then = *ref->flow;
-	struct bpipe_grant grant = { };
+	struct bpipe_decision decision = { };
 	u64 wait_ns = 0;
 	enum bpipe_verdict verdict = bpipe_flow_fits(ref->flow, w->req.class, &w->need, &ahead,
 						     ref->level, ref->now, &wait_ns);
@@ -1366,7 +1367,7 @@ static void check_fits(struct kunit *test, struct ref *ref, struct waiter *w)
 	req.spent = false;
 	req.held = &w->need;
 	KUNIT_ASSERT_EQ(test, BPIPE_GO,
-			bpipe_flow_admit(&then, &req, ref->level, ref->now, &grant));
+			bpipe_flow_admit(&then, &req, ref->level, ref->now, &decision));
 }
 
 /* The window is the longest write that goes at once without a debt. */
@@ -1375,7 +1376,7 @@ static void check_window(struct kunit *test, struct ref *ref, const struct bpipe
 	const struct bpipe_need others = ref_others(ref, who->class, NULL);
 	struct bpipe_request req = {
 		.own = who->own, .class = who->class, .atomic = true, .nonblock = true,
-		.behind = ref_anyone(ref, who->class),
+		.must_queue = ref_anyone(ref, who->class),
 	};
 	u64 window = bpipe_flow_window(ref->flow, who, ref->level, ref->now);
 	u64 n, bytes;
@@ -1388,7 +1389,7 @@ static void check_window(struct kunit *test, struct ref *ref, const struct bpipe
 					ref_tokens(&ref->flow->write.bytes, n, others.bytes, 0,
 						   ref->now) &&
 					ref_tokens(req.own, n, 0, 0, ref->now) &&
-					ref_lack(ref, &req, 0, &bytes) == BPIPE_GO);
+					ref_wait_reason(ref, &req, 0, &bytes) == BPIPE_GO);
 	}
 }
 
@@ -1399,8 +1400,8 @@ static void check_writable(struct kunit *test, struct ref *ref, const struct bpi
 	const struct bpipe_flow *f = ref->flow;
 	const struct bpipe_bucket *bytes = &f->write.bytes;
 	u64 limit = f->limit[who->class] ?: f->size, want, own, room;
-	bool shut = f->shut >> who->class & 1, writable, there;
-	struct bpipe_grant grant = { };
+	bool closed = f->closed >> who->class & 1, writable, there;
+	struct bpipe_decision decision = { };
 	struct bpipe_request req = *who;
 	struct bpipe_ready ready;
 
@@ -1408,7 +1409,7 @@ static void check_writable(struct kunit *test, struct ref *ref, const struct bpi
 	room = who->len > PIPE_BUF ? who->len : PIPE_BUF;
 	room = room + f->overhead < limit ? room + f->overhead : limit;
 	KUNIT_ASSERT_EQ(test, ready.room, room);
-	if (shut) {
+	if (closed) {
 		KUNIT_ASSERT_EQ(test, ready.level, S64_MIN);
 	} else {
 		KUNIT_ASSERT_GE(test, ready.level, -1);
@@ -1437,15 +1438,15 @@ static void check_writable(struct kunit *test, struct ref *ref, const struct bpi
 #undef THERE
 	}
 
-	KUNIT_ASSERT_EQ(test, writable, !shut && ref->level + room + others.room <= limit &&
+	KUNIT_ASSERT_EQ(test, writable, !closed && ref->level + room + others.room <= limit &&
 			there && (!f->credit_unit || f->credit > others.credit));
 	/* And then such a write goes, unless credit is counted in bytes. */
 	if (!writable || f->credit_unit == BPIPE_CREDIT_BYTES || room <= f->overhead)
 		return;
 	req.len = room - f->overhead;
 	req.atomic = true;
-	req.behind = ref_anyone(ref, req.class);
-	KUNIT_ASSERT_EQ(test, BPIPE_GO, bpipe_flow_admit(f, &req, ref->level, ref->now, &grant));
+	req.must_queue = ref_anyone(ref, req.class);
+	KUNIT_ASSERT_EQ(test, BPIPE_GO, bpipe_flow_admit(f, &req, ref->level, ref->now, &decision));
 }
 
 /* Writers come, wait and go, with the flow as they left it. */
@@ -1456,9 +1457,9 @@ static void flow_random(struct kunit *test)
 	struct bpipe_bucket own = { .burst = 1 };
 	struct ref ref = { .flow = &flow, .now = T0 };
 	u64 written = 0, read = 0, bytes, evict;
-	struct bpipe_grant grant;
+	struct bpipe_decision decision;
 	enum bpipe_verdict verdict;
-	u32 class, shut = 0;
+	u32 class, closed = 0;
 	bool pressured = false;
 	int i;
 
@@ -1473,8 +1474,8 @@ static void flow_random(struct kunit *test)
 		if (w->queued && below(&rnd, 2)) {
 			ref.self = w;
 			req = w->req;
-			req.held = w->granted ? &w->need : NULL;
-			req.behind = ref_anyone(&ref, req.class);
+			req.held = w->admitted ? &w->need : NULL;
+			req.must_queue = ref_anyone(&ref, req.class);
 		}
 		ref.now += below(&rnd, 4) ? below(&rnd, SECOND / 4) : 0;
 		switch (below(&rnd, 40)) {
@@ -1490,7 +1491,7 @@ static void flow_random(struct kunit *test)
 			any_bucket(&rnd, &flow.write.bytes, ref.now);
 			any_bucket(&rnd, &flow.write.records, ref.now);
 			any_bucket(&rnd, &own, ref.now);
-			bpipe_flow_plan(&flow);
+			bpipe_flow_set_marks(&flow);
 			all_again(&flow, &ref);
 			break;
 		case 2 ... 12:
@@ -1506,16 +1507,16 @@ static void flow_random(struct kunit *test)
 					    BPIPE_CREDIT_MAX);
 			break;
 		default:
-			grant = (struct bpipe_grant) { };
-			verdict = bpipe_flow_admit(&flow, &req, ref.level, ref.now, &grant);
+			decision = (struct bpipe_decision) { };
+			verdict = bpipe_flow_admit(&flow, &req, ref.level, ref.now, &decision);
 			KUNIT_ASSERT_EQ(test, verdict, ref_admit(&ref, &req, &bytes, &evict));
 			if (verdict == BPIPE_EVICT) {
-				KUNIT_ASSERT_EQ(test, grant.evict, evict);
+				KUNIT_ASSERT_EQ(test, decision.evict, evict);
 				ref.level -= evict;
 				read += evict;
 			}
 			if (verdict == BPIPE_GO || verdict == BPIPE_EVICT) {
-				KUNIT_ASSERT_EQ(test, grant.bytes, bytes);
+				KUNIT_ASSERT_EQ(test, decision.bytes, bytes);
 				check_taken(test, &flow, bytes, ref.now);
 				bpipe_bucket_take(&own, bytes, ref.now);
 				ref.level += bytes + flow.overhead;
@@ -1523,16 +1524,16 @@ static void flow_random(struct kunit *test)
 				if (ref.self) {
 					reserve(&flow, w, (struct bpipe_need) { });
 					w->queued = false;
-					w->granted = false;
+					w->admitted = false;
 				}
-			} else if (grant.lack == BPIPE_WAIT_TOKENS) {
-				check_tokens_wait(test, &ref, &req, grant.wait_ns);
-			} else if (grant.lack == BPIPE_WAIT_OWN) {
-				check_own_wait(test, &ref, &req, grant.wait_ns);
-			} else if (grant.lack == BPIPE_WAIT_SPACE) {
+			} else if (decision.wait_reason == BPIPE_WAIT_TOKENS) {
+				check_tokens_wait(test, &ref, &req, decision.wait_ns);
+			} else if (decision.wait_reason == BPIPE_WAIT_OWN) {
+				check_own_wait(test, &ref, &req, decision.wait_ns);
+			} else if (decision.wait_reason == BPIPE_WAIT_SPACE) {
 				bpipe_flow_refuse(&flow, req.class, ref.level);
 				if (ref.level > flow.mark[req.class].low)
-					shut |= 1U << req.class;
+					closed |= 1U << req.class;
 			}
 		}
 		KUNIT_ASSERT_EQ(test, written, read + ref.level);
@@ -1544,11 +1545,11 @@ static void flow_random(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, flow.pressured, pressured);
 		for (class = 0; class < BPIPE_CLASSES; class++) {
 			if (ref.level >= flow.mark[class].high)
-				shut |= 1U << class;
+				closed |= 1U << class;
 			else if (ref.level <= flow.mark[class].low)
-				shut &= ~(1U << class);
+				closed &= ~(1U << class);
 		}
-		KUNIT_ASSERT_EQ(test, flow.shut, shut);
+		KUNIT_ASSERT_EQ(test, flow.closed, closed);
 
 		if (w->queued)
 			check_fits(test, &ref, w);
@@ -1565,7 +1566,7 @@ static struct kunit_case flow_cases[] = {
 	KUNIT_CASE(flow_shed),
 	KUNIT_CASE(flow_cut),
 	KUNIT_CASE(flow_need),
-	KUNIT_CASE(flow_lacking),
+	KUNIT_CASE(flow_reservation),
 	KUNIT_CASE(flow_reserve),
 	KUNIT_CASE(flow_fits),
 	KUNIT_CASE(flow_refuse),

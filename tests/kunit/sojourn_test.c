@@ -91,7 +91,7 @@ static void sojourn_memory(struct kunit *test)
 static void sojourn_memory_of_a_drop_to_come(struct kunit *test)
 {
 	struct bpipe_sojourn s = {
-		.target = TARGET, .count = 5, .count_then = 1, .drop_next = T0 + 3000 * US,
+		.target = TARGET, .count = 5, .lastcount = 1, .drop_next = T0 + 3000 * US,
 	};
 
 	KUNIT_EXPECT_FALSE(test, drops(&s, 0, LONG));
@@ -103,7 +103,7 @@ static void sojourn_memory_of_a_drop_to_come(struct kunit *test)
 static void sojourn_count_saturates(struct kunit *test)
 {
 	struct bpipe_sojourn s = {
-		.target = TARGET, .dropping = true, .above_since = 1, .drop_next = T0,
+		.target = TARGET, .dropping = true, .first_above_time = 1, .drop_next = T0,
 		.count = U32_MAX - 1,
 	};
 	u64 before = T0;
@@ -140,7 +140,7 @@ static void sojourn_bounds(struct kunit *test)
 		bpipe_sojourn_drop(&s, 1, U64_MAX, false, now);
 	KUNIT_EXPECT_TRUE(test, s.dropping);
 	s = (struct bpipe_sojourn) {
-		.target = BPIPE_TIMEOUT_MAX, .dropping = true, .above_since = 1,
+		.target = BPIPE_TIMEOUT_MAX, .dropping = true, .first_above_time = 1,
 		.count = U32_MAX - 1,
 	};
 	KUNIT_EXPECT_TRUE(test, bpipe_sojourn_drop(&s, BPIPE_TIMEOUT_MAX, U64_MAX, false, now));

@@ -516,7 +516,7 @@ static bool all_is_quiet(void)
 }
 
 /* Waits until the device has got where the model says. */
-static bool settle(void)
+static bool update(void)
 {
 	struct pollfd pfd = { .fd = results[0], .events = POLLIN };
 	uint64_t end = now_ms() + patience_ms;
@@ -604,7 +604,7 @@ static bool do_open(const struct op *op)
 		return fail("open: %s", strerror(errno));
 	FOR_EACH_MODEL(m)
 		model_open(m, op->v[0], op->v[1], op->v[2], op->v[3]);
-	return settle();
+	return update();
 }
 
 static void gen_open(uint64_t *v)
@@ -633,7 +633,7 @@ static bool do_close(const struct op *op)
 	files[op->v[0]] = -1;
 	FOR_EACH_MODEL(m)
 		model_close(m, op->v[0]);
-	return settle();
+	return update();
 }
 
 /* nonblock FILE YES */
@@ -643,7 +643,7 @@ static bool do_nonblock(const struct op *op)
 		return fail("fcntl: %s", strerror(errno));
 	FOR_EACH_MODEL(m)
 		m->file[op->v[0]].nonblock = op->v[1];
-	return settle();
+	return update();
 }
 
 static void gen_flag(uint64_t *v)
@@ -682,7 +682,7 @@ static bool transfers(const struct op *op, enum call call)
 
 		poll(&pfd, 1, patience_ms);
 	}
-	return settle();
+	return update();
 }
 
 static bool do_read(const struct op *op)
@@ -739,7 +739,7 @@ static bool do_poll(const struct op *op)
 		.how = POLLING, .fd = files[op->v[0]], .events = op->v[2],
 	});
 	await_poll(op->v[1]);
-	return settle();
+	return update();
 }
 
 static void gen_poll(uint64_t *v)
@@ -759,7 +759,7 @@ static bool do_signal(const struct op *op)
 	FOR_EACH_MODEL(m)
 		model_interrupt(m, op->v[1], false);
 	kill(worker[op->v[1]].pid, SIGUSR1);
-	return settle();
+	return update();
 }
 
 static bool do_kill(const struct op *op)
@@ -768,7 +768,7 @@ static bool do_kill(const struct op *op)
 		model_interrupt(m, op->v[1], true);
 	dismiss(op->v[1]);
 	hire(op->v[1]);
-	return settle();
+	return update();
 }
 
 /*
@@ -802,7 +802,7 @@ static bool do_config(const struct op *op)
 	FOR_EACH_MODEL(m)
 		gave[m - now.at] = model_set_config(m, &set, !v[10]);
 	return expect(gave, may_be_nobody(v[10], ctl, BPIPE_SET_CONFIG, &set), "SET_CONFIG") &&
-	       settle();
+	       update();
 }
 
 static void gen_config(uint64_t *v)
@@ -870,7 +870,7 @@ static bool do_writer(const struct op *op)
 	FOR_EACH_MODEL(m)
 		gave[m - now.at] = model_set_writer(m, op->v[0], &set);
 	return expect(gave, ioctl(files[op->v[0]], BPIPE_SET_WRITER, &set) ? -errno : 0,
-		      "SET_WRITER") && settle();
+		      "SET_WRITER") && update();
 }
 
 static void gen_writer(uint64_t *v)
@@ -892,7 +892,7 @@ static bool do_grant(const struct op *op)
 	FOR_EACH_MODEL(m)
 		gave[m - now.at] = model_grant(m, op->v[0], grant.amount);
 	return expect(gave, ioctl(files[op->v[0]], BPIPE_GRANT, &grant) ? -errno : 0, "GRANT") &&
-	       settle();
+	       update();
 }
 
 static void gen_grant(uint64_t *v)
@@ -918,7 +918,7 @@ static bool do_reader(const struct op *op)
 	FOR_EACH_MODEL(m)
 		gave[m - now.at] = model_set_reader(m, op->v[0], &set);
 	return expect(gave, ioctl(files[op->v[0]], BPIPE_SET_READER, &set) ? -errno : 0,
-		      "SET_READER") && settle();
+		      "SET_READER") && update();
 }
 
 static void gen_reader(uint64_t *v)
@@ -953,7 +953,7 @@ static bool do_events(const struct op *op)
 			    events.events, events.high_events, events.low_events,
 			    real.events, real.high_events, real.low_events);
 	now.nr = kept;
-	return settle();
+	return update();
 }
 
 /* peaks - NOBODY */
@@ -965,7 +965,7 @@ static bool do_peaks(const struct op *op)
 	FOR_EACH_MODEL(m)
 		gave[m - now.at] = model_reset_peaks(m, !op->v[1]);
 	return expect(gave, may_be_nobody(op->v[1], ctl, BPIPE_RESET_PEAKS, NULL),
-		      "RESET_PEAKS") && settle();
+		      "RESET_PEAKS") && update();
 }
 
 /* drain: from then on until the end of the episode */
@@ -978,7 +978,7 @@ static bool do_drain(const struct op *op)
 		return fail("REMOVE: %s", strerror(errno));
 	FOR_EACH_MODEL(m)
 		model_drain(m);
-	return settle();
+	return update();
 }
 
 /* look FILE: whatever else there is to be seen */

@@ -66,9 +66,9 @@ static uint64_t low_of(const struct model *m, unsigned int class)
 		     high_of(m, class) - 1);
 }
 
-static bool is_shut(const struct model *m, unsigned int class)
+static bool is_closed(const struct model *m, unsigned int class)
 {
-	return m->shut >> class & 1;
+	return m->closed >> class & 1;
 }
 
 static bool pressured(const struct model *m)
@@ -234,7 +234,7 @@ static void evict(struct model *m)
 }
 
 /* What stands in the way of a write. */
-enum lack {
+enum wait_reason {
 	NOTHING, NOT_ITS_TURN, NO_ROOM, NO_CREDIT, NOT_YET_LOW,
 };
 
@@ -258,7 +258,7 @@ static struct model_proc *waiter(const struct model *m, enum call of, int i)
 
 static bool lacks(const struct model_proc *p, bool credit)
 {
-	return (p->lack == NO_CREDIT) == credit;
+	return (p->wait_reason == NO_CREDIT) == credit;
 }
 
 /* Room, or credit, that waiting writers of a class and above have reserved, but for @p. */
@@ -271,7 +271,7 @@ static uint64_t reserved(const struct model *m, unsigned int class, bool credit,
 		const struct model_proc *w = waiter(m, WRITE, i);
 
 		/* What it lacks; once its turn has come, all. */
-		if (w != p && w->class <= class && (w->granted || lacks(w, credit)))
+		if (w != p && w->class <= class && (w->admitted || lacks(w, credit)))
 			sum += credit ? w->credit : w->room;
 	}
 	return sum;
@@ -324,7 +324,7 @@ static void queue_add(struct model *m, struct model_proc *p)
 	if (!p->queued || p->call == READ)
 		queue_insert(m, p);
 	p->queued = true;
-	p->granted = false;
+	p->admitted = false;
 	p->woken = false;
 	p->where = ASLEEP;
 }
@@ -334,7 +334,7 @@ static void part(struct model *m, struct model_proc *p)
 {
 	queue_remove(m, p);
 	p->queued = false;
-	p->granted = false;
+	p->admitted = false;
 	p->woken = false;
 	if (p->call == WRITE)
 		forgive(m);
@@ -378,7 +378,7 @@ static uint64_t ahead(const struct model *m, const struct model_proc *p, bool cr
 }
 
 /* Its gate is open: does it fit? */
-static enum lack fits(const struct model *m, const struct model_proc *p)
+static enum wait_reason fits(const struct model *m, const struct model_proc *p)
 {
 	if (level(m) + ahead(m, p, false) + p->room > m->config.limit[p->class])
 		return NO_ROOM;
@@ -393,28 +393,28 @@ static void wake_writers(struct model *m)
 	struct model_proc *p;
 
 	for (unsigned int class = 0; class < BPIPE_CLASSES; class++) {
-		while (!is_shut(m, class) && (p = first_asleep(m, class))) {
-			enum lack lack = fits(m, p);
+		while (!is_closed(m, class) && (p = first_asleep(m, class))) {
+			enum wait_reason reason = fits(m, p);
 
-			if (lack != NOTHING) {
-				p->lack = lack;
+			if (reason != NOTHING) {
+				p->wait_reason = reason;
 				break;
 			}
-			p->granted = true;
+			p->admitted = true;
 			wake(m, p);
 		}
 	}
 }
 
 /* Does a writer need readers to come, or is there none? */
-static bool is_held_up(const struct model *m)
+static bool writer_stalled(const struct model *m)
 {
 	if (!m->stats.writers || m->poll_level != MODEL_NO_POLL)
 		return true;
 	for (unsigned int class = 0; class < BPIPE_CLASSES; class++) {
 		if (first_asleep(m, class))
 			return true;
-		for (int i = 0; is_shut(m, class) && i < MODEL_FILES; i++)
+		for (int i = 0; is_closed(m, class) && i < MODEL_FILES; i++)
 			if (m->file[i].writer && m->file[i].classes >> class & 1)
 				return true;
 	}
@@ -455,7 +455,7 @@ static struct model_proc *next_reader(const struct model *m, bool now, bool due)
 	return due ? timed : NULL;
 }
 
-/* Is a poller there for data, and a delay, and not enough to be told at once? */
+/* Is a poller there for data, and a delay, and not enough to be notified at once? */
 static bool poller_is_delayed(const struct model *m, bool now)
 {
 	bool polled = false, delay = false;
@@ -479,7 +479,7 @@ static bool poller_is_delayed(const struct model *m, bool now)
 
 static void wake_readers(struct model *m, bool due)
 {
-	bool now = is_held_up(m), delayed = false;
+	bool now = writer_stalled(m), delayed = false;
 	unsigned int n = readers_due(m);
 	struct model_proc *p;
 
@@ -511,7 +511,7 @@ static uint64_t poll_room(const struct model *m, const struct model_file *f)
 
 static bool has_room(const struct model *m, const struct model_file *f)
 {
-	return !is_shut(m, f->class) && level(m) + reserved(m, f->class, false, NULL) +
+	return !is_closed(m, f->class) && level(m) + reserved(m, f->class, false, NULL) +
 					poll_room(m, f) <= m->config.limit[f->class];
 }
 
@@ -521,7 +521,7 @@ static void want_room(struct model *m, const struct model_file *f)
 	int64_t at = m->config.limit[f->class] - poll_room(m, f) -
 		     reserved(m, f->class, false, NULL);
 
-	if (has_room(m, f) || is_shut(m, f->class))
+	if (has_room(m, f) || is_closed(m, f->class))
 		return;
 	if (at < -1)
 		at = -1;
@@ -537,7 +537,7 @@ static void pollers_want_room(struct model *m)
 }
 
 /* The marks, then those who wait for them. */
-static void settle(struct model *m, bool due)
+static void update(struct model *m, bool due)
 {
 	if (level(m) >= m->config.high && !pressured(m)) {
 		m->stats.state = BPIPE_STATE_PRESSURED;
@@ -548,9 +548,9 @@ static void settle(struct model *m, bool due)
 	}
 	for (unsigned int c = 0; c < BPIPE_CLASSES; c++) {
 		if (level(m) >= high_of(m, c))
-			m->shut |= 1 << c;
+			m->closed |= 1 << c;
 		else if (level(m) <= low_of(m, c))
-			m->shut &= ~(1 << c);
+			m->closed &= ~(1 << c);
 	}
 	wake_writers(m);
 	wake_readers(m, due);
@@ -563,14 +563,14 @@ static void settle(struct model *m, bool due)
 }
 
 /* Has a read done what writers wait for? */
-static bool is_tripped(const struct model *m)
+static bool is_past_wake_level(const struct model *m)
 {
 	if ((pressured(m) && level(m) <= m->config.low) || (int64_t)level(m) <= m->poll_level)
 		return true;
 	for (unsigned int c = 0; c < BPIPE_CLASSES; c++) {
 		const struct model_proc *p = first_asleep(m, c);
 
-		if (is_shut(m, c) ? level(m) <= low_of(m, c) : p && fits(m, p) == NOTHING)
+		if (is_closed(m, c) ? level(m) <= low_of(m, c) : p && fits(m, p) == NOTHING)
 			return true;
 	}
 	return false;
@@ -587,7 +587,7 @@ static bool expire(struct model *m)
 	if (!first)
 		return false;
 	discard(m, first, BPIPE_DROP_EXPIRED);
-	settle(m, false);
+	update(m, false);
 	return true;
 }
 
@@ -654,7 +654,7 @@ static void release(struct model *m, struct model_file *f)
 	lost = f->reader && !m->stats.readers && m->config.epipe;
 	end = f->writer && !m->stats.writers;
 	memset(f, 0, sizeof(*f));
-	settle(m, false);
+	update(m, false);
 	if (lost)
 		kick(m, WRITE, -1);
 	if (end)
@@ -864,9 +864,9 @@ int model_set_config(struct model *m, const struct bpipe_config *set, bool may)
 		return error;
 	*m = new;
 	forgive(m);
-	m->shut = 0;
+	m->closed = 0;
 	m->poll_level = MODEL_NO_POLL;
-	settle(m, false);
+	update(m, false);
 	if (pressured(m) && !is_short(m->config.overload_after))
 		m->stats.state = BPIPE_STATE_PRESSURED;
 	kick(m, WRITE, -1);
@@ -900,7 +900,7 @@ int model_set_writer(struct model *m, int file, const struct bpipe_writer *set)
 		f->policy = set->policy;
 	f->refused = false;
 	f->refused_len = 0;
-	settle(m, false);
+	update(m, false);
 	kick(m, WRITE, file);
 	kick(m, READ, file);
 	return 0;
@@ -909,7 +909,7 @@ int model_set_writer(struct model *m, int file, const struct bpipe_writer *set)
 void model_drain(struct model *m)
 {
 	m->draining = true;
-	settle(m, false);
+	update(m, false);
 	kick(m, WRITE, -1);
 	kick(m, READ, -1);
 }
@@ -924,7 +924,7 @@ int model_grant(struct model *m, int file, uint64_t amount)
 		return -EINVAL;
 	m->stats.credit += amount;
 	forgive(m);
-	settle(m, false);
+	update(m, false);
 	return 0;
 }
 
@@ -951,7 +951,7 @@ int model_set_reader(struct model *m, int file, const struct bpipe_reader *set)
 		f->threshold = set->threshold;
 	if (set->mask & BPIPE_READER_DELAY)
 		f->delay_us = set->delay_us;
-	settle(m, false);
+	update(m, false);
 	kick(m, WRITE, file);
 	kick(m, READ, file);
 	return 0;
@@ -1033,7 +1033,7 @@ void model_begin_poll(struct model *m, int proc, int file, short events)
 	m->file[file].calls++;
 	if (m->file[file].writer && !(model_poll(m, file) & POLLOUT)) {
 		want_room(m, &m->file[file]);
-		settle(m, false);
+		update(m, false);
 	}
 }
 
@@ -1070,10 +1070,10 @@ static void set_need(const struct model *m, struct model_proc *p)
 }
 
 /* How many bytes may the writer put in, and if none, why? @own: room that is its own. */
-static enum lack ask_with(const struct model *m, const struct model_proc *p, uint64_t room,
-			  uint64_t own, uint64_t own_credit, uint32_t *bytes)
+static enum wait_reason ask_with(const struct model *m, const struct model_proc *p, uint64_t room,
+				 uint64_t own, uint64_t own_credit, uint32_t *bytes)
 {
-	const struct model_proc *self = p->queued && p->granted ? p : NULL;
+	const struct model_proc *self = p->queued && p->admitted ? p : NULL;
 	uint64_t credit = usable(m->stats.credit, reserved(m, p->class, true, self), own_credit);
 	uint32_t left = p->len - p->moved;
 
@@ -1091,18 +1091,18 @@ static enum lack ask_with(const struct model *m, const struct model_proc *p, uin
 	return NOTHING;
 }
 
-static enum lack ask(const struct model *m, const struct model_proc *p, uint32_t *bytes)
+static enum wait_reason ask(const struct model *m, const struct model_proc *p, uint32_t *bytes)
 {
 	uint64_t limit = m->config.limit[p->class];
 	uint64_t room = level(m) < limit ? limit - level(m) : 0;
 
 	if (m->config.drop_to_low && p->policy == BPIPE_POLICY_DROP_NEWEST &&
-	    is_shut(m, p->class) && level(m) > low_of(m, p->class))
+	    is_closed(m, p->class) && level(m) > low_of(m, p->class))
 		return NOT_YET_LOW;
-	if ((p->queued && p->granted) || p->evicted)
+	if ((p->queued && p->admitted) || p->evicted)
 		return ask_with(m, p, room, p->room, p->credit, bytes);
 	/* Its turn comes when it is woken for it; and at a closed gate, nobody overtakes. */
-	if (p->queued || (is_shut(m, p->class) && others_wait(m, p->class)))
+	if (p->queued || (is_closed(m, p->class) && others_wait(m, p->class)))
 		return NOT_ITS_TURN;
 	return ask_with(m, p, room, 0, 0, bytes);
 }
@@ -1115,12 +1115,12 @@ static uint64_t to_evict(const struct model *m, const struct model_proc *p)
 {
 	uint64_t limit = m->config.limit[p->class], need = p->len + overhead(m), evict;
 	uint32_t bytes;
-	enum lack lack = ask(m, p, &bytes);
+	enum wait_reason reason = ask(m, p, &bytes);
 
-	if (p->policy != BPIPE_POLICY_DROP_OLDEST || (lack != NO_ROOM && lack != NOT_ITS_TURN))
+	if (p->policy != BPIPE_POLICY_DROP_OLDEST || (reason != NO_ROOM && reason != NOT_ITS_TURN))
 		return 0;
 	evict = need + (level(m) > limit ? level(m) - limit : 0);
-	if (lack == NO_ROOM)
+	if (reason == NO_ROOM)
 		evict = least(evict, level(m) + reserved(m, p->class, false, NULL) + need - limit);
 	return evict <= evictable(m, p->class) &&
 	       ask_with(m, p, need, need, 0, &bytes) == NOTHING ? evict : 0;
@@ -1141,7 +1141,7 @@ static void write_drop(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
 	uint32_t left = p->len - p->moved;
-	bool shed = (p->lack == NO_ROOM || p->lack == NOT_YET_LOW) &&
+	bool shed = (p->wait_reason == NO_ROOM || p->wait_reason == NOT_YET_LOW) &&
 		    level(m) + reserved(m, p->class, false, NULL) + left + overhead(m) <=
 		    m->config.size;
 
@@ -1165,18 +1165,18 @@ static void write_wait(struct model *m, struct model_proc *p)
 	if (is_broken(m, f))
 		return;
 	/* By now, things may be otherwise. */
-	p->lack = ask(m, p, &bytes);
-	if (p->lack == NOTHING || to_evict(m, p))
+	p->wait_reason = ask(m, p, &bytes);
+	if (p->wait_reason == NOTHING || to_evict(m, p))
 		return;
-	if (p->lack == NO_ROOM && level(m) > low_of(m, p->class))
-		m->shut |= 1 << p->class;
+	if (p->wait_reason == NO_ROOM && level(m) > low_of(m, p->class))
+		m->closed |= 1 << p->class;
 	if (p->policy == BPIPE_POLICY_DROP_NEWEST || p->policy == BPIPE_POLICY_DROP_OLDEST) {
 		write_drop(m, p);
 	} else if (p->nonblock || p->policy == BPIPE_POLICY_ERROR) {
 		m->stats.again += !p->moved && !p->nowait;
 		f->again += !p->moved && !p->nowait;
-		f->refused |= p->lack == NO_CREDIT;
-		f->refused_len = p->lack == NO_ROOM && is_whole(p) ? p->len - p->moved : 0;
+		f->refused |= p->wait_reason == NO_CREDIT;
+		f->refused_len = p->wait_reason == NO_ROOM && is_whole(p) ? p->len - p->moved : 0;
 		want_room(m, f);
 		end(p, -EAGAIN);
 	} else {
@@ -1185,7 +1185,7 @@ static void write_wait(struct model *m, struct model_proc *p)
 		set_need(m, p);
 		queue_add(m, p);
 	}
-	settle(m, false);
+	update(m, false);
 }
 
 /* It goes, or makes room first, or has to wait. */
@@ -1198,8 +1198,8 @@ static void write_admit(struct model *m, struct model_proc *p)
 		p->where = EVICT;
 		return;
 	}
-	p->lack = ask(m, p, &bytes);
-	if (p->lack != NOTHING) {
+	p->wait_reason = ask(m, p, &bytes);
+	if (p->wait_reason != NOTHING) {
 		p->where = WAIT;
 		return;
 	}
@@ -1214,7 +1214,7 @@ static void write_admit(struct model *m, struct model_proc *p)
 		if (!m->stats.credit) {
 			if (m->poll_level < -1)
 				m->poll_level = -1;
-			settle(m, false);
+			update(m, false);
 		}
 	}
 	taken(m, p, bytes);
@@ -1224,7 +1224,7 @@ static void write_admit(struct model *m, struct model_proc *p)
 static void write_try(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
-	enum lack lack;
+	enum wait_reason reason;
 	uint32_t bytes;
 
 	if (is_broken(m, f)) {
@@ -1243,8 +1243,8 @@ static void write_try(struct model *m, struct model_proc *p)
 		return;
 	}
 	/* Nothing is refused because of a record whose time is over. */
-	lack = ask(m, p, &bytes);
-	if (sheds(m) && (lack == NO_ROOM || lack == NOT_ITS_TURN || lack == NOT_YET_LOW))
+	reason = ask(m, p, &bytes);
+	if (sheds(m) && (reason == NO_ROOM || reason == NOT_ITS_TURN || reason == NOT_YET_LOW))
 		p->where = EXPIRE;
 	else
 		write_admit(m, p);
@@ -1268,7 +1268,7 @@ static void write_evict(struct model *m, struct model_proc *p)
 		set_need(m, p);
 		p->evicted = true;
 	}
-	settle(m, false);
+	update(m, false);
 	p->where = TRY;
 }
 
@@ -1295,7 +1295,7 @@ static void read_record(struct model *m, struct model_proc *p)
 	}
 	while ((next = next_record(m)) && is_over(m, next)) {
 		discard(m, next, BPIPE_DROP_EXPIRED);
-		settle(m, false);
+		update(m, false);
 	}
 	if (!next) {
 		p->where = WAIT;
@@ -1353,7 +1353,7 @@ static void read_wait(struct model *m, struct model_proc *p)
 	m->stats.starved++;
 	f->starved++;
 	queue_add(m, p);
-	settle(m, false);
+	update(m, false);
 }
 
 /* May somebody hold a lock for which a call with RWF_NOWAIT does not wait? */
@@ -1410,17 +1410,17 @@ static bool step(struct model *m, struct model_proc *p, bool way)
 		p->where = p->moved == p->len ? LEAVE : p->call == READ ? MORE : TRY;
 		p->result = p->moved;
 		if (p->call == READ) {
-			if (is_tripped(m))
-				settle(m, false);
+			if (is_past_wake_level(m))
+				update(m, false);
 			break;
 		}
-		settle(m, false);
+		update(m, false);
 		if (p->where == TRY && p->queued)
 			p->where = PART;
 		break;
 	case PART:
 		part(m, p);
-		settle(m, false);
+		update(m, false);
 		p->where = TRY;
 		break;
 	case MORE:
@@ -1438,7 +1438,7 @@ static bool step(struct model *m, struct model_proc *p, bool way)
 		p->where = RELEASE;
 		if (p->queued) {
 			part(m, p);
-			settle(m, false);
+			update(m, false);
 		}
 		break;
 	case RELEASE:
@@ -1478,12 +1478,12 @@ static bool goes_on(const struct model *m, const struct model_proc *p)
  */
 static bool ring(struct model *m)
 {
-	bool waited_for = readers_due(m) && next_reader(m, is_held_up(m), true);
+	bool waited_for = readers_due(m) && next_reader(m, writer_stalled(m), true);
 
 	if (waited_for) {
 		m->timer = m->late;
 		m->late = false;
-		settle(m, true);
+		update(m, true);
 	}
 	return waited_for;
 }
@@ -1674,7 +1674,7 @@ uint64_t model_window(const struct model *m, unsigned int class)
 {
 	uint64_t room = model_space(m, class), credit = credit_for(m, class);
 
-	if (m->draining || (others_wait(m, class) && is_shut(m, class)))
+	if (m->draining || (others_wait(m, class) && is_closed(m, class)))
 		return 0;
 	room -= least(room, reserved(m, class, false, NULL));
 	room -= least(room, overhead(m));

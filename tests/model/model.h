@@ -105,12 +105,12 @@ struct model_proc {
 	bool nowait;
 	bool queued;
 	bool woken;		/* and not queued again or gone since */
-	bool granted;		/* its turn has come */
+	bool admitted;		/* its turn has come */
 	bool evicted;		/* others made room for it */
 	bool record;		/* a write that began as one */
 	bool framed;		/* a read that gives frames */
 	bool killed;		/* nobody will collect the result */
-	uint8_t lack;		/* enum lack: why a write cannot go on */
+	uint8_t wait_reason;	/* enum wait_reason: why a write cannot go on */
 	uint8_t class;		/* of a write, as its policy, from its beginning on */
 	uint8_t policy;
 	bool begun;
@@ -135,7 +135,7 @@ struct model {
 	struct bpipe_config config;
 	struct share high, low, limit[BPIPE_CLASSES];	/* as set; in force is what config has */
 	uint64_t follows;	/* BPIPE_CFG_*: bursts, and limits, that follow others */
-	uint8_t shut;		/* a bit for each class */
+	uint8_t closed;		/* a bit for each class */
 	int64_t poll_level;	/* writers that do not wait want room; NO_POLL */
 	bool timer;		/* a delay runs */
 	bool late;		/* and one before it is over, with nothing done yet */

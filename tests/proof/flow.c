@@ -13,7 +13,7 @@
  * the code divides by 20 for that, it is made to divide by 2. What is large is in
  * limits.c.
  *
- * What bpipe_flow_plan() makes of the settings takes such a division, too: here, marks
+ * What bpipe_flow_set_marks() makes of the settings takes such a division, too: here, marks
  * are any that keep low < high <= limit <= size; tests/kunit has what it makes, and
  * limits.c at the largest size.
  *
@@ -73,7 +73,7 @@ static const u32 class = 3;
 
 static struct bpipe_flow any_flow(void)
 {
-	struct bpipe_flow f = { .pressured = any() & 1, .shut = any_to(BPIPE_SHUT_ALL) };
+	struct bpipe_flow f = { .pressured = any() & 1, .closed = any_to(BPIPE_CLOSED_ALL) };
 	struct bpipe_mark *mark;
 
 	mark = &f.mark[class];
@@ -121,7 +121,7 @@ static struct bpipe_request any_request(const struct bpipe_flow *f)
 	struct bpipe_request r = {
 		.len = any(), .evictable = any(), .class = class,
 		.policy = any_to(BPIPE_POLICY_DROP_OLDEST),
-		.nonblock = any() & 1, .queued = any() & 1, .behind = any() & 1,
+		.nonblock = any() & 1, .queued = any() & 1, .must_queue = any() & 1,
 		.spent = any() & 1,
 	};
 
@@ -149,7 +149,7 @@ static struct bpipe_request any_waiter(const struct bpipe_flow *f)
 	r.nonblock = false;
 	r.spent = false;
 	r.queued = r.held;
-	r.behind = false;
+	r.must_queue = false;
 	return r;
 }
 
@@ -269,7 +269,7 @@ void prove_room(void)
 {
 	struct bpipe_flow f = any_flow();
 	struct bpipe_request r;
-	struct bpipe_grant grant = { 0 };
+	struct bpipe_decision decision = { 0 };
 	u64 level = any_to(f.size), room;
 	enum bpipe_verdict verdict;
 
@@ -278,25 +278,25 @@ void prove_room(void)
 	r.policy = BPIPE_POLICY_BLOCK;
 	room = usable(less(f.mark[class].limit, level), f.reserved[class].room, held.room);
 
-	verdict = bpipe_flow_admit(&f, &r, level, 0, &grant);
+	verdict = bpipe_flow_admit(&f, &r, level, 0, &decision);
 	if (verdict != BPIPE_GO) {
-		prove(verdict == (r.nonblock ? BPIPE_AGAIN : grant.lack));
-		verdict = grant.lack;
+		prove(verdict == (r.nonblock ? BPIPE_AGAIN : decision.wait_reason));
+		verdict = decision.wait_reason;
 	}
 	prove((verdict == BPIPE_WAIT_TURN) ==
-	      (!r.held && (r.queued || (r.behind && bpipe_flow_shut(&f, class)))));
+	      (!r.held && (r.queued || (r.must_queue && bpipe_flow_closed(&f, class)))));
 	if (verdict == BPIPE_WAIT_TURN)
 		return;
 	prove((verdict == BPIPE_WAIT_SPACE) == (room < (r.atomic ? r.len + f.overhead : 1)));
 	if (verdict == BPIPE_WAIT_SPACE)
 		return;
 	prove(verdict == (r.spent ? BPIPE_WAIT_TOKENS : BPIPE_GO));
-	prove(!r.spent || !grant.wait_ns);
+	prove(!r.spent || !decision.wait_ns);
 	if (r.spent)
 		return;
-	prove(grant.bytes == (r.atomic ? r.len : min(r.len, room)) && !grant.cut);
-	prove(level + grant.bytes + f.overhead <= f.mark[class].limit);
-	prove(r.held || grant.bytes + f.overhead <=
+	prove(decision.bytes == (r.atomic ? r.len : min(r.len, room)) && !decision.cut);
+	prove(level + decision.bytes + f.overhead <= f.mark[class].limit);
+	prove(r.held || decision.bytes + f.overhead <=
 			less(less(f.mark[class].limit, level), f.reserved[class].room));
 }
 
@@ -305,7 +305,7 @@ void prove_afford(void)
 {
 	struct bpipe_flow f = any_limited_flow(), after;
 	struct bpipe_request r = any_waiter(&f);
-	struct bpipe_grant grant = { 0 };
+	struct bpipe_decision decision = { 0 };
 	u64 now = f.write.bytes.stamp, room = f.mark[class].limit, tokens, credit, want;
 	enum bpipe_verdict verdict;
 
@@ -319,7 +319,7 @@ void prove_afford(void)
 	prove(want >= 1 && want <= f.write.bytes.burst && want <= r.len);
 	prove(r.atomic || want <= PIPE_BUF);
 
-	verdict = bpipe_flow_admit(&f, &r, 0, now, &grant);
+	verdict = bpipe_flow_admit(&f, &r, 0, now, &decision);
 	prove((verdict == BPIPE_WAIT_CREDIT) ==
 	      ((f.credit_unit == BPIPE_CREDIT_BYTES && credit < (r.atomic ? r.len : 1)) ||
 	       (f.credit_unit == BPIPE_CREDIT_RECORDS && !credit)));
@@ -328,23 +328,23 @@ void prove_afford(void)
 	prove((verdict == BPIPE_WAIT_TOKENS) == (f.write.bytes.rate && tokens < want));
 	if (verdict == BPIPE_WAIT_TOKENS) {
 		prove(worth(&f.write.bytes, less(f.reserved[class].bytes, held.bytes), want,
-			    grant.wait_ns));
+			    decision.wait_ns));
 		return;
 	}
 
 	prove(verdict == BPIPE_GO);
 	if (f.credit_unit == BPIPE_CREDIT_BYTES)
 		room = min(room, credit);
-	prove(grant.bytes >= 1 && grant.bytes <= r.len && grant.bytes <= room);
-	prove(r.atomic ? grant.bytes == r.len : grant.bytes == min(tokens, min(r.len, room)));
-	prove(grant.cut == (!r.atomic && f.write.bytes.rate && tokens < min(r.len, room)));
+	prove(decision.bytes >= 1 && decision.bytes <= r.len && decision.bytes <= room);
+	prove(r.atomic ? decision.bytes == r.len : decision.bytes == min(tokens, min(r.len, room)));
+	prove(decision.cut == (!r.atomic && f.write.bytes.rate && tokens < min(r.len, room)));
 	after = f;
-	bpipe_flow_take(&after, grant.bytes, now);
+	bpipe_flow_take(&after, decision.bytes, now);
 	prove(f.overhead || sane(&after.write.bytes));
 	prove(!f.write.bytes.rate || after.write.bytes.stamp == now);
 	prove(!f.write.bytes.rate || after.write.bytes.fill ==
-	      f.write.bytes.fill - (s64)grant.bytes * NSEC_PER_SEC);
-	prove(after.credit == f.credit - (f.credit_unit == BPIPE_CREDIT_BYTES ? grant.bytes :
+	      f.write.bytes.fill - (s64)decision.bytes * NSEC_PER_SEC);
+	prove(after.credit == f.credit - (f.credit_unit == BPIPE_CREDIT_BYTES ? decision.bytes :
 					  f.credit_unit == BPIPE_CREDIT_RECORDS ? 1 : 0));
 }
 
@@ -354,18 +354,18 @@ void prove_records(void)
 	struct bpipe_flow f = any_flow();
 	struct bpipe_request r = any_waiter(&f);
 	const struct bpipe_bucket *b = &f.write.records;
-	struct bpipe_grant grant = { 0 };
+	struct bpipe_decision decision = { 0 };
 	enum bpipe_verdict verdict;
 
 	f.limited = true;
 	f.write.records = any_bucket();
 	f.reserved[class].records = any_to(MANY);
-	verdict = bpipe_flow_admit(&f, &r, 0, b->stamp, &grant);
+	verdict = bpipe_flow_admit(&f, &r, 0, b->stamp, &decision);
 	prove((verdict == BPIPE_WAIT_TOKENS) ==
 	      (b->rate && usable(bpipe_bucket_tokens(b, b->stamp), f.reserved[class].records,
 				 held.records) < 1));
 	prove(verdict != BPIPE_WAIT_TOKENS ||
-	      worth(b, less(f.reserved[class].records, held.records), 1, grant.wait_ns));
+	      worth(b, less(f.reserved[class].records, held.records), 1, decision.wait_ns));
 }
 
 /* A file's own bucket comes before all else, and never grants more than it has. */
@@ -374,18 +374,18 @@ void prove_own(void)
 	struct bpipe_bucket own = any_bucket();
 	struct bpipe_flow f = any_flow();
 	struct bpipe_request r = any_request(&f);
-	struct bpipe_grant grant = { 0 };
+	struct bpipe_decision decision = { 0 };
 	u64 now = own.stamp, want = bpipe_bucket_want(&own, &r);
 	enum bpipe_verdict verdict;
 
 	r.own = &own;
 	r.policy = BPIPE_POLICY_BLOCK;
 	r.nonblock = false;
-	verdict = bpipe_flow_admit(&f, &r, 0, now, &grant);
+	verdict = bpipe_flow_admit(&f, &r, 0, now, &decision);
 	prove((verdict == BPIPE_WAIT_OWN) ==
 	      (own.rate && bpipe_bucket_tokens(&own, now) < want));
-	prove(verdict != BPIPE_WAIT_OWN || worth(&own, 0, want, grant.wait_ns));
-	prove(verdict != BPIPE_GO || r.atomic || grant.bytes <= bpipe_bucket_tokens(&own, now));
+	prove(verdict != BPIPE_WAIT_OWN || worth(&own, 0, want, decision.wait_ns));
+	prove(verdict != BPIPE_GO || r.atomic || decision.bytes <= bpipe_bucket_tokens(&own, now));
 	prove(want >= 1 && want <= own.burst);
 }
 
@@ -397,9 +397,9 @@ void prove_policy(void)
 {
 	struct bpipe_flow f = any_flow();
 	struct bpipe_request r, block;
-	struct bpipe_grant grant = { 0 }, other = { 0 };
+	struct bpipe_decision decision = { 0 }, other = { 0 };
 	u64 level = any_to(f.size), limit = f.mark[class].limit, stores, most, lacking;
-	enum bpipe_verdict verdict, lack;
+	enum bpipe_verdict verdict, reason;
 
 	f.reserved[class].room = any_to(MANY);
 	f.reserved[class].credit = any_to(MANY);
@@ -414,16 +414,16 @@ void prove_policy(void)
 	most = stores + less(level, limit);
 	lacking = less(level + f.reserved[class].room + stores, limit);
 
-	verdict = bpipe_flow_admit(&f, &r, level, 0, &grant);
-	lack = bpipe_flow_admit(&f, &block, level, 0, &other);
-	prove((verdict == BPIPE_GO) == (lack == BPIPE_GO));
+	verdict = bpipe_flow_admit(&f, &r, level, 0, &decision);
+	reason = bpipe_flow_admit(&f, &block, level, 0, &other);
+	prove((verdict == BPIPE_GO) == (reason == BPIPE_GO));
 	if (verdict == BPIPE_GO)
 		return;
-	lack = other.lack;
+	reason = other.wait_reason;
 	switch (r.policy) {
 	case BPIPE_POLICY_BLOCK:
 	case BPIPE_POLICY_ERROR:
-		prove(verdict == (r.nonblock ? BPIPE_AGAIN : lack));
+		prove(verdict == (r.nonblock ? BPIPE_AGAIN : reason));
 		break;
 	case BPIPE_POLICY_DROP_NEWEST:
 		prove(verdict == BPIPE_DROP);
@@ -433,24 +433,24 @@ void prove_policy(void)
 	}
 	/* It was shed if all of it had fitted, but for the limit. */
 	if (verdict == BPIPE_DROP)
-		prove(grant.shed == (lack == BPIPE_WAIT_SPACE &&
-				     stores <= less(f.size, level + f.reserved[class].room)));
+		prove(decision.shed == (reason == BPIPE_WAIT_SPACE &&
+					stores <= less(f.size, level + f.reserved[class].room)));
 	if (r.policy != BPIPE_POLICY_DROP_OLDEST)
 		return;
 	held = (struct bpipe_need) { .room = stores };
 	block.nonblock = true;
 	block.held = &held;
-	lacking = lack == BPIPE_WAIT_TURN ? most : min(lacking, most);
+	lacking = reason == BPIPE_WAIT_TURN ? most : min(lacking, most);
 	if (verdict == BPIPE_DROP) {
-		prove((lack != BPIPE_WAIT_SPACE && lack != BPIPE_WAIT_TURN) ||
+		prove((reason != BPIPE_WAIT_SPACE && reason != BPIPE_WAIT_TURN) ||
 		      lacking > r.evictable ||
 		      bpipe_flow_admit(&f, &block, level - lacking, 0, &other) != BPIPE_GO);
 		return;
 	}
-	prove(lack == BPIPE_WAIT_SPACE || lack == BPIPE_WAIT_TURN);
-	prove(grant.evict >= 1 && grant.evict <= r.evictable);
-	prove(grant.bytes == r.len && grant.evict == lacking);
-	prove(bpipe_flow_admit(&f, &block, level - grant.evict, 0, &other) == BPIPE_GO);
+	prove(reason == BPIPE_WAIT_SPACE || reason == BPIPE_WAIT_TURN);
+	prove(decision.evict >= 1 && decision.evict <= r.evictable);
+	prove(decision.bytes == r.len && decision.evict == lacking);
+	prove(bpipe_flow_admit(&f, &block, level - decision.evict, 0, &other) == BPIPE_GO);
 }
 
 /* Whom an eviction hits: the least important who has something, never one above. */
@@ -473,22 +473,22 @@ void prove_deliver(void)
 {
 	struct bpipe_flow f = { .read.bytes = any_bucket() };
 	struct bpipe_request r = { .len = any(), .atomic = any() & 1, .nonblock = any() & 1 };
-	struct bpipe_grant grant = { 0 };
+	struct bpipe_decision decision = { 0 };
 	u64 now = f.read.bytes.stamp, tokens, want;
 	enum bpipe_verdict verdict;
 
 	assume(r.len && r.len <= BPIPE_SIZE_MAX);
 	tokens = bpipe_bucket_tokens(&f.read.bytes, now);
 	want = bpipe_bucket_want(&f.read.bytes, &r);
-	verdict = bpipe_flow_deliver(&f, &r, now, &grant);
+	verdict = bpipe_flow_deliver(&f, &r, now, &decision);
 	prove((verdict == BPIPE_WAIT_TOKENS) == (f.read.bytes.rate && tokens < want));
 	if (verdict == BPIPE_WAIT_TOKENS) {
-		prove(worth(&f.read.bytes, 0, want, grant.wait_ns));
+		prove(worth(&f.read.bytes, 0, want, decision.wait_ns));
 		return;
 	}
 	prove(verdict == BPIPE_GO);
-	prove(grant.bytes == (r.atomic ? r.len : min(r.len, tokens)));
-	prove(grant.cut == (grant.bytes < r.len));
+	prove(decision.bytes == (r.atomic ? r.len : min(r.len, tokens)));
+	prove(decision.cut == (decision.bytes < r.len));
 }
 
 /* Credit is what was granted, less what was used, and never more than it may be. */
@@ -515,7 +515,7 @@ static bool same(const struct bpipe_need *a, const struct bpipe_need *b)
 void prove_reserve(void)
 {
 	struct bpipe_need from = any_need_to(MOST), to = any_need_to(MOST), sum;
-	struct bpipe_flow f = { .shut = any(), .credit = any() }, old;
+	struct bpipe_flow f = { .closed = any(), .credit = any() }, old;
 	u32 i;
 
 	for (i = 0; i < BPIPE_CLASSES; i++)
@@ -532,24 +532,24 @@ void prove_reserve(void)
 		}
 		prove(same(&f.reserved[i], &sum));
 	}
-	prove(f.shut == old.shut && f.credit == old.credit);
+	prove(f.closed == old.closed && f.credit == old.credit);
 	bpipe_flow_reserve(&f, class, &to, &from);
 	for (i = 0; i < BPIPE_CLASSES; i++)
 		prove(same(&f.reserved[i], &old.reserved[i]));
 }
 
 /* What is reserved is some part of the need: all of it, or what lacks. */
-void prove_lacking(void)
+void prove_reservation(void)
 {
 	struct bpipe_need need = any_need_to(MANY), n;
-	enum bpipe_verdict lack = any_to(BPIPE_WAIT_TURN);
+	enum bpipe_verdict reason = any_to(BPIPE_WAIT_TURN);
 
-	n = bpipe_flow_lacking(&need, lack);
-	prove(n.room == (lack == BPIPE_GO || lack == BPIPE_WAIT_SPACE ||
-			 lack == BPIPE_WAIT_TURN ? need.room : 0));
-	prove(n.bytes == (lack == BPIPE_GO || lack == BPIPE_WAIT_TOKENS ? need.bytes : 0));
-	prove(n.records == (lack == BPIPE_GO || lack == BPIPE_WAIT_TOKENS ? need.records : 0));
-	prove(n.credit == (lack == BPIPE_GO || lack == BPIPE_WAIT_CREDIT ? need.credit : 0));
+	n = bpipe_flow_reservation(&need, reason);
+	prove(n.room == (reason == BPIPE_GO || reason == BPIPE_WAIT_SPACE ||
+			 reason == BPIPE_WAIT_TURN ? need.room : 0));
+	prove(n.bytes == (reason == BPIPE_GO || reason == BPIPE_WAIT_TOKENS ? need.bytes : 0));
+	prove(n.records == (reason == BPIPE_GO || reason == BPIPE_WAIT_TOKENS ? need.records : 0));
+	prove(n.credit == (reason == BPIPE_GO || reason == BPIPE_WAIT_CREDIT ? need.credit : 0));
 }
 
 /* When its turn comes, it goes: with all of its need reserved, as others have theirs. */
@@ -558,9 +558,9 @@ void prove_fits(void)
 	struct bpipe_flow f = any_limited_flow();
 	struct bpipe_request r = any_waiter(&f);
 	struct bpipe_need need, ahead = f.reserved[class];
-	struct bpipe_grant grant = { 0 };
+	struct bpipe_decision decision = { 0 };
 	u64 level = any_to(f.size), now = f.write.bytes.stamp, wait_ns = 0;
-	enum bpipe_verdict fits, lack;
+	enum bpipe_verdict fits, reason;
 
 	r.held = NULL;
 	r.queued = false;
@@ -573,11 +573,11 @@ void prove_fits(void)
 	prove(fits == BPIPE_WAIT_TOKENS || !wait_ns);
 
 	/* A new write after those ahead is answered the same. */
-	lack = bpipe_flow_admit(&f, &r, level, now, &grant);
-	prove(!r.atomic || fits == lack);
-	prove(fits != BPIPE_GO || lack == BPIPE_GO);
-	prove(lack == fits || fits == BPIPE_WAIT_SPACE ||
-	      (!r.atomic && fits == BPIPE_WAIT_TOKENS && lack == BPIPE_GO));
+	reason = bpipe_flow_admit(&f, &r, level, now, &decision);
+	prove(!r.atomic || fits == reason);
+	prove(fits != BPIPE_GO || reason == BPIPE_GO);
+	prove(reason == fits || fits == BPIPE_WAIT_SPACE ||
+	      (!r.atomic && fits == BPIPE_WAIT_TOKENS && reason == BPIPE_GO));
 	prove(fits != BPIPE_WAIT_TOKENS ||
 	      worth(&f.write.bytes, ahead.bytes, need.bytes, wait_ns));
 	if (fits != BPIPE_GO)
@@ -589,8 +589,8 @@ void prove_fits(void)
 	f.reserved[class].credit += need.credit + any_to(MANY);
 	r.held = &need;
 	r.queued = true;
-	r.behind = any() & 1;
-	prove(bpipe_flow_admit(&f, &r, level, now, &grant) == BPIPE_GO);
+	r.must_queue = any() & 1;
+	prove(bpipe_flow_admit(&f, &r, level, now, &decision) == BPIPE_GO);
 }
 
 /* Whose turn has come goes as soon as room, bucket and credit are as full as they get. */
@@ -598,18 +598,18 @@ void prove_progress(void)
 {
 	struct bpipe_flow f = any_limited_flow();
 	struct bpipe_request r = any_waiter(&f);
-	struct bpipe_grant grant = { 0 };
+	struct bpipe_decision decision = { 0 };
 
 	f.write.bytes.fill = full(&f.write.bytes);
 	f.credit = BPIPE_CREDIT_MAX;
 	r.queued = true;
-	r.behind = any() & 1;
+	r.must_queue = any() & 1;
 	held = bpipe_flow_need(&f, &r);
 	r.held = &held;
 	prove(held.room >= 1 && held.room <= f.mark[class].limit);
 	prove(held.room >= min(r.len, PIPE_BUF));
 	prove(r.atomic || held.bytes == min(r.len, bpipe_bucket_quantum(&f.write.bytes)));
-	prove(bpipe_flow_admit(&f, &r, 0, f.write.bytes.stamp, &grant) == BPIPE_GO);
+	prove(bpipe_flow_admit(&f, &r, 0, f.write.bytes.stamp, &decision) == BPIPE_GO);
 }
 
 /* A refusal closes a gate only where the level does not open it at once. */
@@ -620,11 +620,11 @@ void prove_refuse(void)
 	u32 i;
 
 	bpipe_flow_refuse(&f, class, level);
-	prove(f.shut == (level > f.mark[class].low ? old.shut | 1U << class : old.shut));
+	prove(f.closed == (level > f.mark[class].low ? old.closed | 1U << class : old.closed));
 	for (i = 0; i < BPIPE_CLASSES; i++)
 		f.mark[i] = f.mark[class];
 	bpipe_flow_update(&f, level);
-	prove(bpipe_flow_shut(&f, class) == (level > f.mark[class].low));
+	prove(bpipe_flow_closed(&f, class) == (level > f.mark[class].low));
 }
 
 /* The gates: shut from high, open at low, and as they were in between. */
@@ -642,11 +642,11 @@ void prove_update(void)
 	prove(f.pressured == (level >= f.high || (old.pressured && level > f.low)));
 	prove(!!(changed & BPIPE_FLOW_ROSE) == (f.pressured && !old.pressured));
 	prove(!!(changed & BPIPE_FLOW_FELL) == (!f.pressured && old.pressured));
-	prove(bpipe_flow_shut(&f, class) ==
+	prove(bpipe_flow_closed(&f, class) ==
 	      (level >= f.mark[class].high ||
-	       (level > f.mark[class].low && bpipe_flow_shut(&old, class))));
-	prove(!!(changed & BPIPE_FLOW_OPENED) == !!(old.shut & ~f.shut));
-	prove(f.shut <= BPIPE_SHUT_ALL);
+	       (level > f.mark[class].low && bpipe_flow_closed(&old, class))));
+	prove(!!(changed & BPIPE_FLOW_OPENED) == !!(old.closed & ~f.closed));
+	prove(f.closed <= BPIPE_CLOSED_ALL);
 }
 
 /* The next levels that matter: reaching one changes something, and before, nothing does. */
@@ -665,7 +665,7 @@ void prove_next(void)
 	down = bpipe_flow_next_down(&f);
 	then = f;
 	bpipe_flow_update(&then, other);
-	changes = then.pressured != f.pressured || then.shut != f.shut;
+	changes = then.pressured != f.pressured || then.closed != f.closed;
 	prove(other < level || changes == (other >= up));
 	prove(other > level || changes == ((s64)other <= down));
 }
@@ -675,21 +675,21 @@ void prove_window(void)
 {
 	struct bpipe_flow f = any_limited_flow();
 	struct bpipe_request r = { .class = class }, w;
-	struct bpipe_grant grant = { 0 };
+	struct bpipe_decision decision = { 0 };
 	u64 level = any_to(f.size), now = f.write.bytes.stamp, n;
 	bool debt;
 
 	n = bpipe_flow_window(&f, &r, level, now);
 	w = (struct bpipe_request) {
 		.len = n, .class = class, .atomic = true, .nonblock = true,
-		.behind = f.reserved[class].room || f.reserved[class].records ||
+		.must_queue = f.reserved[class].room || f.reserved[class].records ||
 			  f.reserved[class].credit,
 	};
 	prove(n <= less(f.mark[class].limit, level));
-	prove(!n || bpipe_flow_admit(&f, &w, level, now, &grant) == BPIPE_GO);
+	prove(!n || bpipe_flow_admit(&f, &w, level, now, &decision) == BPIPE_GO);
 	w.len++;
 	debt = w.len > less(bpipe_bucket_tokens(&f.write.bytes, now), f.reserved[class].bytes);
-	prove((n && debt) || bpipe_flow_admit(&f, &w, level, now, &grant) != BPIPE_GO);
+	prove((n && debt) || bpipe_flow_admit(&f, &w, level, now, &decision) != BPIPE_GO);
 }
 
 /* poll: if it says yes, the tokens are there; if not yet, then not before. */
@@ -708,10 +708,10 @@ void prove_writable(void)
 	room = min(max(r.len, PIPE_BUF) + f.overhead, limit);
 	writable = bpipe_flow_writable(&f, &r, level, now, &ready);
 	prove(ready.room == room);
-	prove(!bpipe_flow_shut(&f, class) || ready.level == S64_MIN);
-	prove(bpipe_flow_shut(&f, class) ||
+	prove(!bpipe_flow_closed(&f, class) || ready.level == S64_MIN);
+	prove(bpipe_flow_closed(&f, class) ||
 	      ((s64)other <= ready.level) == (other + room + reserved->room <= limit));
-	prove(ready.level >= -1 || bpipe_flow_shut(&f, class));
+	prove(ready.level >= -1 || bpipe_flow_closed(&f, class));
 	prove(writable == ((s64)level <= ready.level && !ready.wait_ns &&
 			   (!f.credit_unit || f.credit > reserved->credit)));
 	prove(b->rate && tokens > b->burst ? ready.wait_ns == U64_MAX :
@@ -725,10 +725,10 @@ void prove_pollout(void)
 	struct bpipe_bucket own = any_bucket();
 	struct bpipe_request r = {
 		.class = class, .own = &own, .len = any_to(BPIPE_SIZE_MAX),
-		.atomic = true, .nonblock = any() & 1, .behind = any() & 1,
+		.atomic = true, .nonblock = any() & 1, .must_queue = any() & 1,
 	};
 	u64 level = any_to(f.size), now = f.write.bytes.stamp;
-	struct bpipe_grant grant = { 0 };
+	struct bpipe_decision decision = { 0 };
 	struct bpipe_ready ready;
 	bool writable;
 
@@ -743,7 +743,7 @@ void prove_pollout(void)
 	assume(r.len <= PIPE_BUF || !f.write.bytes.rate);
 	assume(r.len <= PIPE_BUF || !own.rate);
 	assume(f.credit_unit != BPIPE_CREDIT_BYTES || f.credit >= f.reserved[class].credit + r.len);
-	prove(!writable || bpipe_flow_admit(&f, &r, level, now, &grant) == BPIPE_GO);
+	prove(!writable || bpipe_flow_admit(&f, &r, level, now, &decision) == BPIPE_GO);
 }
 
 /* An open gate is one with room for an atomic write, but for what is reserved. */
@@ -759,5 +759,5 @@ void prove_open(void)
 	for (i = 0; i < BPIPE_CLASSES; i++)
 		f.mark[i] = f.mark[class];
 	bpipe_flow_update(&f, level);
-	prove(bpipe_flow_writable(&f, &r, level, 0, &ready) == !bpipe_flow_shut(&f, class));
+	prove(bpipe_flow_writable(&f, &r, level, 0, &ready) == !bpipe_flow_closed(&f, class));
 }

@@ -76,7 +76,7 @@ void prove_split(void)
 }
 
 /* Marks in the largest channel, at a limit and without: a gate opens, and with room. */
-void prove_plan(void)
+void prove_set_marks(void)
 {
 	struct bpipe_flow f = {
 		.size = BPIPE_SIZE_MAX, .high = any(), .low = any(),
@@ -87,7 +87,7 @@ void prove_plan(void)
 	f.limit[0] = any();
 	assume(f.low < f.high && f.high <= f.size);
 	assume(f.limit[0] >= BPIPE_SIZE_MIN && f.limit[0] <= f.size);
-	bpipe_flow_plan(&f);
+	bpipe_flow_set_marks(&f);
 	prove(at->limit == f.limit[0] && at->low < at->high && at->high <= at->limit);
 	prove(at->high == 1 || at->high + PIPE_BUF + f.overhead <= at->limit + 1);
 	prove(without->limit == f.size);

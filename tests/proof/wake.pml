@@ -7,18 +7,18 @@
  * mirrors: module/lock.c: bpipe_channel_unlock_and_wake
  * mirrors: module/wait.c: bpipe_kick_locked bpipe_kick_rest
  * mirrors: module/wait.c: bpipe_wait_kick_locked bpipe_wait_kick_rest bpipe_wait_timer_by
- * mirrors: module/wait.c: bpipe_ahead_locked bpipe_relabel_locked bpipe_grant_locked
+ * mirrors: module/wait.c: bpipe_ahead_locked bpipe_relabel_locked bpipe_admit_waiter_locked
  * mirrors: module/wait.c: bpipe_wake_class_locked bpipe_wake_writers_locked
  * mirrors: module/wait.c: bpipe_poll_again_locked bpipe_writer_stalled_locked
  * mirrors: module/wait.c: bpipe_readers_due_locked bpipe_next_reader_locked
- * mirrors: module/wait.c: bpipe_wake_readers_locked bpipe_trip_up_locked bpipe_trip_down_locked
- * mirrors: module/wait.c: bpipe_wait_set_trips_locked bpipe_wait_poll_locked
+ * mirrors: module/wait.c: bpipe_wake_readers_locked bpipe_wake_above_locked bpipe_wake_below_locked
+ * mirrors: module/wait.c: bpipe_wait_arm_wake_levels_locked bpipe_wait_poll_locked
  * mirrors: module/wait.c: bpipe_poll_due_locked bpipe_update_gates_locked
- * mirrors: module/wait.c: bpipe_settle_due_locked bpipe_write_tokens_due bpipe_data_due
+ * mirrors: module/wait.c: bpipe_update_due_locked bpipe_write_tokens_due bpipe_data_due
  * mirrors: module/wait.c: bpipe_join_locked bpipe_wait_part_locked bpipe_wait_queue_locked
  * mirrors: module/wait.c: bpipe_wait_sleep bpipe_wait_leave_queue
- * mirrors: module/wait.h: bpipe_wait_behind bpipe_wait_settle_write
- * mirrors: module/wait.h: bpipe_wait_settle_read bpipe_wait_leave
+ * mirrors: module/wait.h: bpipe_wait_must_queue bpipe_wait_update_write
+ * mirrors: module/wait.h: bpipe_wait_update_read bpipe_wait_leave
  * mirrors: module/channel.c: bpipe_channel_at_end_locked bpipe_channel_release
  * mirrors: module/poll.c: bpipe_writable_locked bpipe_channel_poll
  * mirrors: module/write.c: bpipe_ask_wr bpipe_again_wr_locked bpipe_refuse_wr
@@ -30,9 +30,9 @@
  * mirrors: module/read.c: bpipe_channel_read
  * mirrors: module/flow.c: bpipe_usable bpipe_bucket_quantum bpipe_bucket_want
  * mirrors: module/flow.c: bpipe_bucket_until bpipe_bucket_has bpipe_flow_afford
- * mirrors: module/flow.c: bpipe_flow_lack bpipe_flow_admit bpipe_flow_need
- * mirrors: module/flow.c: bpipe_flow_lacking bpipe_flow_reserve bpipe_flow_fits
- * mirrors: module/flow.c: bpipe_flow_refuse bpipe_flow_update bpipe_flow_plan
+ * mirrors: module/flow.c: bpipe_flow_wait_reason bpipe_flow_admit bpipe_flow_need
+ * mirrors: module/flow.c: bpipe_flow_reservation bpipe_flow_reserve bpipe_flow_fits
+ * mirrors: module/flow.c: bpipe_flow_refuse bpipe_flow_update bpipe_flow_set_marks
  * mirrors: module/flow.c: bpipe_flow_next_up bpipe_flow_next_down bpipe_flow_writable
  * mirrors: module/config.c: bpipe_apply_locked bpipe_config_set
  * mirrors: tests/proof/scenes
@@ -57,7 +57,7 @@
  *	what it needs, and no poller of which poll would say that it can write;
  *	in_order: a new write queues behind those that wait while its gate is closed,
  *	and never takes what is reserved for its class or above;
- *	kept: a writer whose turn came finds its room, unless a more important one took
+ *	reserved: a writer whose turn came finds its room, unless a more important one took
  *	it, the size changed, or it had waited for tokens and reserved those alone;
  *	what is reserved in all is what the waiters have reserved, nothing if none waits;
  *	never more bytes than fit.
@@ -146,7 +146,7 @@
 #define MIN(a, b)	((a) < (b) -> (a) : (b))
 #define MAX(a, b)	((a) > (b) -> (a) : (b))
 #define NOBODY		255
-#define NEVER		255	/* a trip wire or a time that is not there */
+#define NEVER		255	/* a wake-up level or a time that is not there */
 #define POLL_NONE	-2
 #define POLL_ANY	255
 
@@ -155,18 +155,18 @@
 #define TOP(c)		(LIMIT(c) - MIN(ATOM, LIMIT(c)) + 1)
 #define CHIGH(c)	MIN(((c) -> HIGH1 : high), TOP(c))
 #define CLOW(c)		MIN(((c) -> LOW1 : low), CHIGH(c) - 1)
-#define SHUT(w)		shut[CLASS(w)]
+#define CLOSED(w)		closed[CLASS(w)]
 
 /* The channel. Of the positions only the difference matters. */
 byte level;
 byte size = SIZE;
 byte high = HIGH;
 byte low = LOW;
-byte trip_up = MIN(CHIGH(0), CHIGH(CLASSES - 1));
-short trip_down = -1;
+byte wake_above = MIN(CHIGH(0), CHIGH(CLASSES - 1));
+short wake_below = -1;
 short poll_level = POLL_NONE;
 bool pressured;
-bool shut[CLASSES];
+bool closed[CLASSES];
 byte tokens = BURST;
 byte due = NEVER;	/* ticks until the writers' timer goes off */
 byte wr_open = WRITERS;
@@ -182,9 +182,9 @@ byte wq_len;
 bool w_queued[WRITERS];
 bool w_asleep[WRITERS];
 bool w_woken[WRITERS];
-bool w_granted[WRITERS];
+bool w_admitted[WRITERS];
 bool w_kicked[WRITERS];		/* it has slept since the rules changed */
-byte w_lack[WRITERS];
+byte w_wait_reason[WRITERS];
 byte w_room[WRITERS];		/* what it needs */
 byte w_tokens[WRITERS];
 byte w_reserved_room[WRITERS];
@@ -209,7 +209,7 @@ bool quiet;			/* nobody has to begin anything any more */
 
 /* What a step computes with. */
 hidden byte i, c, k, n, f, who, why, others, room, there, want;
-hidden byte any, waits, held, timed;
+hidden byte any, waits, held, arms_timer;
 
 /* Why a writer waits. */
 #define SPACE		0
@@ -274,7 +274,7 @@ inline first_asleep(class)
 }
 
 /* Sets waits: do writers as important as a class, or more, have a place? */
-inline behind(class)
+inline must_queue(class)
 {
 	waits = false;
 	k = 0;
@@ -299,10 +299,10 @@ inline reserve(w, to_room, to_tokens)
 }
 
 /* Of its need, what it lacks. */
-inline reserve_lacking(w)
+inline reserve_for_reason(w)
 {
 	if
-	:: w_lack[w] == TOKENS -> reserve(w, 0, w_tokens[w])
+	:: w_wait_reason[w] == TOKENS -> reserve(w, 0, w_tokens[w])
 	:: else -> reserve(w, w_room[w], 0)
 	fi
 }
@@ -334,15 +334,15 @@ inline writer_awake(w)
 /* The verdict: go, bytes that may be stored; if 0, why not. */
 inline ask(w)
 {
-	behind(CLASS(w));
-	held = w_queued[w] && w_granted[w];
+	must_queue(CLASS(w));
+	held = w_queued[w] && w_admitted[w];
 #ifdef BREAK_GRANTED
 	held = w_queued[w];
 #endif
 	go = 0;
 	if
 #ifndef BREAK_TURN
-	:: !held && (w_queued[w] || (waits && SHUT(w))) -> why = TURN
+	:: !held && (w_queued[w] || (waits && CLOSED(w))) -> why = TURN
 #endif
 	:: else ->
 		there = (level < LIMIT(CLASS(w)) -> LIMIT(CLASS(w)) - level : 0);
@@ -391,13 +391,13 @@ inline in_order(w)
 	assert(reserved_tokens[CLASS(w)] == want + w_reserved_tokens[w]);
 	assert(!go || level + go <= LIMIT(CLASS(w)));
 	/* in_order */
-	assert(!go || w_queued[w] || !waits || !SHUT(w));
+	assert(!go || w_queued[w] || !waits || !CLOSED(w));
 	assert(!go || w_queued[w] || level + go + others <= LIMIT(CLASS(w)));
 	assert(!go || w_queued[w] || !LIMITED || tokens >= go + want);
-	/* kept; of what it had not reserved, it takes nothing that others have */
-	assert(!go || !w_queued[w] || w_granted[w]);
+	/* reserved; of what it had not reserved, it takes nothing that others have */
+	assert(!go || !w_queued[w] || w_admitted[w]);
 	assert(!go || !w_queued[w] || go <= w_room[w] || level + go + others <= LIMIT(CLASS(w)));
-	assert(go || !w_granted[w] || CLASS(w) || LIMITED || RESIZES)
+	assert(go || !w_admitted[w] || CLASS(w) || LIMITED || RESIZES)
 }
 
 inline join(w)
@@ -412,11 +412,11 @@ inline queue_writer(w)
 {
 	join(w);
 	w_woken[w] = false;
-	w_granted[w] = false;
-	w_lack[w] = why;
+	w_admitted[w] = false;
+	w_wait_reason[w] = why;
 	w_room[w] = (ATOMIC -> left : MIN(left, ATOM));
 	w_tokens[w] = (LIMITED -> (ATOMIC -> WANT(left) : MIN(left, SOME)) : 0);
-	reserve_lacking(w);
+	reserve_for_reason(w);
 	writer_asleep(w)
 }
 
@@ -434,9 +434,9 @@ inline writable(w)
 {
 	n = MIN(MAX(p_len[w], ATOM), LIMIT(CLASS(w)));
 	n = n + reserved_room[CLASS(w)];
-	f = !SHUT(w) && level + n <= LIMIT(CLASS(w));
+	f = !CLOSED(w) && level + n <= LIMIT(CLASS(w));
 	if
-	:: SHUT(w) || f
+	:: CLOSED(w) || f
 	:: else ->
 		poll_level = MAX(poll_level, (n > LIMIT(CLASS(w)) -> -1 : LIMIT(CLASS(w)) - n))
 	fi
@@ -447,8 +447,8 @@ inline part_writer(w)
 	UNLINK(wq, wq_len, w);
 	w_queued[w] = false;
 	w_woken[w] = false;
-	w_granted[w] = false;
-	w_lack[w] = 0;
+	w_admitted[w] = false;
+	w_wait_reason[w] = 0;
 	w_room[w] = 0;
 	w_tokens[w] = 0;
 #ifndef BREAK_PART
@@ -472,8 +472,8 @@ inline update_gates(at)
 	:: c == CLASSES -> break
 	:: else ->
 		if
-		:: at >= CHIGH(c) -> shut[c] = true
-		:: at <= CLOW(c) -> any = any || shut[c]; shut[c] = false
+		:: at >= CHIGH(c) -> closed[c] = true
+		:: at <= CLOW(c) -> any = any || closed[c]; closed[c] = false
 		:: else
 		fi;
 		c++
@@ -507,7 +507,7 @@ inline fits(at)
 	fi
 }
 
-inline grant()
+inline admit_waiter()
 {
 	writer_awake(f);
 #ifdef BREAK_GRANT
@@ -516,7 +516,7 @@ inline grant()
 	reserve(f, w_room[f], w_tokens[f]);
 #endif
 	w_woken[f] = true;
-	w_granted[f] = true;
+	w_admitted[f] = true;
 	wakes++
 }
 
@@ -524,10 +524,10 @@ inline relabel()
 {
 #ifndef BREAK_RELABEL
 	if
-	:: w_lack[f] != why ->
-		w_lack[f] = why;
+	:: w_wait_reason[f] != why ->
+		w_wait_reason[f] = why;
 		writer_awake(f);
-		reserve_lacking(f);
+		reserve_for_reason(f);
 		writer_asleep(f)
 	:: else
 	fi;
@@ -544,7 +544,7 @@ inline wake_writers(at)
 	:: c == CLASSES -> break
 	:: else ->
 		do
-		:: shut[c] || wakes == WAKE_MAX -> break
+		:: closed[c] || wakes == WAKE_MAX -> break
 		:: else ->
 			first_asleep(c);
 			if
@@ -553,9 +553,9 @@ inline wake_writers(at)
 			fi;
 			fits(at);
 			if
-			:: why == GO && w_lack[f] == TOKENS && due != NEVER -> break
+			:: why == GO && w_wait_reason[f] == TOKENS && due != NEVER -> break
 			:: why != GO -> relabel(); break
-			:: else -> grant()
+			:: else -> admit_waiter()
 			fi
 		od;
 		c++
@@ -572,10 +572,10 @@ inline stalled()
 	:: else ->
 		first_asleep(c);
 		if
-		:: f != NOBODY -> any = any || w_lack[f] != TOKENS
+		:: f != NOBODY -> any = any || w_wait_reason[f] != TOKENS
 		:: else
 		fi;
-		any = any || shut[c];
+		any = any || closed[c];
 		c++
 	od
 }
@@ -635,8 +635,8 @@ inline poll_due(at)
 	fi
 }
 
-/* What the trip wires are to be; and then they are. */
-inline new_trips()
+/* What the wake-up levels are to be; and then they are. */
+inline new_wake_levels()
 {
 	d_step {
 		stalled();
@@ -647,17 +647,17 @@ inline new_trips()
 		do
 		:: c == CLASSES -> break
 		:: else ->
-			up = MIN(up, (shut[c] -> NEVER : CHIGH(c)));
+			up = MIN(up, (closed[c] -> NEVER : CHIGH(c)));
 #ifdef BREAK_CLASS
-			down = MAX(down, (shut[c] && !c -> CLOW(c) : -1));
+			down = MAX(down, (closed[c] && !c -> CLOW(c) : -1));
 #else
-			down = MAX(down, (shut[c] -> CLOW(c) : -1));
+			down = MAX(down, (closed[c] -> CLOW(c) : -1));
 #endif
 			first_asleep(c);
 #ifndef BREAK_TRIP
 			if
 			:: f != NOBODY ->
-				down = (!shut[c] && w_lack[f] != TOKENS ->
+				down = (!closed[c] && w_wait_reason[f] != TOKENS ->
 					MAX(down, LIMIT(c) - w_room[f] -
 						  (reserved_room[c] - asleep_room[c])) :
 					down)
@@ -667,10 +667,10 @@ inline new_trips()
 			c++
 		od;
 		first_delay();
-		timed = !armed || level == 0;
+		arms_timer = !armed || level == 0;
 		if
 		:: (rq_len || any) && (RECORDS || !rd_woken) ->
-			n = (any || (timed && f != NOBODY) -> 1 : THRESHOLD(rq[0]));
+			n = (any || (arms_timer && f != NOBODY) -> 1 : THRESHOLD(rq[0]));
 			n = (rd_woken -> MAX(n, level + 1) : n);
 			up = MIN(up, n)
 		:: else
@@ -678,18 +678,18 @@ inline new_trips()
 	}
 }
 
-inline put_trips()
+inline arm_wake_levels()
 {
 	d_step {
-		trip_up = up;
-		trip_down = down;
+		wake_above = up;
+		wake_below = down;
 		up = 0;
 		down = 0
 	}
 }
 
 /* With the spin lock held. Leaves at and seen zero, to have fewer states. */
-inline settle_locked(timer)
+inline update_locked(timer)
 {
 	at = level;
 	do
@@ -701,32 +701,32 @@ inline settle_locked(timer)
 			wake_readers(seen, timer);
 			poll_due(seen)
 		};
-		new_trips();
+		new_wake_levels();
 #ifdef BREAK_A
 		at = level;
-		put_trips();
+		arm_wake_levels();
 #else
-		put_trips();
+		arm_wake_levels();
 		at = level;
 #endif
 #ifdef BREAK_LOOK_AGAIN
 		break;
 #endif
 		if
-		:: (seen < trip_up && at >= trip_up) || (seen > trip_down && at <= trip_down)
+		:: (seen < wake_above && at >= wake_above) || (seen > wake_below && at <= wake_below)
 		:: else -> break
 		fi
 	od;
 	atomic { at = 0; seen = 0 }
 }
 
-/* Does a writer that leaves the queue settle, whether its turn had come or not? */
+/* Does a writer that leaves the queue update, whether its turn had come or not? */
 #ifdef BREAK_HAND_ON
-#define HANDS_ON(granted)	granted
+#define HANDS_ON(admitted)	admitted
 #elif defined(BREAK_NEXT)
-#define HANDS_ON(granted)	!granted
+#define HANDS_ON(admitted)	!admitted
 #else
-#define HANDS_ON(granted)	true
+#define HANDS_ON(admitted)	true
 #endif
 
 inline leave_writer(w)
@@ -736,11 +736,11 @@ inline leave_writer(w)
 	:: w_queued[w] ->
 		LOCKED
 		d_step {
-			crossed = HANDS_ON(w_granted[w]);
+			crossed = HANDS_ON(w_admitted[w]);
 			part_writer(w)
 		};
 		if
-		:: crossed -> crossed = false; settle_locked(false)
+		:: crossed -> crossed = false; update_locked(false)
 		:: else
 		fi
 		UNLOCKED(spin)
@@ -762,7 +762,7 @@ inline leave_reader(r)
 #endif
 			r_woken[r] = false
 		};
-		settle_locked(false)
+		update_locked(false)
 		UNLOCKED(spin)
 	:: else
 	fi
@@ -871,7 +871,7 @@ proctype writer(byte id)
 			:: go ->
 				left = left - go;
 #ifdef BREAK_B
-				crossed = level + go >= trip_up;
+				crossed = level + go >= wake_above;
 #endif
 				if
 				:: RECORDS ->
@@ -884,7 +884,7 @@ proctype writer(byte id)
 				fi;
 				go = 0
 #ifndef BREAK_B
-				; crossed = level >= trip_up
+				; crossed = level >= wake_above
 #endif
 			:: else ->
 				LOCKED
@@ -893,7 +893,7 @@ proctype writer(byte id)
 					in_order(id);
 #ifndef BREAK_GATE
 					if
-					:: why == SPACE && level > CLOW(CLASS(id)) -> SHUT(id) = true
+					:: why == SPACE && level > CLOW(CLASS(id)) -> CLOSED(id) = true
 					:: else
 					fi;
 #endif
@@ -911,14 +911,14 @@ proctype writer(byte id)
 				:: go -> go = 0
 				:: else ->
 #ifdef BREAK_LOOK_WRITER
-					new_trips();
-					put_trips()
+					new_wake_levels();
+					arm_wake_levels()
 #else
-					settle_locked(false)
+					update_locked(false)
 #endif
 				fi
 #ifdef BREAK_GATE
-				; SHUT(id) = SHUT(id) || w_asleep[id]
+				; CLOSED(id) = CLOSED(id) || w_asleep[id]
 #endif
 				UNLOCKED(wr_lock)
 			fi
@@ -927,7 +927,7 @@ proctype writer(byte id)
 			:: crossed ->
 				crossed = false;
 				LOCKED
-				settle_locked(false)
+				update_locked(false)
 				UNLOCKED(spin)
 			:: else
 			fi;
@@ -970,8 +970,8 @@ end_asleep:			if
 					crossed = f
 				};
 				if
-				:: !crossed -> settle_locked(false)
-				:: else -> new_trips(); put_trips()
+				:: !crossed -> update_locked(false)
+				:: else -> new_wake_levels(); arm_wake_levels()
 				fi;
 				d_step {
 					writable(id);
@@ -999,7 +999,7 @@ end_polls:			p_notified[id]
 		:: else
 		fi
 	};
-	settle_locked(false);
+	update_locked(false);
 #ifndef BREAK_CLOSE
 	d_step {
 		if
@@ -1037,7 +1037,7 @@ proctype reader(byte id)
 				left = left - got;
 				first = false;
 #ifdef BREAK_B
-				crossed = level - got <= trip_down;
+				crossed = level - got <= wake_below;
 #endif
 				if
 				:: RECORDS ->
@@ -1046,7 +1046,7 @@ proctype reader(byte id)
 					atomic { level = level - got; rd_lock = false }
 				fi;
 #ifndef BREAK_B
-				crossed = level <= trip_down;
+				crossed = level <= wake_below;
 #endif
 				got = 0;
 				left = (level -> left : 0)
@@ -1074,10 +1074,10 @@ proctype reader(byte id)
 						rq_len++
 					};
 #ifdef BREAK_LOOK_READER
-					new_trips();
-					put_trips()
+					new_wake_levels();
+					arm_wake_levels()
 #else
-					settle_locked(false)
+					update_locked(false)
 #endif
 				fi
 				UNLOCKED(rd_lock)
@@ -1087,7 +1087,7 @@ proctype reader(byte id)
 			:: crossed ->
 				crossed = false;
 				LOCKED
-				settle_locked(false)
+				update_locked(false)
 				UNLOCKED(spin)
 			:: else
 			fi;
@@ -1129,7 +1129,7 @@ proctype timer()
 end:	do
 	:: atomic { armed -> armed = false };
 		LOCKED
-		settle_locked(true)
+		update_locked(true)
 		UNLOCKED(spin)
 	od
 }
@@ -1143,7 +1143,7 @@ proctype tokens_due()
 end:	do
 	:: atomic { !due -> due = NEVER };
 		LOCKED
-		settle_locked(false);
+		update_locked(false);
 		d_step { notify_writers() }
 		UNLOCKED(spin)
 	od
@@ -1185,12 +1185,12 @@ proctype config()
 				c = 0;
 				do
 				:: c == CLASSES -> break
-				:: else -> shut[c] = false; c++
+				:: else -> closed[c] = false; c++
 				od;
 				poll_level = POLL_NONE;
 				due = NEVER
 			};
-			settle_locked(false);
+			update_locked(false);
 			d_step { notify_writers(); kick_writers_locked(); kick_readers_locked() }
 			UNLOCKED(spin)
 		:: else
@@ -1220,15 +1220,15 @@ inline nobody_lost()
 		do
 		:: c == CLASSES -> break
 		:: else ->
-			assert(shut[c] || level < CHIGH(c));
-			assert(!shut[c] || level > CLOW(c));
+			assert(closed[c] || level < CHIGH(c));
+			assert(!closed[c] || level > CLOW(c));
 			first_asleep(c);
 			if
-			:: f != NOBODY && !shut[c] ->
+			:: f != NOBODY && !closed[c] ->
 				fits(level);
 				n = others + MAX(w_tokens[f], SOME);
-				assert(why == w_lack[f] || w_lack[f] == TOKENS);
-				assert(w_lack[f] != TOKENS || due != NEVER || (why != GO && n > BURST))
+				assert(why == w_wait_reason[f] || w_wait_reason[f] == TOKENS);
+				assert(w_wait_reason[f] != TOKENS || due != NEVER || (why != GO && n > BURST))
 			:: else
 			fi;
 			room = 0;
