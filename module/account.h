@@ -89,4 +89,35 @@ static inline u64 bpipe_delay_ns(const struct bpipe_delay *delay, u64 now)
 	return delay->ended_ns + delay->sleeping * now - delay->since_sum;
 }
 
+/**
+ * enum bpipe_account - what a call sleeps for
+ * @BPIPE_BLOCKED: a write, for room or credit
+ * @BPIPE_THROTTLED: a write, for tokens
+ * @BPIPE_STARVED: a read, for data
+ * @BPIPE_READ_THROTTLED: a read, for tokens
+ * @BPIPE_ACCOUNTS: how many there are; where one is asked for, all
+ */
+enum bpipe_account {
+	BPIPE_BLOCKED,
+	BPIPE_THROTTLED,
+	BPIPE_STARVED,
+	BPIPE_READ_THROTTLED,
+	BPIPE_ACCOUNTS,
+};
+
+/**
+ * struct bpipe_counts - counts that a channel and each of its open files keep
+ * @again: writes refused with EAGAIN
+ * @timeouts: writes that ended with ETIMEDOUT
+ * @delay: sleep by enum bpipe_account; those for tokens also count refusals, as sleeps that
+ *	took no time
+ *
+ * Protected by the channel's lock. The functions bpipe_account_*_locked() change both.
+ */
+struct bpipe_counts {
+	u64 again;
+	u64 timeouts;
+	struct bpipe_delay delay[BPIPE_ACCOUNTS];
+};
+
 #endif /* BPIPE_ACCOUNT_H */

@@ -88,10 +88,10 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	get_device(&ch->dev);
 	bf->id = atomic64_inc_return(&bpipe_files);
 	bf->mode = mode & (FMODE_READ | FMODE_WRITE);
-	bf->threshold = 1;
-	bf->policy = BPIPE_POLICY_CHANNEL;
-	bf->burst_follows = true;
-	bf->rate.burst = 1;
+	bf->reader.threshold = 1;
+	bf->writer.policy = BPIPE_POLICY_CHANNEL;
+	bf->writer.burst_follows = true;
+	bf->writer.rate.burst = 1;
 	bf->listens = !bf->mode;
 	INIT_LIST_HEAD(&bf->sleepers);
 	INIT_LIST_HEAD(&bf->restarts);
@@ -135,7 +135,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 	bpipe_channel_lock(ch);
 	bpipe_storage_forget_locked(bf);
 	ch->record_files -= bpipe_file_for_records(bf);
-	ch->wr.wake_all_reasons -= !!bf->rate.rate;
+	ch->wr.wake_all_reasons -= !!bf->writer.rate.rate;
 	bpipe_storage_trim_locked(ch, &unused);
 	ch->opens--;
 	if (bpipe_is_reader(bf)) {

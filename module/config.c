@@ -565,13 +565,13 @@ int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *se
 	}
 	bpipe_wait_unwatch_locked(bf);
 	if (set->mask & BPIPE_READER_THRESHOLD)
-		bf->threshold = set->threshold;
+		bf->reader.threshold = set->threshold;
 	if (set->mask & BPIPE_READER_DELAY)
-		bf->delay_ns = set->delay_us * NSEC_PER_USEC;
+		bf->reader.delay_ns = set->delay_us * NSEC_PER_USEC;
 	bpipe_wait_watch_locked(bf);
 	ch->record_files -= bpipe_file_for_records(bf);
 	if (set->mask & BPIPE_READER_FRAMED)
-		bf->framed = set->framed;
+		bf->reader.framed = set->framed;
 	ch->record_files += bpipe_file_for_records(bf);
 	bpipe_wait_update_locked(ch);
 	bpipe_wait_kick_file_locked(bf);
@@ -587,29 +587,29 @@ out:
 static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_writer *set)
 {
 	struct bpipe_channel *ch = bf->ch;
-	u64 rate = set->mask & BPIPE_WRITER_RATE ? set->rate : bf->rate.rate;
-	u64 burst = bf->rate.burst;
+	u64 rate = set->mask & BPIPE_WRITER_RATE ? set->rate : bf->writer.rate.rate;
+	u64 burst = bf->writer.rate.burst;
 
 	lockdep_assert_held(&ch->config);
 	lockdep_assert_held(&ch->wr.lock);
 	lockdep_assert_held(&ch->lock);
 	ch->record_files -= bpipe_file_for_records(bf);
-	ch->wr.wake_all_reasons -= !!bf->rate.rate;
+	ch->wr.wake_all_reasons -= !!bf->writer.rate.rate;
 	if (set->mask & BPIPE_WRITER_CLASS)
-		bf->class = set->class;
+		bf->writer.class = set->class;
 	if (set->mask & BPIPE_WRITER_POLICY)
-		bf->policy = set->policy;
+		bf->writer.policy = set->policy;
 	if (set->mask & BPIPE_WRITER_TIMEOUT)
-		bf->timeout_ns = set->timeout;
+		bf->writer.timeout_ns = set->timeout;
 	if (set->mask & BPIPE_WRITER_BURST) {
 		burst = set->burst;
-		bf->burst_follows = !burst;
+		bf->writer.burst_follows = !burst;
 	}
-	if (bf->burst_follows)
+	if (bf->writer.burst_follows)
 		burst = bpipe_flow_default_burst(rate, BPIPE_BURST_BYTES);
-	bpipe_bucket_set(&bf->rate, rate, burst, ktime_get_ns());
+	bpipe_bucket_set(&bf->writer.rate, rate, burst, ktime_get_ns());
 	ch->record_files += bpipe_file_for_records(bf);
-	ch->wr.wake_all_reasons += !!bf->rate.rate;
+	ch->wr.wake_all_reasons += !!bf->writer.rate.rate;
 	bf->refused_gen = 0;
 	bf->refused_len = 0;
 	bpipe_wait_update_locked(ch);

@@ -92,7 +92,7 @@ static void bpipe_overload_notify(struct work_struct *work)
  */
 void bpipe_overload_account_locked(struct bpipe_channel *ch, u64 now)
 {
-	unsigned int stalled = ch->blocked.sleeping;
+	unsigned int stalled = ch->counts.delay[BPIPE_BLOCKED].sleeping;
 
 	lockdep_assert_held(&ch->lock);
 	bpipe_pressure_update(&ch->overload.some, stalled, now);

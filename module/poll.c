@@ -59,8 +59,8 @@ static bool bpipe_writable_locked(struct bpipe_file *bf)
 {
 	const struct bpipe_request who = {
 		.len = bf->refused_len,
-		.class = bf->class,
-		.own = &bf->rate,
+		.class = bf->writer.class,
+		.own = &bf->writer.rate,
 	};
 	struct bpipe_channel *ch = bf->ch;
 	u64 level = bpipe_level_now(&ch->level), now = ktime_get_ns();

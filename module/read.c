@@ -49,7 +49,7 @@ struct bpipe_reading {
 
 /* Queue the read, or let it wait for tokens beside the queue. */
 static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *op, bool rate_waiter,
-				  struct bpipe_delay *delay, struct bpipe_delay *file_delay)
+				  enum bpipe_account account)
 {
 	struct bpipe_waiter *w = &op->self;
 
@@ -61,11 +61,11 @@ static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *o
 	w->file = bf;
 	w->class = 0;
 	w->rate_waiter = rate_waiter;
-	w->threshold = bf->threshold;
-	w->delay_ns = bf->delay_ns;
+	w->threshold = bf->reader.threshold;
+	w->delay_ns = bf->reader.delay_ns;
 	w->deadline = KTIME_MAX;
 	w->until = KTIME_MAX;
-	bpipe_wait_queue_locked(bf->ch, w, delay, file_delay);
+	bpipe_wait_queue_locked(bf->ch, w, account);
 	bpipe_wait_update_locked(bf->ch);
 }
 
@@ -92,7 +92,7 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *op)
 	} else {
 		/* A delay runs from the first byte that comes now. */
 		hrtimer_try_to_cancel(&ch->delay);
-		bpipe_queue_rd_locked(bf, op, false, &ch->starved, &bf->starved);
+		bpipe_queue_rd_locked(bf, op, false, BPIPE_STARVED);
 		ret = -EBPIPE_QUEUED;
 	}
 	bpipe_channel_unlock(ch);
@@ -122,11 +122,11 @@ static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *op, u6
 	bpipe_wait_timer_by(&ch->rd.tokens, now, wait_ns);
 	op->self.tokens_at = now + wait_ns;
 	if (op->flags & BPIPE_NONBLOCK) {
-		ch->read_throttled.times += !(op->flags & BPIPE_NOWAIT);
-		bf->read_throttled.times += !(op->flags & BPIPE_NOWAIT);
+		if (!(op->flags & BPIPE_NOWAIT))
+			bpipe_account_refused_locked(bf, BPIPE_READ_THROTTLED);
 		ret = -EAGAIN;
 	} else {
-		bpipe_queue_rd_locked(bf, op, true, &ch->read_throttled, &bf->read_throttled);
+		bpipe_queue_rd_locked(bf, op, true, BPIPE_READ_THROTTLED);
 		ret = -EBPIPE_QUEUED;
 	}
 	bpipe_channel_unlock(ch);
@@ -310,7 +310,7 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 	lockdep_assert_held(&ch->rd.lock);
 	if (likely(!op->begun)) {
 		op->begun = true;
-		op->framed = bf->framed;
+		op->framed = bf->reader.framed;
 	}
 	while (unlikely(!(queued = bpipe_level_queued(&ch->level)))) {
 		ret = bpipe_nothing_rd(bf, op);

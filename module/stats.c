@@ -68,7 +68,7 @@ static void bpipe_stats_overload_locked(struct bpipe_channel *ch, u64 now,
 	stats->overload_events = ov->events;
 	stats->alarm_since_ns = ov->alarm_since;
 	stats->longest_stall_ns = max(ov->longest_ns,
-				      bpipe_wait_longest_locked(ch, &ch->wr, &ch->blocked, now));
+				      bpipe_wait_longest_locked(ch, &ch->wr, BPIPE_BLOCKED, now));
 	stats->stalled_ns = ov->some.stalled_ns;
 	stats->stalled_all_ns = ov->full.stalled_ns;
 	bpipe_stats_shares(stats->stalled, &ov->some);
@@ -90,6 +90,7 @@ static void bpipe_stats_overload_locked(struct bpipe_channel *ch, u64 now,
  */
 int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 {
+	const struct bpipe_delay *delay = ch->counts.delay;
 	const struct bpipe_request who = { };
 	u64 in, out, level, now;
 	u32 class;
@@ -109,28 +110,29 @@ int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 	stats->peak_level = max_t(u64, READ_ONCE(ch->peak), level);
 	stats->writes = u64_stats_read(&ch->wr.calls);
 	stats->reads = u64_stats_read(&ch->rd.calls);
-	stats->again = ch->again;
-	stats->blocked = ch->blocked.times;
-	stats->blocked_ns = bpipe_delay_ns(&ch->blocked, now);
-	stats->starved = ch->starved.times;
-	stats->starved_ns = bpipe_delay_ns(&ch->starved, now);
+	stats->again = ch->counts.again;
+	stats->blocked = delay[BPIPE_BLOCKED].times;
+	stats->blocked_ns = bpipe_delay_ns(&delay[BPIPE_BLOCKED], now);
+	stats->starved = delay[BPIPE_STARVED].times;
+	stats->starved_ns = bpipe_delay_ns(&delay[BPIPE_STARVED], now);
 	stats->high_events = ch->high_events;
 	stats->low_events = ch->low_events;
 	stats->wakeups_read = ch->rd.wakeups;
 	stats->wakeups_write = ch->wr.wakeups;
-	stats->throttled = ch->throttled.times;
-	stats->throttled_ns = bpipe_delay_ns(&ch->throttled, now);
+	stats->throttled = delay[BPIPE_THROTTLED].times;
+	stats->throttled_ns = bpipe_delay_ns(&delay[BPIPE_THROTTLED], now);
 	stats->state_since_ns = ch->state_since;
-	stats->write_wait_ns = bpipe_wait_longest_locked(ch, &ch->wr, NULL, now);
-	stats->read_wait_ns = bpipe_wait_longest_locked(ch, &ch->rd, NULL, now);
+	stats->write_wait_ns = bpipe_wait_longest_locked(ch, &ch->wr, BPIPE_ACCOUNTS, now);
+	stats->read_wait_ns = bpipe_wait_longest_locked(ch, &ch->rd, BPIPE_ACCOUNTS, now);
 	stats->state = bpipe_channel_state_locked(ch);
 	stats->readers = ch->rd.open;
 	stats->writers = ch->wr.open;
-	stats->readers_waiting = ch->starved.sleeping + ch->read_throttled.sleeping;
-	stats->writers_waiting = ch->blocked.sleeping + ch->throttled.sleeping;
-	stats->timeouts = ch->timeouts;
-	stats->read_throttled = ch->read_throttled.times;
-	stats->read_throttled_ns = bpipe_delay_ns(&ch->read_throttled, now);
+	stats->readers_waiting = delay[BPIPE_STARVED].sleeping +
+				 delay[BPIPE_READ_THROTTLED].sleeping;
+	stats->writers_waiting = delay[BPIPE_BLOCKED].sleeping + delay[BPIPE_THROTTLED].sleeping;
+	stats->timeouts = ch->counts.timeouts;
+	stats->read_throttled = delay[BPIPE_READ_THROTTLED].times;
+	stats->read_throttled_ns = bpipe_delay_ns(&delay[BPIPE_READ_THROTTLED], now);
 	stats->credit = ch->flow.credit;
 	bpipe_stats_overload_locked(ch, now, stats);
 	memcpy(stats->sojourn, ch->sojourn, sizeof(stats->sojourn));
@@ -157,14 +159,14 @@ void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window)
 {
 	struct bpipe_channel *ch = bf->ch;
 	const struct bpipe_flow *flow = &ch->flow;
-	struct bpipe_request who = { .own = &bf->rate };
+	struct bpipe_request who = { .own = &bf->writer.rate };
 	struct bpipe_ready ready;
 	u64 level, limit, now;
 
 	bpipe_channel_lock(ch);
-	who.class = bf->class;
+	who.class = bf->writer.class;
 	level = bpipe_level_now(&ch->level);
-	limit = flow->mark[bf->class].limit;
+	limit = flow->mark[bf->writer.class].limit;
 	now = ktime_get_ns();
 	bpipe_flow_writable(flow, &who, level, now, &ready);
 	if (ch->life != BPIPE_LIFE_USABLE)
@@ -237,12 +239,12 @@ static void bpipe_show_writer(struct seq_file *m, struct bpipe_file *bf)
 	written = bpipe_tally_count(&bf->written);
 	writes = u64_stats_read(&bf->written.calls);
 	dropped = bf->dropped;
-	again = bf->again;
-	timeouts = bf->timeouts;
-	blocked = bf->blocked;
-	throttled = bf->throttled;
-	class = bf->class;
-	rate = bf->rate.rate;
+	again = bf->counts.again;
+	timeouts = bf->counts.timeouts;
+	blocked = bf->counts.delay[BPIPE_BLOCKED];
+	throttled = bf->counts.delay[BPIPE_THROTTLED];
+	class = bf->writer.class;
+	rate = bf->writer.rate.rate;
 	now = ktime_get_ns();
 	bpipe_channel_unlock(ch);
 
@@ -269,10 +271,10 @@ static void bpipe_show_reader(struct seq_file *m, struct bpipe_file *bf)
 	bpipe_channel_lock(ch);
 	read = bpipe_tally_count(&bf->read);
 	reads = u64_stats_read(&bf->read.calls);
-	starved = bf->starved;
-	throttled = bf->read_throttled;
-	threshold = bf->threshold;
-	delay_ns = bf->delay_ns;
+	starved = bf->counts.delay[BPIPE_STARVED];
+	throttled = bf->counts.delay[BPIPE_READ_THROTTLED];
+	threshold = bf->reader.threshold;
+	delay_ns = bf->reader.delay_ns;
 	now = ktime_get_ns();
 	bpipe_channel_unlock(ch);
 

@@ -185,9 +185,9 @@ static void bpipe_storage_add_writer_locked(struct bpipe_file *bf, u32 class)
 {
 	lockdep_assert_held(&bf->ch->config);
 	lockdep_assert_held(&bf->ch->lock);
-	if (bf->classes & BIT(class))
+	if (bf->writer.classes & BIT(class))
 		return;
-	bf->classes |= BIT(class);
+	bf->writer.classes |= BIT(class);
 	bf->ch->band[class]->writers++;
 }
 
@@ -203,7 +203,7 @@ void bpipe_storage_forget_locked(struct bpipe_file *bf)
 
 	lockdep_assert_held(&bf->ch->lock);
 	for (class = 0; class < BPIPE_CLASSES; class++)
-		if (bf->classes & BIT(class))
+		if (bf->writer.classes & BIT(class))
 			bf->ch->band[class]->writers--;
 }
 
@@ -263,7 +263,7 @@ int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 		ret = bpipe_channel_lock_config(ch);
 		if (ret)
 			break;
-		if (ch->life == BPIPE_LIFE_DRAINING && !bf->classes)
+		if (ch->life == BPIPE_LIFE_DRAINING && !bf->writer.classes)
 			ret = -ENXIO;
 		else if (for_records && !bpipe_is_record(ch))
 			ret = -EOPNOTSUPP;

@@ -46,22 +46,22 @@ struct page;
 
 /**
  * struct bpipe_band - what a channel holds of one class
- * @ring: the bytes; of records, each behind its struct bpipe_frame. Without
- *	storage while there is no use for it.
- * @writers: open files that are or were of that class; grows under the channel's
- *	config lock, and is guarded by the channel's lock, as is @held
- * @held: bytes in it, with overhead; 0 in a stream
- * @storage: bytes that the buffer of @ring takes, whole pages; 0 without one. Guarded by
- *	the channel's lock.
- * @written: bytes and records that came from writers; of a stream, see
- *	bpipe_band_end_stream_locked(). Guarded by the channel's lock, as are @dropped and
- *	@read.
- * @dropped: what of it was dropped, by enum bpipe_drop
- * @lost_before: records dropped since the last one that was stored, guarded by the
- *	writers' lock
- * @read: bytes and records that went to readers
- * @lost: records dropped since the last one that was read, guarded by the readers' lock
- * @sojourn: whether they wait for too long, likewise
+ * @ring: the bytes; of records, each behind its struct bpipe_frame. Without storage while
+ *	there is no use for it. wr.lock protects the head, rd.lock the tail, channel.lock
+ *	the storage.
+ * @writers: open files that are or were of that class. Protected by channel.lock; grows with
+ *	channel.config held too.
+ * @held: bytes in it, with the overhead of records, 0..channel.flow.size; 0 in a stream.
+ *	Protected by channel.lock.
+ * @storage: bytes that the buffer of @ring takes, whole pages; 0 without one. Protected by
+ *	channel.lock.
+ * @written: bytes and records from writers; in a stream, those before the last change of the
+ *	mode, see bpipe_band_end_stream_locked(). Protected by channel.lock.
+ * @dropped: what of @written was dropped, by enum bpipe_drop; protected by channel.lock
+ * @lost_before: records dropped since the last one that was stored; protected by wr.lock
+ * @read: bytes and records that went to readers, as @written; protected by channel.lock
+ * @lost: records dropped since the last one that was read; protected by rd.lock
+ * @sojourn: state of the sojourn control; protected by rd.lock
  */
 struct bpipe_band {
 	struct bpipe_ring ring;
@@ -78,24 +78,25 @@ struct bpipe_band {
 
 /**
  * struct bpipe_side - the writers' or the readers' side of a channel
- * @lock: owner of this end of the bands' rings. Held over the copy, with page
- *	faults disabled, so never for longer than the copy takes.
- * @calls: calls that moved at least one byte, as in struct bpipe_tally
- * @asleep: sleepers (struct bpipe_waiter): writers by class and ticket; readers, in
- *	the first, by threshold. The channel's lock guards this and the fields below.
- * @rate_waiters: sleepers who wait for tokens of their own file, or of the readers
- * @sleepers: all of these, in the order in which they fell asleep
+ * @lock: owner of this end of the bands' rings. Held over a copy of at most BPIPE_CHUNK bytes
+ *	or one record, with page faults disabled.
+ * @calls: calls that moved at least one byte; protected by @lock, see struct bpipe_tally
+ * @asleep: sleepers (struct bpipe_waiter): writers by class and ticket; readers, in the first,
+ *	by threshold. channel.lock protects this and the fields below.
+ * @rate_waiters: sleepers that wait for tokens of their own file, or of the readers
+ * @sleepers: all sleepers, in the order in which they fell asleep
  * @places: writers of each class that wait, asleep or not
- * @waiting: a bit for each class in which there are some; read without the lock
- * @reserved: what those of a class that are asleep have reserved
- * @woken: sleepers woken that have not looked yet
- * @poll: pollers
- * @wake_all_reasons: how many reasons there are for some to be admitted and others not
- * @fasync: those who want SIGIO
- * @sigio: sends it
- * @tokens: wakes for tokens
- * @open: open files
- * @wakeups: sleepers woken
+ * @waiting: a bit for each class with @places; a writer reads it without the lock
+ * @reserved: what the sleepers of each class have reserved
+ * @woken: sleepers that were woken and have not looked again
+ * @poll: wait queue of pollers; a poller queues before it takes channel.lock to look
+ * @wake_all_reasons: reasons to wake all pollers, because not all of them can go on: files
+ *	with a rate of their own, and 1 if limits differ or a rate or credit is set
+ * @fasync: files that want SIGIO; changed by fasync_helper(), which has a lock of its own
+ * @sigio: work that sends SIGIO
+ * @tokens: timer that wakes the side when tokens have come in
+ * @open: open files; read without the lock where only 0 matters
+ * @wakeups: sleepers woken since the channel was made
  */
 struct bpipe_side {
 	struct mutex lock;
@@ -117,9 +118,9 @@ struct bpipe_side {
 };
 
 /**
- * struct bpipe_notice - which pollers of a side to notify
- * @events: EPOLL* bits: one exclusive poller, and all others
- * @all: all, whatever they wait for
+ * struct bpipe_notice - which pollers of a side to notify; protected by channel.lock
+ * @events: EPOLL* bits for one exclusive poller and all others; 0 for none
+ * @all: notify all pollers, whatever they wait for
  */
 struct bpipe_notice {
 	__poll_t events;
@@ -127,10 +128,10 @@ struct bpipe_notice {
 };
 
 /**
- * struct bpipe_wakeups - what to do once the channel's lock is dropped
- * @any: anything
- * @tasks: how many tasks to wake
- * @writers: how many of them are writers whose turn has come
+ * struct bpipe_wakeups - what to do once channel.lock is dropped, which protects it
+ * @any: there is something to do
+ * @tasks: number of tasks to wake, 0..BPIPE_WAKE_MAX
+ * @writers: number of them that are writers whose turn has come, 0..BPIPE_WAKE_MAX
  * @task: the tasks, each with a reference
  * @wr: pollers of the writers' side
  * @rd: pollers of the readers' side
@@ -155,23 +156,28 @@ struct bpipe_share {
 };
 
 /**
- * struct bpipe_settings - how a channel is set up, beside its flow and its overload
+ * struct bpipe_settings - how a channel is set up, apart from its flow and its overload
  * @mode: enum bpipe_mode
  * @order: enum bpipe_order
- * @policy: enum bpipe_policy
- * @hold: no end-of-file for readers without a writer
- * @epipe: EPIPE for writers without a reader
+ * @policy: enum bpipe_policy, not BPIPE_POLICY_CHANNEL
+ * @hold: readers without a writer get no end-of-file
+ * @epipe: writers without a reader get EPIPE
  * @sheds: one of @ttl_ns and @sojourn_ns is not 0
- * @timeout_ns: how long a write waits; 0 for ever
- * @ttl_ns: of each class, how long a record lives; 0 for ever
- * @sojourn_ns: of each class, how long records should wait at most; 0 for any time
+ * @timeout_ns: longest sleep of a write, nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 for no limit
+ * @ttl_ns: time to live of a record of each class, nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 for
+ *	no limit
+ * @sojourn_ns: target of the sojourn time of each class, nanoseconds, 0..BPIPE_TIMEOUT_MAX;
+ *	0 for none
  * @burst_follows: BPIPE_CFG_* bits of bursts that were not set and follow the rate
- * @high: the high mark as it was set; a change of the size works out flow.high from it
+ * @high: the high mark as it was set; a change of the size derives flow.high from it
  * @low: the low mark as it was set, for flow.low
- * @limit: of each class: the limit as it was set, for flow.limit; a part of 0 for the size
+ * @limit: the limit of each class as it was set, for flow.limit; a part of 0 for the size
  * @uid: owner of the node, or BPIPE_UNSET
  * @gid: group of the node, or BPIPE_UNSET
  * @permissions: mode bits of the node, 0..0777, or BPIPE_UNSET
+ *
+ * Changes with channel.config, both sides' locks and channel.lock held; any of them is enough
+ * to read it.
  */
 struct bpipe_settings {
 	u32 mode;
@@ -194,20 +200,21 @@ struct bpipe_settings {
 
 /**
  * struct bpipe_overload - whether a channel is pressured for too long, and how much its
- *	writers suffer; guarded by the channel's lock
- * @after_ns: how long it may be pressured; 0 for any time
- * @active: it has been for longer
- * @off: the channel goes away, and nobody is to be notified any more
- * @notified: what user space was told last
- * @notify_from: when the next uevent may be sent, in jiffies since boot
- * @pressured_since: when it came to be pressured last
- * @events: times it came to be overloaded
- * @alarm_since: when it did so first; 0 if not since the peaks were reset
- * @longest_ns: the longest that a writer has stalled since then
- * @some: a writer stalls: it sleeps for want of room or credit
- * @full: so many do as there are
- * @timer: looks whether it is overloaded
- * @notify: sends uevents, each at least BPIPE_OVERLOAD_PAUSE after the last
+ *	writers stall; protected by channel.lock
+ * @after_ns: longest time under pressure, nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 for no limit
+ * @active: the channel has been pressured for longer than @after_ns
+ * @off: the channel is being removed: start no timer and no work
+ * @notified: @active as of the last uevent
+ * @notify_from: earliest time of the next uevent, jiffies
+ * @pressured_since: time of the last change to pressured, nanoseconds
+ * @events: changes to overloaded
+ * @alarm_since: time of the first of @events since the peaks were reset, nanoseconds; 0 for
+ *	none
+ * @longest_ns: longest stall of a writer since the peaks were reset, nanoseconds
+ * @some: share of the time in which a writer stalls: sleeps because it lacks room or credit
+ * @full: share of the time in which all writers stall
+ * @timer: expires when @after_ns have passed
+ * @notify: work that sends uevents, each at least BPIPE_OVERLOAD_PAUSE after the last
  */
 struct bpipe_overload {
 	u64 after_ns;
@@ -239,73 +246,72 @@ enum bpipe_life {
 
 /**
  * struct bpipe_channel - one bounded queue with its device node
- * @level: how much it holds, with the overhead of records
- * @band: what it holds, by class; a stream is in that of class 0. NULL for a class
- *	that nobody has used. They appear with @config and @lock held, and stay. Their
- *	storage comes and goes with @lock held, see storage.c.
+ * @level: bytes held, with the overhead of records, 0..flow.size. wr.lock protects one end,
+ *	rd.lock the other.
+ * @band: what it holds, by class; a stream is in that of class 0. NULL for a class without a
+ *	writer so far. Set once, with @config and @lock held.
  * @wr: the writers' side
+ * @peak: highest level since the peaks were reset, bytes, 0..BPIPE_SIZE_MAX. Protected by
+ *	wr.lock, and read without it.
+ * @seq: number of the next record, from 0; protected by wr.lock
  * @rd: the readers' side
- * @peak: highest level; changes under @wr.lock and is read without it
- * @seq: number of the next record, guarded by @wr.lock
- * @sojourn: how long the records that were read had waited, guarded by @rd.lock
- * @wake_above: a writer that brings the level to this or above has to update
- * @wake_below: a reader that brings it to this or below has to update; -1 for
- *	never. Both change under @lock and are read without it.
- * @lock: guards what follows, and what struct bpipe_side and struct bpipe_band say
- * @stream_from: in a stream, bytes that had gone in before it began: what has passed since
- *	is not in the counts of its band
- * @flow: the gates, the rate limits and the credit. Its settings, and the writers'
- *	rate limit and credit, change with @wr.lock held too, so that a writer can
- *	read them under that alone; likewise the readers' rate limit with @rd.lock.
- *	But the credit also ends with the last reader, whatever a writer has read.
- * @life: what there is of it; changes with @config and both sides' locks held too
- * @set: what else is set; changes with both sides' locks held too
+ * @sojourn: records by the time that they waited, see struct bpipe_stats; protected by
+ *	@lock, and changed with rd.lock held too
+ * @wake_above: a writer that brings the level to this or above, bytes, calls
+ *	bpipe_wait_update(); ULONG_MAX for none. Changes with @lock held, and is read
+ *	without it.
+ * @wake_below: a reader that brings the level to this or below, bytes, calls
+ *	bpipe_wait_update(); -1 for none. Changes with @lock held, and is read without it.
+ * @lock: protects the fields below, unless they say otherwise, and what struct bpipe_side and
+ *	struct bpipe_band say
+ * @stream_from: bytes that had gone in before the stream began. The counts of the band lack
+ *	those after it.
+ * @flow: the gates, the rate limits and the credit. The settings, the writers' rate limit and
+ *	the credit change with wr.lock held too, so that a writer reads them with that alone;
+ *	the readers' rate limit changes with rd.lock held too. The last reader ends the
+ *	credit without wr.lock.
+ * @life: what there is of the channel; changes with @config and both sides' locks held too
+ * @set: its other settings
  * @record_files: open files with settings that a stream does not have
- * @writer_opens: times a writer opened
- * @reader_opens: times a reader opened
- * @wake: whom to wake once @lock is dropped
- * @records: how many records it holds
- * @tickets: places in the writers' queue that were given out
+ * @writer_opens: times that a writer opened the channel
+ * @reader_opens: times that a reader opened the channel
+ * @wake: what to wake once @lock is dropped
+ * @records: records held
+ * @tickets: places given out in the writers' queue
  * @sleeps: times that a reader or writer fell asleep
- * @delays: readers that are asleep and whose file has a delay, by it
+ * @delays: sleeping readers whose file has a delay, by the delay
  * @file_thresholds: open files of readers, by threshold
- * @file_delays: those that have a delay, by it
- * @poll_level: a writer that does not wait is to be notified once the level is at
- *	this or below; -1: once less is reserved; BPIPE_POLL_NONE if there is none
- * @retry_gen: from 1 on, times that a write that was refused for want of tokens or
- *	credit got a new chance: by a grant, new settings, or another writer's being
- *	the first to wait
- * @again: writes refused with EAGAIN
- * @timeouts: writes that ended with ETIMEDOUT
- * @blocked: writers' sleep for want of space or credit
- * @throttled: writers' sleep and refusals for want of tokens
- * @starved: readers' sleep for want of data
- * @read_throttled: readers' sleep and refusals for want of tokens
- * @high_events: times the level rose to high
- * @low_events: times it fell back to low
- * @event_ns: when the latest of these, or of those of @overload, happened
- * @state_since: when the state was entered
- * @events_fasync: open files that neither read nor write and want SIGIO
- * @events_sigio: sends it
+ * @file_delays: open files of readers with a delay, by the delay
+ * @poll_level: notify pollers of the writers' side when the level is at this or below, bytes;
+ *	-1: when less is reserved; BPIPE_POLL_NONE: not
+ * @retry_gen: starts at 1, and grows when a write that lacked tokens or credit may succeed: by
+ *	a grant, new settings, or a reservation that ended
+ * @counts: refusals and sleeps, also in bpipe_file.counts
+ * @high_events: times that the level rose to high
+ * @low_events: times that the level fell back to low
+ * @event_ns: time of the last of these, or of those of @overload, nanoseconds
+ * @state_since: time of the last change of the state, nanoseconds
+ * @events_fasync: files of neither side that want SIGIO; changed by fasync_helper(), which has
+ *	a lock of its own
+ * @events_sigio: work that sends it
  * @overload: whether it is pressured for too long
- * @notify: wakes those that poll the attribute "state", on the system's workqueue
- * @notify_from: when the next wake-up may be, in jiffies since boot; guarded by @lock
- * @delay: wakes readers for data that waited long enough
- * @expiry: drops records whose time is over
- * @expiry_at: when it will; U64_MAX for never
+ * @notify: work that wakes pollers of the attribute "state"
+ * @notify_from: earliest time of the next such wake-up, jiffies
+ * @delay: timer that wakes readers when data has waited for their delay
+ * @expiry: work that drops expired records
+ * @expiry_at: time for which @expiry is scheduled, nanoseconds; U64_MAX for none
  * @status: the status page; NULL without @status_files
  * @status_files: open status files, also those that are only mapped
- * @status_poll: pollers of status files; woken once, when @life changes to gone
+ * @status_poll: wait queue of pollers of status files; woken once, when @life changes to gone
  * @opens: open files, and writes to attributes in sysfs
  * @id: as in struct bpipe_config; does not change
  * @reaper: work to schedule when a draining channel is empty and not open; does not change
- * @node: in the list of channels, guarded by the lock of that
+ * @node: in the list of channels; protected by the lock of control.c
  * @config: serialises changes of the configuration, and claims on classes. No buffer is
- *	allocated under it.
- * @memory: what the buffers take
- * @allocating: calls that are allocating buffers, guarded by @lock
- * @allocated: such calls that have ended; wraps around. Changes under @lock and is read
- *	without it.
+ *	allocated with it held.
+ * @memory: what the buffers take; protected by the lock of buffer.c
+ * @allocating: calls that are allocating buffers
+ * @allocated: such calls that have ended; wraps around. Read without the lock.
  * @allocators: wait queue of calls that were refused memory while others were @allocating
  * @dev: the device, which owns the channel's lifetime
  * @cdev: its character device
@@ -337,12 +343,7 @@ struct bpipe_channel {
 	struct rb_root_cached file_delays;
 	s64 poll_level;
 	u64 retry_gen;
-	u64 again;
-	u64 timeouts;
-	struct bpipe_delay blocked;
-	struct bpipe_delay throttled;
-	struct bpipe_delay starved;
-	struct bpipe_delay read_throttled;
+	struct bpipe_counts counts;
 	u64 high_events;
 	u64 low_events;
 	u64 event_ns;
@@ -372,72 +373,87 @@ struct bpipe_channel {
 };
 
 /**
- * struct bpipe_file - one open file of a channel
- * @ch: the channel
- * @sleepers: its calls that are asleep. The channel's lock guards this and the fields
- *	below, except @written and @read.
- * @restarts: deadlines of its writes that will be restarted, see restart.c
- * @nr_restarts: how many; read without the lock by the caller that may have one of them
- * @threshold_node: readers: in the channel's file_thresholds
- * @delay_node: readers with a delay: in the channel's file_delays
- * @id: its number, which no other open file of the module has
- * @mode: FMODE_READ, FMODE_WRITE, both, or none
- * @read_any: a read has returned data; set with rd.lock held too, so that either
- *	is enough to look
- * @opens_before: the channel's writer_opens when this file was opened, not
- *	counting a writer that was there
- * @readers_before: the channel's reader_opens when this file was opened, not
- *	counting a reader that was there
- * @threshold: wake this file's readers at so many bytes
- * @delay_ns: or when data has waited so long; 0 for never
- * @framed: reads give frames; changes with rd.lock held too
- * @class: of its writes; as @policy, @timeout_ns and @rate, changes with wr.lock
- *	held too
- * @classes: a bit for each class that it ever had: a write that has begun keeps the
- *	one it began with
- * @policy: enum bpipe_policy
- * @timeout_ns: how long its writes wait, if the policy is its own; 0 for ever
- * @rate: its own rate limit
- * @burst_follows: the burst was not set and follows the rate
- * @refused_gen: the channel's retry_gen when its last write was refused for want of tokens
- *	or credit; 0 if it was not
- * @refused_until: when there will be the tokens, nanoseconds; U64_MAX for credit
- * @refused_len: length of its last write, if that was refused because it lacked room; else 0
- * @listens: events are kept for this file
- * @high_seen: the channel's high_events as last told to this file
- * @low_seen: the channel's low_events, likewise
- * @overload_seen: the channel's times of overload, likewise
- * @written: what was written here
- * @dropped: what of it was dropped at once
- * @read: what was read here
- * @again: writes refused with EAGAIN
- * @timeouts: writes that ended with ETIMEDOUT
- * @blocked: sleep for want of space or credit
- * @throttled: sleep and refusals of writers for want of tokens
- * @starved: sleep for want of data
- * @read_throttled: sleep and refusals of readers for want of tokens
+ * struct bpipe_reader_settings - what SET_READER sets for an open file
+ * @threshold_node: in the channel's file_thresholds
+ * @delay_node: in the channel's file_delays, if @delay_ns is not 0
+ * @threshold: bytes at which readers of the file are woken, from 1 to the channel's size
+ * @delay_ns: age of the data at which they are woken below @threshold, nanoseconds; 0 for never
+ * @framed: reads return frames; changes with rd.lock held too
+ *
+ * Protected by the channel's lock.
  */
-struct bpipe_file {
-	struct bpipe_channel *ch;
-	struct list_head sleepers;
-	struct list_head restarts;
-	unsigned int nr_restarts;
+struct bpipe_reader_settings {
 	struct rb_node threshold_node;
 	struct rb_node delay_node;
-	u64 id;
-	fmode_t mode;
-	bool read_any;
-	u64 opens_before;
-	u64 readers_before;
 	u64 threshold;
 	u64 delay_ns;
 	bool framed;
+};
+
+/**
+ * struct bpipe_writer_settings - what SET_WRITER sets for an open file
+ * @class: class of its writes, 0..7
+ * @classes: a bit for each class that it ever had: a write keeps the class it began with
+ * @policy: enum bpipe_policy; BPIPE_POLICY_CHANNEL for the channel's
+ * @timeout_ns: longest sleep of a write, nanoseconds, if @policy is its own; 0 for no limit
+ * @rate: its own rate limit, bytes
+ * @burst_follows: the burst was not set and follows the rate
+ *
+ * Protected by the channel's lock. All but @classes change with wr.lock held too, so that a
+ * writer reads them with that alone.
+ */
+struct bpipe_writer_settings {
 	u32 class;
 	u32 classes;
 	u32 policy;
 	u64 timeout_ns;
 	struct bpipe_bucket rate;
 	bool burst_follows;
+};
+
+/**
+ * struct bpipe_file - one open file of a channel
+ * @ch: the channel; does not change
+ * @sleepers: its calls that are asleep. The channel's lock protects this and the fields
+ *	below, unless they say otherwise.
+ * @restarts: deadlines of its writes that will be restarted, see restart.c
+ * @nr_restarts: number of @restarts, 0..BPIPE_RESTARTS_MAX; read without the lock by the
+ *	caller that may have one of them
+ * @id: number of the file, which no other open file of the module has; does not change
+ * @mode: FMODE_READ, FMODE_WRITE, both, or none; does not change
+ * @read_any: a read has returned data; changes with rd.lock held too
+ * @opens_before: the channel's writer_opens when this file was opened, without a writer
+ *	that was open then; does not change
+ * @readers_before: the channel's reader_opens when this file was opened, without a reader
+ *	that was open then; does not change
+ * @reader: its settings as a reader
+ * @writer: its settings as a writer
+ * @refused_gen: the channel's retry_gen when its last write was refused because it lacked
+ *	tokens or credit; 0 if it was not
+ * @refused_until: time at which the tokens will be there, nanoseconds; U64_MAX for credit
+ * @refused_len: length of its last write, bytes, if that was refused because it lacked room;
+ *	else 0
+ * @listens: events are kept for this file
+ * @high_seen: the channel's high_events when GET_EVENTS last returned them to this file
+ * @low_seen: the channel's low_events then
+ * @overload_seen: the channel's overload.events then
+ * @written: what was written here; protected by wr.lock, see struct bpipe_tally
+ * @dropped: what of @written was dropped at once
+ * @read: what was read here; protected by rd.lock, see struct bpipe_tally
+ * @counts: refusals and sleeps, also in bpipe_channel.counts
+ */
+struct bpipe_file {
+	struct bpipe_channel *ch;
+	struct list_head sleepers;
+	struct list_head restarts;
+	unsigned int nr_restarts;
+	u64 id;
+	fmode_t mode;
+	bool read_any;
+	u64 opens_before;
+	u64 readers_before;
+	struct bpipe_reader_settings reader;
+	struct bpipe_writer_settings writer;
 	u64 refused_gen;
 	u64 refused_until;
 	u64 refused_len;
@@ -448,12 +464,7 @@ struct bpipe_file {
 	struct bpipe_tally written;
 	struct bpipe_count dropped;
 	struct bpipe_tally read;
-	u64 again;
-	u64 timeouts;
-	struct bpipe_delay blocked;
-	struct bpipe_delay throttled;
-	struct bpipe_delay starved;
-	struct bpipe_delay read_throttled;
+	struct bpipe_counts counts;
 };
 
 static inline bool bpipe_is_writer(const struct bpipe_file *bf)
@@ -504,7 +515,7 @@ static inline u64 bpipe_channel_window_locked(const struct bpipe_channel *ch,
 /* Return true if the file has a setting that a stream does not have. */
 static inline bool bpipe_file_for_records(const struct bpipe_file *bf)
 {
-	return bf->framed || bf->policy == BPIPE_POLICY_DROP_OLDEST;
+	return bf->reader.framed || bf->writer.policy == BPIPE_POLICY_DROP_OLDEST;
 }
 
 /**
@@ -519,6 +530,79 @@ static inline void bpipe_channel_reap_locked(struct bpipe_channel *ch)
 	if (unlikely(ch->life == BPIPE_LIFE_DRAINING) && !ch->opens &&
 	    !bpipe_level_now(&ch->level))
 		schedule_work(ch->reaper);
+}
+
+/**
+ * bpipe_account_begin_locked() - count a sleep that begins
+ * @bf: the open file
+ * @account: what it is for
+ * @now: the time, nanoseconds
+ *
+ * Context: called with the channel's lock held.
+ */
+static inline void bpipe_account_begin_locked(struct bpipe_file *bf, enum bpipe_account account,
+					      u64 now)
+{
+	lockdep_assert_held(&bf->ch->lock);
+	bpipe_delay_begin(&bf->ch->counts.delay[account], now);
+	bpipe_delay_begin(&bf->counts.delay[account], now);
+}
+
+/**
+ * bpipe_account_end_locked() - count a sleep that ends
+ * @bf: the open file
+ * @account: what it was for
+ * @since: when it began, nanoseconds
+ * @now: the time, nanoseconds
+ *
+ * Context: called with the channel's lock held.
+ */
+static inline void bpipe_account_end_locked(struct bpipe_file *bf, enum bpipe_account account,
+					    u64 since, u64 now)
+{
+	lockdep_assert_held(&bf->ch->lock);
+	bpipe_delay_end(&bf->ch->counts.delay[account], since, now);
+	bpipe_delay_end(&bf->counts.delay[account], since, now);
+}
+
+/**
+ * bpipe_account_refused_locked() - count a call that was refused instead of put to sleep
+ * @bf: the open file
+ * @account: what it lacked
+ *
+ * Context: called with the channel's lock held.
+ */
+static inline void bpipe_account_refused_locked(struct bpipe_file *bf, enum bpipe_account account)
+{
+	lockdep_assert_held(&bf->ch->lock);
+	bf->ch->counts.delay[account].times++;
+	bf->counts.delay[account].times++;
+}
+
+/**
+ * bpipe_account_again_locked() - count a write that was refused with EAGAIN
+ * @bf: the open file
+ *
+ * Context: called with the channel's lock held.
+ */
+static inline void bpipe_account_again_locked(struct bpipe_file *bf)
+{
+	lockdep_assert_held(&bf->ch->lock);
+	bf->ch->counts.again++;
+	bf->counts.again++;
+}
+
+/**
+ * bpipe_account_timeout_locked() - count a write that ended with ETIMEDOUT
+ * @bf: the open file
+ *
+ * Context: called with the channel's lock held.
+ */
+static inline void bpipe_account_timeout_locked(struct bpipe_file *bf)
+{
+	lockdep_assert_held(&bf->ch->lock);
+	bf->ch->counts.timeouts++;
+	bf->counts.timeouts++;
 }
 
 #endif /* BPIPE_TYPES_H */

@@ -236,7 +236,7 @@ static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
  * bpipe_wait_longest_locked() - age of the oldest waiter
  * @ch: the channel
  * @side: its side
- * @account: of those whose sleep goes there; NULL for all
+ * @account: of those whose sleep goes there; BPIPE_ACCOUNTS for all
  * @now: the time, nanoseconds
  *
  * Writers are looked at by class, the head of each queue; readers in the order in
@@ -246,7 +246,7 @@ static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
  * Return: nanoseconds; 0 if nobody waits.
  */
 u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
-			      const struct bpipe_delay *account, u64 now)
+			      enum bpipe_account account, u64 now)
 {
 	struct bpipe_waiter *w;
 	u64 since = now;
@@ -255,12 +255,12 @@ u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 	lockdep_assert_held(&ch->lock);
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		w = bpipe_first_asleep(side, class);
-		if (w && !account)
+		if (w && account == BPIPE_ACCOUNTS)
 			since = min(since, w->queued_at);
-		else if (w && w->delay == account)
+		else if (w && w->account == account)
 			since = min(since, w->reason_since);
 	}
-	if (account)
+	if (account != BPIPE_ACCOUNTS)
 		return now - since;
 	w = list_first_entry_or_null(&side->sleepers, struct bpipe_waiter, sleeper);
 	return now - (w ? min(since, w->queued_at) : since);
@@ -393,9 +393,11 @@ static struct bpipe_need bpipe_ahead_locked(const struct bpipe_channel *ch, u32 
 	};
 }
 
-/* The account that a writer's sleep goes to, of the channel or of a file. */
-#define BPIPE_ACCOUNT(of, reason) \
-	((reason) == BPIPE_WAIT_TOKENS ? &(of)->throttled : &(of)->blocked)
+/* The account that a writer's sleep goes to. */
+static enum bpipe_account bpipe_account_for(enum bpipe_verdict reason)
+{
+	return reason == BPIPE_WAIT_TOKENS ? BPIPE_THROTTLED : BPIPE_BLOCKED;
+}
 
 /* A sleep, or the part of it that goes to one account, is over. */
 static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u64 now)
@@ -403,10 +405,9 @@ static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_wait
 	lockdep_assert_held(&ch->lock);
 	if (bpipe_is_writing(ch, w))
 		bpipe_overload_account_locked(ch, now);
-	if (w->delay == &ch->blocked)
+	if (w->account == BPIPE_BLOCKED)
 		bpipe_overload_stalled_locked(ch, now - w->reason_since);
-	bpipe_delay_end(w->delay, w->since, now);
-	bpipe_delay_end(w->file_delay, w->since, now);
+	bpipe_account_end_locked(w->file, w->account, w->since, now);
 }
 
 /* The first of a class lacks something else by now. */
@@ -423,16 +424,14 @@ static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 	bpipe_sum_asleep_locked(ch, w, false);
 	bpipe_reserve_locked(ch, w, &reserve);
 	bpipe_sum_asleep_locked(ch, w, true);
-	if (w->delay == BPIPE_ACCOUNT(ch, reason))
+	if (w->account == bpipe_account_for(reason))
 		return;
 	now = ktime_get_ns();
 	bpipe_end_account_locked(ch, w, now);
-	w->delay = BPIPE_ACCOUNT(ch, reason);
-	w->file_delay = BPIPE_ACCOUNT(w->file, reason);
+	w->account = bpipe_account_for(reason);
 	w->since = now;
 	w->reason_since = now;
-	bpipe_delay_begin(w->delay, now);
-	bpipe_delay_begin(w->file_delay, now);
+	bpipe_account_begin_locked(w->file, w->account, now);
 }
 
 /* The turn of the first of a class has come. */
@@ -513,14 +512,14 @@ void bpipe_wait_granted_locked(struct bpipe_channel *ch)
 
 static bool bpipe_file_threshold_less(struct rb_node *a, const struct rb_node *b)
 {
-	return rb_entry(a, struct bpipe_file, threshold_node)->threshold <
-	       rb_entry(b, struct bpipe_file, threshold_node)->threshold;
+	return rb_entry(a, struct bpipe_file, reader.threshold_node)->reader.threshold <
+	       rb_entry(b, struct bpipe_file, reader.threshold_node)->reader.threshold;
 }
 
 static bool bpipe_file_delay_less(struct rb_node *a, const struct rb_node *b)
 {
-	return rb_entry(a, struct bpipe_file, delay_node)->delay_ns <
-	       rb_entry(b, struct bpipe_file, delay_node)->delay_ns;
+	return rb_entry(a, struct bpipe_file, reader.delay_node)->reader.delay_ns <
+	       rb_entry(b, struct bpipe_file, reader.delay_node)->reader.delay_ns;
 }
 
 /**
@@ -532,9 +531,10 @@ static bool bpipe_file_delay_less(struct rb_node *a, const struct rb_node *b)
 void bpipe_wait_watch_locked(struct bpipe_file *bf)
 {
 	lockdep_assert_held(&bf->ch->lock);
-	rb_add_cached(&bf->threshold_node, &bf->ch->file_thresholds, bpipe_file_threshold_less);
-	if (bf->delay_ns)
-		rb_add_cached(&bf->delay_node, &bf->ch->file_delays, bpipe_file_delay_less);
+	rb_add_cached(&bf->reader.threshold_node, &bf->ch->file_thresholds,
+		      bpipe_file_threshold_less);
+	if (bf->reader.delay_ns)
+		rb_add_cached(&bf->reader.delay_node, &bf->ch->file_delays, bpipe_file_delay_less);
 }
 
 /**
@@ -546,9 +546,9 @@ void bpipe_wait_watch_locked(struct bpipe_file *bf)
 void bpipe_wait_unwatch_locked(struct bpipe_file *bf)
 {
 	lockdep_assert_held(&bf->ch->lock);
-	rb_erase_cached(&bf->threshold_node, &bf->ch->file_thresholds);
-	if (bf->delay_ns)
-		rb_erase_cached(&bf->delay_node, &bf->ch->file_delays);
+	rb_erase_cached(&bf->reader.threshold_node, &bf->ch->file_thresholds);
+	if (bf->reader.delay_ns)
+		rb_erase_cached(&bf->reader.delay_node, &bf->ch->file_delays);
 }
 
 /* The smallest threshold, or the shortest delay, that readers' files ask for. */
@@ -557,7 +557,8 @@ static u64 bpipe_files_threshold_locked(const struct bpipe_channel *ch)
 	struct rb_node *node = rb_first_cached(&ch->file_thresholds);
 
 	lockdep_assert_held(&ch->lock);
-	return node ? rb_entry(node, struct bpipe_file, threshold_node)->threshold : U64_MAX;
+	return node ? rb_entry(node, struct bpipe_file, reader.threshold_node)->reader.threshold :
+		      U64_MAX;
 }
 
 static u64 bpipe_files_delay_locked(const struct bpipe_channel *ch)
@@ -565,7 +566,8 @@ static u64 bpipe_files_delay_locked(const struct bpipe_channel *ch)
 	struct rb_node *node = rb_first_cached(&ch->file_delays);
 
 	lockdep_assert_held(&ch->lock);
-	return node ? rb_entry(node, struct bpipe_file, delay_node)->delay_ns : U64_MAX;
+	return node ? rb_entry(node, struct bpipe_file, reader.delay_node)->reader.delay_ns :
+		      U64_MAX;
 }
 
 static u64 bpipe_sleepers_delay_locked(const struct bpipe_channel *ch)
@@ -966,20 +968,19 @@ void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
  * bpipe_wait_queue_locked() - queue a caller, that then sleeps
  * @ch: the channel
  * @w: the caller; what it needs, where it waits and until when is set
- * @delay: the channel's account for the sleep
- * @file_delay: the open file's
+ * @account: what it sleeps for
  *
  * A caller that is queued keeps its place. The caller of this updates after it.
  *
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
-			     struct bpipe_delay *delay, struct bpipe_delay *file_delay)
+			     enum bpipe_account account)
 {
 	u64 now = ktime_get_ns();
 
 	lockdep_assert_held(&ch->lock);
-	if (!w->queued || w->delay != delay)
+	if (!w->queued || w->account != account)
 		w->reason_since = now;
 	if (!w->queued) {
 		bpipe_join_locked(ch, w);
@@ -991,18 +992,16 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 	w->woken = false;
 	w->task = current;
 	w->since = now;
-	w->delay = delay;
-	w->file_delay = file_delay;
+	w->account = account;
 	if (bpipe_is_writing(ch, w) && !w->rate_waiter) {
 		const struct bpipe_need reserve = bpipe_flow_reservation(&w->need, w->wait_reason);
 
 		bpipe_reserve_locked(ch, w, &reserve);
 	}
 	bpipe_fall_asleep_locked(ch, w);
-	if (delay == &ch->blocked)
+	if (account == BPIPE_BLOCKED)
 		bpipe_overload_account_locked(ch, now);
-	bpipe_delay_begin(delay, now);
-	bpipe_delay_begin(file_delay, now);
+	bpipe_account_begin_locked(w->file, account, now);
 }
 
 /**

@@ -19,36 +19,36 @@
 /**
  * struct bpipe_waiter - a reader or writer that waits, on its own stack
  * @node: in @side's asleep[@class]: writers by @ticket, readers by @threshold
- * @rate_node: instead of that, in @side's rate_waiters
- * @delay_node: readers whose file has a delay: in the channel's delays, by @delay_ns
+ * @rate_node: in @side's rate_waiters, if @rate_waiter
+ * @delay_node: in the channel's delays, by @delay_ns, of a reader whose file has a delay
  * @sleeper: in @side's sleepers
  * @file_sleeper: in @file's sleepers
  * @side: its side
- * @file: the open file it came by
+ * @file: the open file of the call
  * @task: the task to wake
- * @delay: the channel's account that this sleep goes to
- * @file_delay: the open file's account
- * @ticket: writers: its place in the queue of its class
- * @slept: the channel's number of this sleep
- * @threshold: readers: wake it at so many bytes
- * @delay_ns: readers: or when data has waited so long, nanoseconds; 0 for never
- * @queued_at: since when it waits, nanoseconds
- * @reason_since: since when its sleep goes to the account that it goes to now
- * @since: when this sleep began
- * @deadline: when it gives up; KTIME_MAX for never
- * @until: when it looks again by itself; KTIME_MAX for never
- * @tokens_at: where it waits for tokens: these are left to come in until then, nanoseconds
- * @need: writers: what it needs to go on
- * @reserved: writers: what of that is reserved for it now
- * @wait_reason: what it waits for: a BPIPE_WAIT_*
- * @class: whose queue it is in; readers have but one
+ * @ticket: of a writer: its place in the queue of its class
+ * @slept: the channel's number of this sleep, see bpipe_channel.sleeps
+ * @threshold: of a reader: wake it at this level, bytes, from 1
+ * @delay_ns: of a reader: wake it when data has waited so long, nanoseconds; 0 for never
+ * @queued_at: time at which it queued, nanoseconds
+ * @reason_since: time at which its sleeps began to count in @account, nanoseconds
+ * @since: time at which this sleep began, nanoseconds
+ * @deadline: time at which it gives up; KTIME_MAX for never
+ * @until: time at which it looks again by itself; KTIME_MAX for never
+ * @tokens_at: time until which tokens are left to come in, nanoseconds, if it waits for them
+ * @need: of a writer: what it needs to go on
+ * @reserved: of a writer: what of @need is reserved for it now
+ * @wait_reason: what it waits for: BPIPE_WAIT_*
+ * @account: what this sleep counts as
+ * @class: of a writer: its class, 0..7; of a reader: 0
  * @queued: it has a place, asleep or not
- * @rate_waiter: it waits for its own file's tokens or for the readers', and holds up no other
+ * @rate_waiter: it waits for tokens of its own file, or of the readers, beside the queue
  * @asleep: it is in the trees and lists, and has not been woken
- * @admitted: writers: its turn has come, and all that it needs is reserved for it
- * @woken: it has to look again
+ * @admitted: of a writer: its turn has come, and all of @need is reserved for it
+ * @woken: it has to look again; read without the lock by the waiter
  *
- * All but what the caller sets before it queues is protected by the channel's lock.
+ * The caller sets the fields up to its first call of bpipe_wait_queue_locked(). From then
+ * channel.lock protects them.
  */
 struct bpipe_waiter {
 	union {
@@ -61,8 +61,6 @@ struct bpipe_waiter {
 	struct bpipe_side *side;
 	struct bpipe_file *file;
 	struct task_struct *task;
-	struct bpipe_delay *delay;
-	struct bpipe_delay *file_delay;
 	u64 ticket;
 	u64 slept;
 	u64 threshold;
@@ -76,6 +74,7 @@ struct bpipe_waiter {
 	struct bpipe_need need;
 	struct bpipe_need reserved;
 	enum bpipe_verdict wait_reason;
+	enum bpipe_account account;
 	u32 class;
 	bool queued;
 	bool rate_waiter;
@@ -100,13 +99,13 @@ void bpipe_wait_init(struct bpipe_channel *ch);
 void bpipe_wait_uninit(struct bpipe_channel *ch);
 
 void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
-			     struct bpipe_delay *delay, struct bpipe_delay *file_delay);
+			     enum bpipe_account account);
 void bpipe_wait_claim(struct bpipe_channel *ch, struct bpipe_waiter *w);
 void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w);
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w);
 void bpipe_wait_leave_queue(struct bpipe_channel *ch, struct bpipe_waiter *w);
 u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
-			      const struct bpipe_delay *account, u64 now);
+			      enum bpipe_account account, u64 now);
 
 void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns);
 void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level);

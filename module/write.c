@@ -52,16 +52,16 @@ struct bpipe_writing {
 static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *op)
 {
 	const struct bpipe_channel *ch = bf->ch;
-	bool own = bf->policy != BPIPE_POLICY_CHANNEL;
+	bool own = bf->writer.policy != BPIPE_POLICY_CHANNEL;
 	struct bpipe_request *req = &op->req;
 
 	lockdep_assert_held(&ch->wr.lock);
 	op->begun = true;
-	op->timeout_ns = own ? bf->timeout_ns : ch->set.timeout_ns;
+	op->timeout_ns = own ? bf->writer.timeout_ns : ch->set.timeout_ns;
 	op->record = bpipe_is_record(ch);
-	req->class = bf->class;
-	req->policy = own ? bf->policy : ch->set.policy;
-	req->own = &bf->rate;
+	req->class = bf->writer.class;
+	req->policy = own ? bf->writer.policy : ch->set.policy;
+	req->own = &bf->writer.rate;
 	req->atomic = op->record || req->len <= PIPE_BUF;
 	req->nonblock = op->flags & BPIPE_NONBLOCK || req->policy != BPIPE_POLICY_BLOCK;
 }
@@ -258,10 +258,10 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 		if (timer_armed)
 			bpipe_wait_timer_by(&ch->wr.tokens, now, decision->wait_ns);
 	}
-	ch->again += counts;
-	bf->again += counts;
-	ch->throttled.times += counts && throttled;
-	bf->throttled.times += counts && throttled;
+	if (counts)
+		bpipe_account_again_locked(bf);
+	if (counts && throttled)
+		bpipe_account_refused_locked(bf, BPIPE_THROTTLED);
 }
 
 /* Queue the write, or let it wait for tokens of its own file beside the queue. */
@@ -288,8 +288,7 @@ static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *o
 			      ns_to_ktime(ktime_get_ns() + op->timeout_ns);
 	w->until = rate_waiter ? ns_to_ktime(now + decision->wait_ns) : KTIME_MAX;
 	w->tokens_at = 0;
-	bpipe_wait_queue_locked(ch, w, throttled ? &ch->throttled : &ch->blocked,
-				throttled ? &bf->throttled : &bf->blocked);
+	bpipe_wait_queue_locked(ch, w, throttled ? BPIPE_THROTTLED : BPIPE_BLOCKED);
 }
 
 /*
@@ -381,7 +380,7 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *op,
 				bpipe_shed_by_locked(ch, now + ttl);
 		}
 		bpipe_flow_take(&ch->flow, n, now);
-		bpipe_bucket_take(&bf->rate, n, now);
+		bpipe_bucket_take(&bf->writer.rate, n, now);
 		bf->refused_gen = 0;
 		bf->refused_len = 0;
 		/* A writer that polls first will not ask for credit: let readers come now. */
@@ -446,7 +445,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	ret = bpipe_check_wr(bf, op);
 	if (unlikely(ret))
 		return ret;
-	if (unlikely(op->record || bf->ch->flow.limited || bf->rate.rate))
+	if (unlikely(op->record || bf->ch->flow.limited || bf->writer.rate.rate))
 		now = ktime_get_ns();
 	ret = bpipe_admit_wr(bf, from, op, now, &decision);
 	if (likely(ret == BPIPE_GO))
@@ -490,8 +489,7 @@ static ssize_t bpipe_write_failed(struct bpipe_file *bf, const struct bpipe_writ
 		return bpipe_restart_error(bf, op->req.len, op->self.deadline);
 	if (error == -ETIMEDOUT) {
 		bpipe_channel_lock(bf->ch);
-		bf->ch->timeouts++;
-		bf->timeouts++;
+		bpipe_account_timeout_locked(bf);
 		bpipe_channel_unlock(bf->ch);
 	} else if (error == -EPIPE && !(op->flags & BPIPE_NOSIGNAL) &&
 		   READ_ONCE(bf->ch->life) == BPIPE_LIFE_USABLE) {
