@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Differences between kernels, and nowhere else.
+ * Differences between kernels, and nowhere else. Older kernels get what newer ones have,
+ * under the name that it has there.
  *
- * Told apart by what the headers offer, not by version, since distributions
- * carry changes back: Kbuild looks for the names and defines BPIPE_HAVE_*.
+ * What the headers offer decides, not the version, because distributions carry changes
+ * back: Kbuild looks for the names and defines BPIPE_HAVE_*.
  */
 #ifndef BPIPE_COMPAT_H
 #define BPIPE_COMPAT_H
@@ -11,33 +12,45 @@
 #include <linux/device/class.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/splice.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 
-#ifdef BPIPE_HAVE_HRTIMER_SETUP
-#define bpipe_hrtimer_setup hrtimer_setup
-#else
-static inline void bpipe_hrtimer_setup(struct hrtimer *timer,
-				       enum hrtimer_restart (*function)(struct hrtimer *),
-				       clockid_t clock, enum hrtimer_mode mode)
+#ifndef BPIPE_HAVE_HRTIMER_SETUP
+static inline void hrtimer_setup(struct hrtimer *timer,
+				 enum hrtimer_restart (*function)(struct hrtimer *),
+				 clockid_t clock, enum hrtimer_mode mode)
 {
 	hrtimer_init(timer, clock, mode);
 	timer->function = function;
 }
 #endif
 
-#ifdef BPIPE_HAVE_COPY_SPLICE_READ
-#define bpipe_splice_read copy_splice_read
-#else
-#define bpipe_splice_read generic_file_splice_read
+#ifndef BPIPE_HAVE_COPY_SPLICE_READ
+#define copy_splice_read generic_file_splice_read
 #endif
 
-#ifdef BPIPE_HAVE_VM_FLAGS_CLEAR
-#define bpipe_vm_flags_clear vm_flags_clear
-#else
-static inline void bpipe_vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
+#ifndef BPIPE_HAVE_VM_FLAGS_CLEAR
+static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
 {
 	vma->vm_flags &= ~flags;
+}
+#endif
+
+#ifndef BPIPE_HAVE_COPY_STRUCT_TO_USER
+/* Bytes that the caller has no room for are cut, bytes that we lack are zero. */
+static inline int copy_struct_to_user(void __user *dst, size_t usize, const void *src,
+				      size_t ksize, bool *ignored_trailing)
+{
+	size_t both = min(usize, ksize);
+
+	if (ignored_trailing)
+		*ignored_trailing = usize < ksize && memchr_inv(src + usize, 0, ksize - usize);
+	if (copy_to_user(dst, src, both) || clear_user(dst + both, usize - both))
+		return -EFAULT;
+	return 0;
 }
 #endif
 

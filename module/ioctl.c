@@ -12,6 +12,7 @@
 
 #include <asm/ioctls.h>
 
+#include "compat.h"
 #include "config.h"
 #include "ioctl.h"
 #include "node.h"
@@ -44,17 +45,13 @@ int bpipe_ioctl_get(void *dst, size_t ksize, size_t ver0, const void __user *src
 	return copy_struct_from_user(dst, ksize, src, usize);
 }
 
-/* The way back: what the caller has no room for is cut, what we lack is zero. */
+/* Give a structure to the caller, who may have an older or a newer one. */
 static int bpipe_ioctl_put(void __user *dst, size_t usize, size_t ver0, const void *src,
-			    size_t ksize)
+			   size_t ksize)
 {
-	size_t both = min(usize, ksize);
-
 	if (usize < ver0)
 		return -EINVAL;
-	if (copy_to_user(dst, src, both) || clear_user(dst + both, usize - both))
-		return -EFAULT;
-	return 0;
+	return copy_struct_to_user(dst, usize, src, ksize, NULL);
 }
 
 static int bpipe_ioctl_get_features(void __user *arg, size_t size)

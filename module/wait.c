@@ -1086,7 +1086,7 @@ static void bpipe_side_init(struct bpipe_side *side,
 	INIT_LIST_HEAD(&side->rate_waiters);
 	INIT_LIST_HEAD(&side->sleepers);
 	init_waitqueue_head(&side->poll);
-	bpipe_hrtimer_setup(&side->tokens, due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
+	hrtimer_setup(&side->tokens, due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 }
 
 /**
@@ -1097,9 +1097,9 @@ void bpipe_wait_init(struct bpipe_channel *ch)
 {
 	bpipe_side_init(&ch->wr, bpipe_write_tokens_due);
 	bpipe_side_init(&ch->rd, bpipe_read_tokens_due);
-	bpipe_hrtimer_setup(&ch->overload.timer, bpipe_overload_due, CLOCK_MONOTONIC,
+	hrtimer_setup(&ch->overload.timer, bpipe_overload_due, CLOCK_MONOTONIC,
 			    HRTIMER_MODE_ABS_SOFT);
-	bpipe_hrtimer_setup(&ch->delay, bpipe_data_due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
+	hrtimer_setup(&ch->delay, bpipe_data_due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 	ch->delays = RB_ROOT_CACHED;
 	ch->file_thresholds = RB_ROOT_CACHED;
 	ch->file_delays = RB_ROOT_CACHED;
