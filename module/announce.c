@@ -43,6 +43,7 @@ void bpipe_announce_init(struct bpipe_channel *ch)
  * Context: called with the channel's lock held; does not sleep.
  */
 void bpipe_announce_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	u64 now = get_jiffies_64(), at = max(now, ch->notify_from);
 

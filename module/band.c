@@ -114,6 +114,7 @@ void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
  * Return: its band; NULL if there is none.
  */
 struct bpipe_band *bpipe_band_next_locked(struct bpipe_channel *ch, struct bpipe_frame *frame)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_band *next = NULL;
 	struct bpipe_frame head;
@@ -202,6 +203,7 @@ size_t bpipe_band_drain_rd(struct bpipe_channel *ch, const struct bpipe_frame *f
  * Context: called with the channel's lock held.
  */
 bool bpipe_band_unused_locked(const struct bpipe_channel *ch, const struct bpipe_band *band)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	return band && band != ch->band[0] && !band->writers && !band->held && band->ring.data;
@@ -214,6 +216,7 @@ bool bpipe_band_unused_locked(const struct bpipe_channel *ch, const struct bpipe
  * counts until its file is closed.
  */
 static void bpipe_band_idle_locked(struct bpipe_channel *ch, struct bpipe_band *band)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (!bpipe_band_unused_locked(ch, band))
@@ -284,6 +287,7 @@ size_t bpipe_band_discard_rd(struct bpipe_channel *ch, u32 class, enum bpipe_dro
 
 /* What is held of a class and those below it, by class. */
 static u64 bpipe_held_locked(const struct bpipe_channel *ch, u32 class, u64 *held)
+	__must_hold(&ch->lock)
 {
 	u64 sum = 0;
 
@@ -346,6 +350,7 @@ u64 bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
  * Context: called with both sides' locks and the channel's lock held.
  */
 void bpipe_band_end_stream_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_band *band = ch->band[0];
 	u64 in, out;

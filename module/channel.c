@@ -31,6 +31,7 @@ static atomic64_t bpipe_files;
  * Context: called with the channel's lock held.
  */
 bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	const struct bpipe_channel *ch = bf->ch;
 
@@ -52,6 +53,7 @@ bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
  * Return: -ENODEV if the channel is gone; -EPIPE if it drains, or a reader is lacking; else 0.
  */
 int bpipe_channel_write_error_locked(const struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	const struct bpipe_channel *ch = bf->ch;
 
@@ -205,6 +207,7 @@ void bpipe_channel_put(struct bpipe_channel *ch)
 /* Called with both sides' locks held, too; the caller frees @old, and kicks the rest. */
 static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 				       struct bpipe_storage *old)
+	__must_hold(&ch->lock)
 {
 	int ret = 0;
 

@@ -292,6 +292,7 @@ static int bpipe_new_lock_config(struct bpipe_channel *ch, const struct bpipe_co
 /* Is there something in the way of it now? Called with both sides' locks held. */
 static int bpipe_new_config_busy_locked(struct bpipe_channel *ch,
 					const struct bpipe_new_config *new)
+	__must_hold(&ch->lock)
 {
 	size_t level = bpipe_level_now(&ch->level);
 
@@ -331,6 +332,7 @@ static void bpipe_apply_rate(struct bpipe_bucket *bucket, const struct bpipe_buc
 
 /* The new settings are in force from here on; the caller lets all look again. */
 static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_new_config *new)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_flow *flow = &ch->flow;
 	u64 now = ktime_get_ns();
@@ -585,6 +587,7 @@ out:
 }
 
 static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_writer *set)
+	__must_hold(&bf->ch->lock)
 {
 	struct bpipe_channel *ch = bf->ch;
 	u64 rate = set->mask & BPIPE_WRITER_RATE ? set->rate : bf->writer.rate.rate;

@@ -21,6 +21,7 @@
 #define BPIPE_OVERLOAD_PAUSE	(HZ / 5)
 
 static void bpipe_overload_schedule_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_overload *ov = &ch->overload;
 	u64 now = get_jiffies_64(), at = max(now, ov->notify_from);
@@ -40,6 +41,7 @@ static void bpipe_overload_schedule_locked(struct bpipe_channel *ch)
  * Return: whether that has changed.
  */
 bool bpipe_overload_look_locked(struct bpipe_channel *ch, u64 now)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_overload *ov = &ch->overload;
 	bool may = ch->flow.pressured && ov->after_ns;
@@ -91,6 +93,7 @@ static void bpipe_overload_notify(struct work_struct *work)
  * Context: called with the channel's lock held.
  */
 void bpipe_overload_account_locked(struct bpipe_channel *ch, u64 now)
+	__must_hold(&ch->lock)
 {
 	unsigned int stalled = ch->counts.delay[BPIPE_BLOCKED].sleeping;
 
@@ -107,6 +110,7 @@ void bpipe_overload_account_locked(struct bpipe_channel *ch, u64 now)
  * Context: called with the channel's lock held.
  */
 void bpipe_overload_stalled_locked(struct bpipe_channel *ch, u64 stalled_ns)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	ch->overload.longest_ns = max(ch->overload.longest_ns, stalled_ns);
@@ -119,6 +123,7 @@ void bpipe_overload_stalled_locked(struct bpipe_channel *ch, u64 stalled_ns)
  * Context: called with the channel's lock held.
  */
 void bpipe_overload_reset_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	ch->overload.longest_ns = 0;

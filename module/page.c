@@ -19,6 +19,7 @@
  * Context: called with the channel's lock held.
  */
 void bpipe_page_write_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_status *status = page_address(ch->status);
 	struct bpipe_request who = { };

@@ -15,6 +15,7 @@ void bpipe_page_write_locked(struct bpipe_channel *ch);
  * Context: called with the channel's lock held.
  */
 static inline void bpipe_page_update_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->status))

@@ -25,6 +25,7 @@
  * only where there is a rate, or it may have to go.
  */
 static u64 bpipe_next_len_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (bpipe_is_record(ch) && (ch->flow.read.bytes.rate || ch->set.sheds))
@@ -34,6 +35,7 @@ static u64 bpipe_next_len_locked(struct bpipe_channel *ch)
 
 /* Return true if a read would give something. If it lacks tokens, arm the timer. */
 static bool bpipe_readable_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	const struct bpipe_request req = {
 		.len = bpipe_next_len_locked(ch),
@@ -56,6 +58,7 @@ static bool bpipe_readable_locked(struct bpipe_channel *ch)
  * it lacks room, have the writer notified; if it lacks tokens, arm the timer.
  */
 static bool bpipe_writable_locked(struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	const struct bpipe_request who = {
 		.len = bf->refused_len,
@@ -82,6 +85,7 @@ static bool bpipe_writable_locked(struct bpipe_file *bf)
 
 /* What happened that this file was not told yet: BPIPE_EVENT_* */
 static u32 bpipe_events_locked(const struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	const struct bpipe_channel *ch = bf->ch;
 	u32 events = 0;

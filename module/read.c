@@ -50,6 +50,7 @@ struct bpipe_reading {
 /* Queue the read, or let it wait for tokens beside the queue. */
 static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *op, bool rate_waiter,
 				  enum bpipe_account account)
+	__must_hold(&bf->ch->lock)
 {
 	struct bpipe_waiter *w = &op->self;
 

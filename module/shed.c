@@ -24,6 +24,7 @@
 /* Is the record that would be read next to be dropped? The reason, or BPIPE_DROP_REASONS. */
 static enum bpipe_drop bpipe_shed_reason_locked(struct bpipe_channel *ch,
 						const struct bpipe_frame *frame, u64 now)
+	__must_hold(&ch->lock)
 {
 	u64 ttl = ch->set.ttl_ns[frame->class], target = ch->set.sojourn_ns[frame->class];
 	struct bpipe_band *band = ch->band[frame->class];
@@ -73,6 +74,7 @@ struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 
 /* Drops the oldest record of a class if it has expired; or says when it will. */
 static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 now, u64 *when)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_band *band = ch->band[class];
 	u64 ttl = ch->set.ttl_ns[class];
@@ -126,6 +128,7 @@ int bpipe_shed_expired_rd(struct bpipe_channel *ch)
 /* Finds the oldest record of a class that has not expired, @left records on at most. */
 static bool bpipe_shed_skip_locked(const struct bpipe_channel *ch, u32 class, u64 now, int *left,
 				   struct bpipe_frame *frame)
+	__must_hold(&ch->lock)
 {
 	const struct bpipe_band *band = ch->band[class];
 	u64 ttl = ch->set.ttl_ns[class];
@@ -154,6 +157,7 @@ static bool bpipe_shed_skip_locked(const struct bpipe_channel *ch, u32 class, u6
  * ones.
  */
 u64 bpipe_shed_next_len_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	u64 now = ktime_get_ns(), seq = U64_MAX, len = 0;
 	int left = BPIPE_BAND_PIECE;
@@ -182,6 +186,7 @@ u64 bpipe_shed_next_len_locked(struct bpipe_channel *ch)
  * Context: called with the channel's lock held.
  */
 void bpipe_shed_by_locked(struct bpipe_channel *ch, u64 when)
+	__must_hold(&ch->lock)
 {
 	u64 now = ktime_get_ns();
 

@@ -60,6 +60,7 @@ static void bpipe_stats_shares(u32 *shares, const struct bpipe_pressure *p)
 
 static void bpipe_stats_overload_locked(struct bpipe_channel *ch, u64 now,
 					struct bpipe_stats *stats)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_overload *ov = &ch->overload;
 

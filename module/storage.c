@@ -28,6 +28,7 @@
 
 /* Return true if a class has a use for its buffer, or is to keep it all the same. */
 static bool bpipe_storage_needed_locked(const struct bpipe_channel *ch, u32 mode, u32 class)
+	__must_hold(&ch->lock)
 {
 	const struct bpipe_band *band = ch->band[class];
 
@@ -182,6 +183,7 @@ static int bpipe_storage_await(struct bpipe_channel *ch, struct bpipe_storage *s
  * next ones.
  */
 static void bpipe_storage_add_writer_locked(struct bpipe_file *bf, u32 class)
+	__must_hold(&bf->ch->lock)
 {
 	lockdep_assert_held(&bf->ch->config);
 	lockdep_assert_held(&bf->ch->lock);
@@ -198,6 +200,7 @@ static void bpipe_storage_add_writer_locked(struct bpipe_file *bf, u32 class)
  * Context: called with the channel's lock held.
  */
 void bpipe_storage_forget_locked(struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	u32 class;
 
@@ -289,6 +292,7 @@ int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 
 /* What a class holds. Without the writers' lock, it may be more by now. */
 static size_t bpipe_storage_queued_locked(struct bpipe_channel *ch, u32 class)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (!ch->band[class])
@@ -417,6 +421,7 @@ bool bpipe_storage_copied_rd(struct bpipe_channel *ch, const struct bpipe_storag
  */
 void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_storage *spare,
 			       struct bpipe_storage *old)
+	__must_hold(&ch->lock)
 {
 	u32 class;
 
@@ -451,6 +456,7 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_
  * Context: called with the channel's lock held.
  */
 void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *old)
+	__must_hold(&ch->lock)
 {
 	u32 class;
 
@@ -476,6 +482,7 @@ void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *o
  * held.
  */
 void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *old)
+	__must_hold(&ch->lock)
 {
 	u32 class;
 

@@ -484,6 +484,7 @@ static inline bool bpipe_is_record(const struct bpipe_channel *ch)
 
 /* Called with the channel's lock held. */
 static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->life == BPIPE_LIFE_GONE))
@@ -505,6 +506,7 @@ static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_cha
  */
 static inline u64 bpipe_channel_window_locked(const struct bpipe_channel *ch,
 					      const struct bpipe_request *who, u64 level, u64 now)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->life != BPIPE_LIFE_USABLE))
@@ -525,6 +527,7 @@ static inline bool bpipe_file_for_records(const struct bpipe_file *bf)
  * Context: called with the channel's lock held.
  */
 static inline void bpipe_channel_reap_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (unlikely(ch->life == BPIPE_LIFE_DRAINING) && !ch->opens &&
@@ -542,6 +545,7 @@ static inline void bpipe_channel_reap_locked(struct bpipe_channel *ch)
  */
 static inline void bpipe_account_begin_locked(struct bpipe_file *bf, enum bpipe_account account,
 					      u64 now)
+	__must_hold(&bf->ch->lock)
 {
 	lockdep_assert_held(&bf->ch->lock);
 	bpipe_delay_begin(&bf->ch->counts.delay[account], now);
@@ -559,6 +563,7 @@ static inline void bpipe_account_begin_locked(struct bpipe_file *bf, enum bpipe_
  */
 static inline void bpipe_account_end_locked(struct bpipe_file *bf, enum bpipe_account account,
 					    u64 since, u64 now)
+	__must_hold(&bf->ch->lock)
 {
 	lockdep_assert_held(&bf->ch->lock);
 	bpipe_delay_end(&bf->ch->counts.delay[account], since, now);
@@ -573,6 +578,7 @@ static inline void bpipe_account_end_locked(struct bpipe_file *bf, enum bpipe_ac
  * Context: called with the channel's lock held.
  */
 static inline void bpipe_account_refused_locked(struct bpipe_file *bf, enum bpipe_account account)
+	__must_hold(&bf->ch->lock)
 {
 	lockdep_assert_held(&bf->ch->lock);
 	bf->ch->counts.delay[account].times++;
@@ -586,6 +592,7 @@ static inline void bpipe_account_refused_locked(struct bpipe_file *bf, enum bpip
  * Context: called with the channel's lock held.
  */
 static inline void bpipe_account_again_locked(struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	lockdep_assert_held(&bf->ch->lock);
 	bf->ch->counts.again++;
@@ -599,6 +606,7 @@ static inline void bpipe_account_again_locked(struct bpipe_file *bf)
  * Context: called with the channel's lock held.
  */
 static inline void bpipe_account_timeout_locked(struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	lockdep_assert_held(&bf->ch->lock);
 	bf->ch->counts.timeouts++;

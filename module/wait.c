@@ -89,6 +89,7 @@ static bool bpipe_delay_less(struct rb_node *a, const struct rb_node *b)
 /* Change what a waiting writer has reserved. */
 static void bpipe_reserve_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 				 const struct bpipe_need *to)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	bpipe_flow_reserve(&ch->flow, w->class, &w->reserved, to);
@@ -98,6 +99,7 @@ static void bpipe_reserve_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 /* What the sleepers of @w's class have reserved, with or without @w. */
 static void bpipe_sum_asleep_locked(struct bpipe_channel *ch, const struct bpipe_waiter *w,
 				    bool with)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_need *sum = &ch->wr.reserved[w->class];
 	const struct bpipe_need *n = &w->reserved;
@@ -111,6 +113,7 @@ static void bpipe_sum_asleep_locked(struct bpipe_channel *ch, const struct bpipe
 
 /* Into the trees and lists of its side. */
 static void bpipe_fall_asleep_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_side *side = w->side;
 
@@ -133,6 +136,7 @@ static void bpipe_fall_asleep_locked(struct bpipe_channel *ch, struct bpipe_wait
 
 /* Out of them: it was woken, or something else woke it. */
 static void bpipe_wake_up_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_side *side = w->side;
 
@@ -154,6 +158,7 @@ static void bpipe_wake_up_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 
 /* Wake a sleeper, once the lock is dropped if there is room to note it. */
 static void bpipe_wake_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_wakeups *wake = &ch->wake;
 
@@ -187,6 +192,7 @@ static struct bpipe_notice *bpipe_notice(struct bpipe_channel *ch, struct bpipe_
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side, __poll_t events)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (waitqueue_active(&side->poll))	/* as above */
@@ -204,6 +210,7 @@ void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side,
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *side)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (waitqueue_active(&side->poll))	/* as above */
@@ -216,6 +223,7 @@ void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *s
  */
 static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 				      __poll_t events)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (side->wake_all_reasons)
@@ -227,6 +235,7 @@ static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_sid
 }
 
 static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	bpipe_notify_ready_locked(ch, &ch->wr, EPOLLOUT | EPOLLWRNORM);
@@ -247,6 +256,7 @@ static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
  */
 u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 			      enum bpipe_account account, u64 now)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_waiter *w;
 	u64 since = now;
@@ -272,6 +282,7 @@ u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
  */
 static bool bpipe_kick_locked(struct bpipe_channel *ch, struct list_head *list, bool file,
 			      u64 last)
+	__must_hold(&ch->lock)
 {
 	int n;
 
@@ -312,6 +323,7 @@ static void bpipe_kick_rest(struct bpipe_channel *ch, struct list_head *list, bo
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_kick_locked(struct bpipe_channel *ch, struct bpipe_side *side)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	bpipe_wait_notify_all_locked(ch, side);
@@ -342,6 +354,7 @@ void bpipe_wait_kick_rest(struct bpipe_channel *ch, struct bpipe_side *side, u64
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_kick_file_locked(struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	struct bpipe_channel *ch = bf->ch;
 
@@ -380,6 +393,7 @@ void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns)
 
 /* What is reserved ahead of the first sleeper of a class. */
 static struct bpipe_need bpipe_ahead_locked(const struct bpipe_channel *ch, u32 class)
+	__must_hold(&ch->lock)
 {
 	const struct bpipe_need *all = &ch->flow.reserved[class];
 	const struct bpipe_need *asleep = &ch->wr.reserved[class];
@@ -401,6 +415,7 @@ static enum bpipe_account bpipe_account_for(enum bpipe_verdict reason)
 
 /* A sleep, or the part of it that goes to one account, is over. */
 static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u64 now)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (bpipe_is_writing(ch, w))
@@ -413,6 +428,7 @@ static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_wait
 /* The first of a class lacks something else by now. */
 static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 				 enum bpipe_verdict reason)
+	__must_hold(&ch->lock)
 {
 	const struct bpipe_need reserve = bpipe_flow_reservation(&w->need, reason);
 	u64 now;
@@ -436,6 +452,7 @@ static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 
 /* The turn of the first of a class has come. */
 static void bpipe_admit_waiter_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	bpipe_wake_locked(ch, w);
@@ -450,6 +467,7 @@ static void bpipe_admit_waiter_locked(struct bpipe_channel *ch, struct bpipe_wai
  * nothing: pollers, too, set it.
  */
 static void bpipe_wake_class_locked(struct bpipe_channel *ch, u32 class, u64 level, u64 now)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_waiter *w;
 
@@ -476,6 +494,7 @@ static void bpipe_wake_class_locked(struct bpipe_channel *ch, u32 class, u64 lev
 }
 
 static void bpipe_wake_writers_locked(struct bpipe_channel *ch, u64 level)
+	__must_hold(&ch->lock)
 {
 	u64 now = ch->flow.limited ? ktime_get_ns() : 0;
 	u32 class;
@@ -488,6 +507,7 @@ static void bpipe_wake_writers_locked(struct bpipe_channel *ch, u64 level)
 
 /* Have the writers that wait for room without sleeping notified whatever the level is. */
 static void bpipe_poll_again_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (ch->poll_level != BPIPE_POLL_NONE)
@@ -501,6 +521,7 @@ static void bpipe_poll_again_locked(struct bpipe_channel *ch)
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_granted_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	ch->retry_gen++;
@@ -529,6 +550,7 @@ static bool bpipe_file_delay_less(struct rb_node *a, const struct rb_node *b)
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_watch_locked(struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	lockdep_assert_held(&bf->ch->lock);
 	rb_add_cached(&bf->reader.threshold_node, &bf->ch->file_thresholds,
@@ -544,6 +566,7 @@ void bpipe_wait_watch_locked(struct bpipe_file *bf)
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_unwatch_locked(struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
 {
 	lockdep_assert_held(&bf->ch->lock);
 	rb_erase_cached(&bf->reader.threshold_node, &bf->ch->file_thresholds);
@@ -553,6 +576,7 @@ void bpipe_wait_unwatch_locked(struct bpipe_file *bf)
 
 /* The smallest threshold, or the shortest delay, that readers' files ask for. */
 static u64 bpipe_files_threshold_locked(const struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	struct rb_node *node = rb_first_cached(&ch->file_thresholds);
 
@@ -562,6 +586,7 @@ static u64 bpipe_files_threshold_locked(const struct bpipe_channel *ch)
 }
 
 static u64 bpipe_files_delay_locked(const struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	struct rb_node *node = rb_first_cached(&ch->file_delays);
 
@@ -571,6 +596,7 @@ static u64 bpipe_files_delay_locked(const struct bpipe_channel *ch)
 }
 
 static u64 bpipe_sleepers_delay_locked(const struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	struct rb_node *node = rb_first_cached(&ch->delays);
 
@@ -580,6 +606,7 @@ static u64 bpipe_sleepers_delay_locked(const struct bpipe_channel *ch)
 
 /* Does a process learn of data by poll or SIGIO? */
 static bool bpipe_polled_locked(struct bpipe_channel *ch, struct bpipe_side *side)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	/* as in bpipe_wait_notify_locked() */
@@ -591,6 +618,7 @@ static bool bpipe_polled_locked(struct bpipe_channel *ch, struct bpipe_side *sid
  * closed, or it lacks room or credit.
  */
 static bool bpipe_writer_stalled_locked(const struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	u32 class;
 
@@ -611,6 +639,7 @@ static bool bpipe_writer_stalled_locked(const struct bpipe_channel *ch)
 
 /* How many readers there is something for: as many as records, or one. */
 static u64 bpipe_readers_due_locked(const struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	u64 due = bpipe_is_record(ch) ? ch->records : 1;
 
@@ -621,6 +650,7 @@ static u64 bpipe_readers_due_locked(const struct bpipe_channel *ch)
 /* The next reader to wake for @level bytes; NULL if none is content with that. */
 static struct bpipe_waiter *bpipe_next_reader_locked(struct bpipe_channel *ch, u64 level, bool any,
 						     bool due)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_waiter *w = bpipe_first_asleep(&ch->rd, 0);
 	struct rb_node *node = rb_first_cached(&ch->delays);
@@ -633,6 +663,7 @@ static struct bpipe_waiter *bpipe_next_reader_locked(struct bpipe_channel *ch, u
 
 /* The first reader that has waited for tokens, if they are due; else the timer is set. */
 static struct bpipe_waiter *bpipe_rate_waiter_due_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_waiter *w = list_first_entry_or_null(&ch->rd.rate_waiters, struct bpipe_waiter,
 							  rate_node);
@@ -653,6 +684,7 @@ static struct bpipe_waiter *bpipe_rate_waiter_due_locked(struct bpipe_channel *c
  * long enough, so also one that set a delay.
  */
 static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due)
+	__must_hold(&ch->lock)
 {
 	bool any = !ch->wr.open || bpipe_writer_stalled_locked(ch);
 	u64 n = min_t(u64, bpipe_readers_due_locked(ch), BPIPE_WAKE_MAX);
@@ -684,6 +716,7 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 
 /* The level, or above, at which readers want to be woken. */
 static u64 bpipe_wake_above_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	/* A delay runs from the next byte on; the timer may be left from old ones. */
@@ -708,6 +741,7 @@ static u64 bpipe_wake_above_locked(struct bpipe_channel *ch)
 
 /* The level, or below, at which writers want to be woken; -1 for none. */
 static s64 bpipe_wake_below_locked(const struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	s64 down = ch->poll_level;
 	u32 class;
@@ -733,6 +767,7 @@ static s64 bpipe_wake_below_locked(const struct bpipe_channel *ch)
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_arm_wake_levels_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	u64 up = min(bpipe_flow_next_up(&ch->flow), bpipe_wake_above_locked(ch));
 	s64 down = max(bpipe_flow_next_down(&ch->flow), bpipe_wake_below_locked(ch));
@@ -760,6 +795,7 @@ void bpipe_wait_arm_wake_levels_locked(struct bpipe_channel *ch)
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	ch->poll_level = max(ch->poll_level, level);
@@ -767,6 +803,7 @@ void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level)
 
 /* Notify those writers, if that is so by now. */
 static void bpipe_poll_due_locked(struct bpipe_channel *ch, u64 level)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (ch->poll_level == BPIPE_POLL_NONE || (s64)level > ch->poll_level)
@@ -787,6 +824,7 @@ static void bpipe_poll_due_locked(struct bpipe_channel *ch, u64 level)
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, u64 now)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	if (!bpipe_overload_look_locked(ch, now) && !changed)
@@ -804,6 +842,7 @@ void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, 
 
 /* Brings the gates in line with the level. */
 static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
+	__must_hold(&ch->lock)
 {
 	unsigned int changed = bpipe_flow_update(&ch->flow, level);
 
@@ -827,6 +866,7 @@ static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
  * more if it has crossed a new wake-up level before that was there to see.
  */
 static void bpipe_update_due_locked(struct bpipe_channel *ch, bool due)
+	__must_hold(&ch->lock)
 {
 	u64 seen, level = bpipe_level_now(&ch->level);
 
@@ -851,6 +891,7 @@ static void bpipe_update_due_locked(struct bpipe_channel *ch, bool due)
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_update_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
 	bpipe_update_due_locked(ch, false);
@@ -918,6 +959,7 @@ static enum hrtimer_restart bpipe_overload_due(struct hrtimer *timer)
 
 /* A place in the queue, the last of its class. */
 static void bpipe_join_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+	__must_hold(&ch->lock)
 {
 	struct bpipe_side *side = w->side;
 
@@ -943,6 +985,7 @@ static void bpipe_join_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
  * Context: called with the channel's lock held.
  */
 void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
+	__must_hold(&ch->lock)
 {
 	static const struct bpipe_need nothing;
 	struct bpipe_side *side = w->side;
@@ -976,6 +1019,7 @@ void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
  */
 void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 			     enum bpipe_account account)
+	__must_hold(&ch->lock)
 {
 	u64 now = ktime_get_ns();
 

@@ -233,6 +233,7 @@ static bool bpipe_lacks_tokens(const struct bpipe_decision *decision)
  */
 static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writing *op,
 				  const struct bpipe_decision *decision, u64 now)
+	__must_hold(&bf->ch->lock)
 {
 	bool throttled = bpipe_lacks_tokens(decision);
 	/* io_uring polls where it gets EAGAIN, with O_NONBLOCK, too: its user sees none. */
@@ -267,6 +268,7 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 /* Queue the write, or let it wait for tokens of its own file beside the queue. */
 static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *op,
 				  const struct bpipe_decision *decision, u64 now)
+	__must_hold(&bf->ch->lock)
 {
 	bool throttled = bpipe_lacks_tokens(decision);
 	bool rate_waiter = decision->wait_reason == BPIPE_WAIT_OWN;
