@@ -389,6 +389,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 			ret = bpipe_wait_sleep(ch, &op.self);
 			if (ret)
 				break;
+			faults = 0;
 		} else if (ret == -EFAULT) {
 			/* Nobody waits while a page of ours is fetched. */
 			bpipe_wait_leave(ch, &op.self);

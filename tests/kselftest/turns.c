@@ -4,6 +4,8 @@
  * with the number of writes.
  */
 #define _GNU_SOURCE
+#include <sys/mman.h>
+
 #include "bpipe_test.h"
 
 #define OVERHEAD	32
@@ -226,6 +228,37 @@ TEST_F(channel, each_record_wakes_one_reader)
 		EXPECT_EQ(100, helper_end(&h[i]));
 	EXPECT_EQ(before.wakeups_read + 6, get_stats(self->ctl).wakeups_read);
 	EXPECT_EQ(before.starved, get_stats(self->ctl).starved);
+}
+
+/* A page that goes while a writer sleeps is fetched again, however often. */
+TEST_F(channel, pages_that_go_while_a_writer_sleeps_are_no_fault)
+{
+	FILE *file = tmpfile();
+	struct helper h, other;
+	char *page;
+
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, ftruncate(fileno(file), ATOMIC));
+	page = mmap(NULL, ATOMIC, PROT_READ, MAP_PRIVATE, fileno(file), 0);
+	ASSERT_NE(MAP_FAILED, page);
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+	ASSERT_EQ(SIZE - OVERHEAD, put(self->wr, SIZE - OVERHEAD));
+	helper_start_with(&h, self->wrb, true, page, ATOMIC);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	for (int i = 0; i < 20; i++) {
+		/* It gives up its place for the page, and then this one is first. */
+		helper_start(&other, self->wrb, true, SIZE - OVERHEAD);
+		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 2));
+		ASSERT_EQ(0, madvise(page, ATOMIC, MADV_DONTNEED));
+		ASSERT_EQ(SIZE - OVERHEAD, take(self->rd, SIZE));
+		ASSERT_EQ(SIZE - OVERHEAD, helper_end(&other));
+		ASSERT_TRUE(EVENTUALLY(h.done || get_stats(self->ctl).writers_waiting == 1));
+		ASSERT_FALSE(h.done);
+	}
+	ASSERT_EQ(SIZE - OVERHEAD, take(self->rd, SIZE));
+	EXPECT_EQ(ATOMIC, helper_end(&h));
+	munmap(page, ATOMIC);
+	fclose(file);
 }
 
 TEST_HARNESS_MAIN
