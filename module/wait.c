@@ -923,7 +923,11 @@ static enum hrtimer_restart bpipe_write_tokens_due(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* Likewise for readers, whatever their thresholds: they have seen something. */
+/*
+ * Likewise for readers, whatever their thresholds: they have seen something. Wake exclusive
+ * pollers, too: while tokens lacked, each record woke a poller that could not read it, and
+ * the timer runs again only for a poller that looks.
+ */
 static enum hrtimer_restart bpipe_read_tokens_due(struct hrtimer *timer)
 {
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, rd.tokens);
@@ -931,6 +935,7 @@ static enum hrtimer_restart bpipe_read_tokens_due(struct hrtimer *timer)
 	bpipe_channel_lock(ch);
 	bpipe_wait_update_locked(ch);
 	bpipe_notify_ready_locked(ch, &ch->rd, EPOLLIN | EPOLLRDNORM);
+	bpipe_wait_notify_all_locked(ch, &ch->rd);
 	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
 }

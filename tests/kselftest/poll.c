@@ -281,6 +281,25 @@ TEST_F(channel, epoll_exclusive_readers_wake_one_by_one)
 		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
 }
 
+/* One token may be enough for whichever of the two reads first, and the next comes later. */
+TEST_F(channel, epoll_exclusive_readers_are_both_told_of_tokens)
+{
+	struct sleeper s[2];
+	int i;
+
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_READ_RATE_RECORDS | BPIPE_CFG_READ_BURST_RECORDS,
+		.mode = BPIPE_MODE_RECORD, .read_rate_records = 2, .read_burst_records = 1 }));
+	ASSERT_EQ(10, put(self->wr, 10));
+	ASSERT_EQ(10, take(self->rd, 10));
+	for (i = 0; i < 2; i++)
+		sleeper_start(&s[i], self->rd, EPOLLIN);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(10, put(self->wr, 10));
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
+}
+
 /* A poller of a file open for both sides must not wake itself again and again. */
 TEST_F(channel, poll_for_room_and_events_does_not_spin)
 {
