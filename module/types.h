@@ -91,7 +91,8 @@ struct bpipe_band {
  * @woken: sleepers that were woken and have not looked again
  * @poll: wait queue of pollers; a poller queues before it takes channel.lock to look
  * @wake_all_reasons: reasons to wake all pollers, because not all of them can go on: files
- *	with a rate of their own, and 1 if limits differ or a rate or credit is set
+ *	with a rate of their own, and 1 if limits differ or a rate or credit is set; of readers,
+ *	files with a delay
  * @fasync: files that want SIGIO; changed by fasync_helper(), which has a lock of its own
  * @sigio: work that sends SIGIO
  * @tokens: timer that wakes the side when tokens have come in

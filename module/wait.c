@@ -219,7 +219,8 @@ void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *s
 
 /*
  * Something can be done. Writers whose classes or files differ do not stand for each
- * other: an exclusive poller may be woken and find its own gate closed.
+ * other: an exclusive poller may be woken and find its own gate closed. Nor does one reader
+ * stand for all, where data was announced late.
  */
 static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 				      __poll_t events)
@@ -555,8 +556,11 @@ void bpipe_wait_watch_locked(struct bpipe_file *bf)
 	lockdep_assert_held(&bf->ch->lock);
 	rb_add_cached(&bf->reader.threshold_node, &bf->ch->file_thresholds,
 		      bpipe_file_threshold_less);
-	if (bf->reader.delay_ns)
-		rb_add_cached(&bf->reader.delay_node, &bf->ch->file_delays, bpipe_file_delay_less);
+	if (!bf->reader.delay_ns)
+		return;
+	rb_add_cached(&bf->reader.delay_node, &bf->ch->file_delays, bpipe_file_delay_less);
+	/* The end of a delay is one event for all the records that came during it. */
+	bf->ch->rd.wake_all_reasons++;
 }
 
 /**
@@ -570,8 +574,10 @@ void bpipe_wait_unwatch_locked(struct bpipe_file *bf)
 {
 	lockdep_assert_held(&bf->ch->lock);
 	rb_erase_cached(&bf->reader.threshold_node, &bf->ch->file_thresholds);
-	if (bf->reader.delay_ns)
-		rb_erase_cached(&bf->reader.delay_node, &bf->ch->file_delays);
+	if (!bf->reader.delay_ns)
+		return;
+	rb_erase_cached(&bf->reader.delay_node, &bf->ch->file_delays);
+	bf->ch->rd.wake_all_reasons--;
 }
 
 /* The smallest threshold, or the shortest delay, that readers' files ask for. */

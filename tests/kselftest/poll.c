@@ -300,6 +300,22 @@ TEST_F(channel, epoll_exclusive_readers_are_both_told_of_tokens)
 		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
 }
 
+/* One delay ends for all the records that came in the meantime. */
+TEST_F(channel, epoll_exclusive_readers_are_both_told_after_a_delay)
+{
+	struct sleeper s[2];
+	int i;
+
+	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
+	ASSERT_EQ(0, set_reader(self->rd, SIZE, 500000));
+	for (i = 0; i < 2; i++)
+		sleeper_start(&s[i], self->rd, EPOLLIN);
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(10, put(self->wr, 10));
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
+}
+
 /* A poller of a file open for both sides must not wake itself again and again. */
 TEST_F(channel, poll_for_room_and_events_does_not_spin)
 {
