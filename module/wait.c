@@ -45,6 +45,7 @@
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/string.h>
 #include <linux/wait.h>
 
 #include "announce.h"
@@ -426,6 +427,26 @@ static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_wait
 	bpipe_account_end_locked(w->file, w->account, w->since, now);
 }
 
+/* Have the writers that wait for room without sleeping notified whatever the level is. */
+static void bpipe_poll_again_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
+{
+	lockdep_assert_held(&ch->lock);
+	if (ch->poll_level != BPIPE_POLL_NONE)
+		ch->poll_level = S64_MAX;
+}
+
+/* A reservation ended: what was kept from pollers may be there for them now. */
+static void bpipe_unreserved_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
+{
+	lockdep_assert_held(&ch->lock);
+	ch->retry_gen++;
+	bpipe_poll_again_locked(ch);
+	if (ch->flow.limited && ch->flow.closed != BPIPE_CLOSED_ALL)
+		bpipe_notify_writers_locked(ch);
+}
+
 /* The first of a class lacks something else by now. */
 static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 				 enum bpipe_verdict reason)
@@ -438,6 +459,8 @@ static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 	if (w->wait_reason == reason)
 		return;
 	w->wait_reason = reason;
+	if (memcmp(&w->reserved, &reserve, sizeof(reserve)))
+		bpipe_unreserved_locked(ch);
 	bpipe_sum_asleep_locked(ch, w, false);
 	bpipe_reserve_locked(ch, w, &reserve);
 	bpipe_sum_asleep_locked(ch, w, true);
@@ -504,15 +527,6 @@ static void bpipe_wake_writers_locked(struct bpipe_channel *ch, u64 level)
 	for (class = 0; class < BPIPE_CLASSES; class++)
 		if (ch->wr.waiting & BIT(class) && !bpipe_flow_closed(&ch->flow, class))
 			bpipe_wake_class_locked(ch, class, level, now);
-}
-
-/* Have the writers that wait for room without sleeping notified whatever the level is. */
-static void bpipe_poll_again_locked(struct bpipe_channel *ch)
-	__must_hold(&ch->lock)
-{
-	lockdep_assert_held(&ch->lock);
-	if (ch->poll_level != BPIPE_POLL_NONE)
-		ch->poll_level = S64_MAX;
 }
 
 /**
@@ -1011,11 +1025,7 @@ void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	bpipe_reserve_locked(ch, w, &nothing);
 	if (!--side->places[w->class])
 		WRITE_ONCE(side->waiting, side->waiting & ~BIT(w->class));
-	/* What was kept from pollers may be there for them now. */
-	ch->retry_gen++;
-	bpipe_poll_again_locked(ch);
-	if (ch->flow.limited && ch->flow.closed != BPIPE_CLOSED_ALL)
-		bpipe_notify_writers_locked(ch);
+	bpipe_unreserved_locked(ch);
 }
 
 /**

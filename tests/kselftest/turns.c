@@ -261,4 +261,31 @@ TEST_F(channel, pages_that_go_while_a_writer_sleeps_are_no_fault)
 	fclose(file);
 }
 
+/* The first waiter lacks room by now, and what it kept of the tokens is there for others. */
+TEST_F(channel, pollout_comes_back_when_a_waiter_keeps_tokens_no_more)
+{
+	int wr1 = open_class(1, O_NONBLOCK), wr2 = open_class(2, O_NONBLOCK);
+	struct helper h;
+
+	ASSERT_EQ(0, fcntl(wr1, F_SETFL, 0));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_MODE | BPIPE_CFG_RATE | BPIPE_CFG_BURST | BPIPE_CFG_LIMIT(1),
+		.mode = BPIPE_MODE_RECORD, .rate = 2000, .burst = 2000, .limit[1] = 8192 }));
+	ASSERT_EQ(2000, put(self->wr, 2000));
+	helper_start(&h, wr1, true, 6000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_EQ(-1, put(wr2, 100));
+	ASSERT_EQ(EAGAIN, errno);
+	EXPECT_EQ(~0ULL, get_window(wr2).wait_ns);
+	while (get_stats(self->ctl).level < 2200)
+		put(self->wr, 100);
+	EXPECT_TRUE(EVENTUALLY(ready(wr2, POLLOUT) == POLLOUT));
+	EXPECT_EQ(100, put(wr2, 100));
+	while (take(self->rd, SIZE) > 0)
+		;
+	EXPECT_EQ(6000, helper_end(&h));
+	close(wr1);
+	close(wr2);
+}
+
 TEST_HARNESS_MAIN
