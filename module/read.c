@@ -318,6 +318,9 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 		if (ret <= 0)
 			return ret;
 	}
+	/* What the mode was as it took something holds for the rest of the read. */
+	if (unlikely(!op->first && op->record != bpipe_is_record(ch)))
+		return -EAGAIN;
 	op->record = bpipe_is_record(ch);
 	return op->record ? bpipe_read_record_rd(bf, to, op) :
 			    bpipe_read_stream_rd(bf, to, op, queued);
