@@ -54,6 +54,23 @@ static bool bpipe_readable_locked(struct bpipe_channel *ch)
 }
 
 /*
+ * Return true if a write of the file may go although poll speaks against it: the last one
+ * that could not sleep found a lock taken, and io_uring polls before it tries again. A
+ * write that drops never has to wait. Any other can wait for an open gate from then on.
+ */
+static bool bpipe_contended_locked(struct bpipe_file *bf, bool writable)
+	__must_hold(&bf->ch->lock)
+{
+	bool own = bf->writer.policy != BPIPE_POLICY_CHANNEL;
+	u32 policy = own ? bf->writer.policy : bf->ch->set.policy;
+
+	lockdep_assert_held(&bf->ch->lock);
+	if (writable && (policy == BPIPE_POLICY_BLOCK || policy == BPIPE_POLICY_ERROR))
+		WRITE_ONCE(bf->contended, false);
+	return READ_ONCE(bf->contended);
+}
+
+/*
  * Return true if a write would go: one such as was refused last, or an atomic one. If
  * it lacks room, have the writer notified; if it lacks tokens, arm the timer.
  */
@@ -80,7 +97,7 @@ static bool bpipe_writable_locked(struct bpipe_file *bf)
 		bpipe_wait_poll_locked(ch, ready.level);
 	if (ready.wait_ns && ready.wait_ns != U64_MAX)
 		bpipe_wait_timer_by(&ch->wr.tokens, now, ready.wait_ns);
-	return writable;
+	return bpipe_contended_locked(bf, writable) || writable;
 }
 
 /* What happened that this file was not told yet: BPIPE_EVENT_* */

@@ -434,6 +434,8 @@ struct bpipe_writer_settings {
  * @refused_until: time at which the tokens will be there, nanoseconds; U64_MAX for credit
  * @refused_len: length of its last write, bytes, if that was refused because it lacked room;
  *	else 0
+ * @contended: a write with BPIPE_NOWAIT found a side's lock taken, and no write of the file
+ *	has been refused since. Set without a lock.
  * @listens: events are kept for this file
  * @high_seen: the channel's high_events when GET_EVENTS last returned them to this file
  * @low_seen: the channel's low_events then
@@ -458,6 +460,7 @@ struct bpipe_file {
 	u64 refused_gen;
 	u64 refused_until;
 	u64 refused_len;
+	bool contended;
 	bool listens;
 	u64 high_seen;
 	u64 low_seen;

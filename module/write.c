@@ -48,6 +48,16 @@ struct bpipe_writing {
 	u64 evict;
 };
 
+/* As bpipe_channel_lock_side(). If the lock is taken, poll lets the write try again. */
+static int bpipe_lock_side_wr(struct bpipe_file *bf, struct bpipe_side *side, unsigned int flags)
+{
+	int ret = bpipe_channel_lock_side(side, flags);
+
+	if (unlikely(ret == -EAGAIN))
+		WRITE_ONCE(bf->contended, true);
+	return ret;
+}
+
 /* What the write is, by the settings there are as it begins. */
 static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *op)
 {
@@ -174,7 +184,7 @@ static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
 		if (likely(verdict == BPIPE_GO) || locked ||
 		    (verdict != BPIPE_EVICT && !bpipe_expiry_helps(ch, decision->wait_reason)))
 			break;
-		ret = bpipe_channel_lock_side(&ch->rd, op->flags);
+		ret = bpipe_lock_side_wr(bf, &ch->rd, op->flags);
 		if (ret)
 			return ret;
 		locked = true;
@@ -245,6 +255,7 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 
 	lockdep_assert_held(&ch->wr.lock);
 	lockdep_assert_held(&ch->lock);
+	WRITE_ONCE(bf->contended, false);
 	bf->refused_len = 0;
 	if (decision->wait_reason == BPIPE_WAIT_SPACE && req->atomic)
 		bf->refused_len = req->len;
@@ -537,7 +548,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	op.self.queued = false;
 
 	for (;;) {
-		ret = bpipe_channel_lock_side(&ch->wr, flags);
+		ret = bpipe_lock_side_wr(bf, &ch->wr, flags);
 		if (ret)
 			break;
 		ret = bpipe_write_wr(bf, from, &op);

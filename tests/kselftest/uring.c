@@ -141,6 +141,46 @@ TEST_F(channel, uring_write_waits_under_any_policy)
 	EXPECT_EQ(again, get_stats(self->ctl).again);
 }
 
+static volatile bool contending;
+
+/* Take the writers' lock again and again. The channel is full, so nothing is written. */
+static void *contend(void *fd)
+{
+	while (contending)
+		put(*(int *)fd, ATOMIC);
+	return NULL;
+}
+
+/* Poll speaks against a write while the channel is full, but a policy that drops never waits. */
+TEST_F(channel, uring_write_that_drops_never_waits)
+{
+	const struct bpipe_writer drop = {
+		.mask = BPIPE_WRITER_POLICY, .policy = BPIPE_POLICY_DROP_NEWEST,
+	};
+	unsigned long long dropped = get_stats(self->ctl).dropped_bytes;
+	struct io_uring ring;
+	char buf[100] = { 0 };
+	pthread_t other;
+	int i;
+
+	if (io_uring_queue_init(64, &ring, 0))
+		SKIP(return, "no io_uring here");
+	BLOCKING_WRITER();
+	ASSERT_EQ(0, set_writer(self->wrb, drop));
+	ASSERT_EQ(SIZE, put(self->wr, SIZE));
+	contending = true;
+	ASSERT_EQ(0, pthread_create(&other, NULL, contend, &self->wr));
+	for (i = 0; i < 20000; i++) {
+		io_uring_prep_write(io_uring_get_sqe(&ring), self->wrb, buf, sizeof(buf), -1);
+		if (io_uring_submit(&ring) != 1 || completed(&ring) != sizeof(buf))
+			break;
+	}
+	contending = false;
+	pthread_join(other, NULL);
+	EXPECT_EQ(20000, i);
+	EXPECT_EQ(20000 * sizeof(buf), get_stats(self->ctl).dropped_bytes - dropped);
+}
+
 TEST_F(channel, uring_write_with_rwf_nowait_gets_eagain)
 {
 	struct io_uring_sqe *sqe;
