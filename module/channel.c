@@ -2,6 +2,18 @@
 /*
  * A channel and its open files: open, release, and the end of a channel. How bytes get in
  * and out is in write.c and read.c, how a channel is made in control.c.
+ *
+ * Lock order
+ *	1. control.c's lock	which channels there are
+ *	2. channel.config	one change of the configuration at a time
+ *	3. channel.wr.lock	owner of the rings' heads: copying in
+ *	4. channel.rd.lock	owner of the rings' tails: copying out
+ *	5. channel.lock		gate, sleepers, counts (spin, softirq)
+ *	6. buffer.c's lock	what the buffers take (spin, softirq)
+ *	7. wait queues' own
+ * A function whose name ends in _config, _wr, _rd or _locked is called with config,
+ * wr.lock, rd.lock or lock held. No user page is faulted in under any of them, and no
+ * buffer is allocated: that takes as long as the caller's memory cgroup is throttled.
  */
 
 #include <linux/err.h>

@@ -88,6 +88,8 @@ struct bpipe_band {
  * @places: writers of each class that wait, asleep or not
  * @waiting: a bit for each class with @places; a writer reads it without the lock
  * @reserved: what the sleepers of each class have reserved
+ * @released: a bit for each class whose gate is closed: other classes may use what its
+ *	sleepers have reserved, except room
  * @woken: sleepers that were woken and have not looked again
  * @poll: wait queue of pollers; a poller queues before it takes channel.lock to look
  * @wake_all_reasons: reasons to wake all pollers, because not all of them can go on: files
@@ -108,6 +110,7 @@ struct bpipe_side {
 	unsigned int places[BPIPE_CLASSES];
 	u32 waiting;
 	struct bpipe_need reserved[BPIPE_CLASSES];
+	u32 released;
 	unsigned int woken;
 	wait_queue_head_t poll;
 	unsigned int wake_all_reasons;

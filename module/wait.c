@@ -97,6 +97,23 @@ static void bpipe_reserve_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 	w->reserved = *to;
 }
 
+/* Release what a class's sleepers have reserved, except room; or reserve it again. */
+static void bpipe_release_locked(struct bpipe_channel *ch, u32 class,
+				 const struct bpipe_need *reserved, bool release)
+	__must_hold(&ch->lock)
+{
+	static const struct bpipe_need nothing;
+	const struct bpipe_need part = {
+		.bytes = reserved->bytes,
+		.records = reserved->records,
+		.credit = reserved->credit,
+	};
+
+	lockdep_assert_held(&ch->lock);
+	bpipe_flow_reserve(&ch->flow, class, release ? &part : &nothing,
+			   release ? &nothing : &part);
+}
+
 /* What the sleepers of @w's class have reserved, with or without @w. */
 static void bpipe_sum_asleep_locked(struct bpipe_channel *ch, const struct bpipe_waiter *w,
 				    bool with)
@@ -110,6 +127,8 @@ static void bpipe_sum_asleep_locked(struct bpipe_channel *ch, const struct bpipe
 	sum->bytes += with ? n->bytes : -n->bytes;
 	sum->records += with ? n->records : -n->records;
 	sum->credit += with ? n->credit : -n->credit;
+	if (unlikely(ch->wr.released & BIT(w->class)))
+		bpipe_release_locked(ch, w->class, n, with);
 }
 
 /* Into the trees and lists of its side. */
@@ -882,8 +901,34 @@ static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 }
 
 /*
- * Brings gates, waiters, pollers and wake-up levels in line with the level; and once
- * more if it has crossed a new wake-up level before that was there to see.
+ * While the gate of a class is closed, its sleepers wait for that. They keep their room, but
+ * no tokens and no credit, from less important classes: those can use them now.
+ */
+static void bpipe_release_closed_locked(struct bpipe_channel *ch)
+	__must_hold(&ch->lock)
+{
+	struct bpipe_side *side = &ch->wr;
+	u32 changed = ch->flow.closed ^ side->released, class;
+	bool released = false;
+
+	lockdep_assert_held(&ch->lock);
+	side->released = ch->flow.closed;
+	for (class = 0; changed && class < BPIPE_CLASSES; class++) {
+		const struct bpipe_need *n = &side->reserved[class];
+		bool release = side->released & BIT(class);
+
+		if (!(changed & BIT(class)) || !(n->bytes || n->records || n->credit))
+			continue;
+		bpipe_release_locked(ch, class, n, release);
+		released |= release;
+	}
+	if (released)
+		bpipe_unreserved_locked(ch);
+}
+
+/*
+ * Bring gates, waiters, pollers and wake-up levels in line with the level. Do so again if
+ * the level has moved past a wake-up level: whoever moved it may not have seen that one.
  */
 static void bpipe_update_due_locked(struct bpipe_channel *ch, bool due)
 	__must_hold(&ch->lock)
@@ -894,13 +939,14 @@ static void bpipe_update_due_locked(struct bpipe_channel *ch, bool due)
 	do {
 		seen = level;
 		bpipe_update_gates_locked(ch, seen);
+		bpipe_release_closed_locked(ch);
 		bpipe_wake_writers_locked(ch, seen);
 		bpipe_wake_readers_locked(ch, seen, due);
 		bpipe_poll_due_locked(ch, seen);
 		bpipe_wait_arm_wake_levels_locked(ch);
 		level = bpipe_level_now(&ch->level);
-	} while ((seen < ch->wake_above && level >= ch->wake_above) ||
-		 ((long)seen > ch->wake_below && (long)level <= ch->wake_below));
+	} while ((level > seen && level >= ch->wake_above) ||
+		 (level < seen && (long)level <= ch->wake_below));
 	bpipe_page_update_locked(ch);
 }
 

@@ -49,7 +49,7 @@ struct bpipe_writing {
 };
 
 /* As bpipe_channel_lock_side(). If the lock is taken, poll lets the write try again. */
-static int bpipe_lock_side_wr(struct bpipe_file *bf, struct bpipe_side *side, unsigned int flags)
+static int bpipe_writer_lock_side(struct bpipe_file *bf, struct bpipe_side *side, unsigned int flags)
 {
 	int ret = bpipe_channel_lock_side(side, flags);
 
@@ -184,7 +184,7 @@ static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
 		if (likely(verdict == BPIPE_GO) || locked ||
 		    (verdict != BPIPE_EVICT && !bpipe_expiry_helps(ch, decision->wait_reason)))
 			break;
-		ret = bpipe_lock_side_wr(bf, &ch->rd, op->flags);
+		ret = bpipe_writer_lock_side(bf, &ch->rd, op->flags);
 		if (ret)
 			return ret;
 		locked = true;
@@ -548,7 +548,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	op.self.queued = false;
 
 	for (;;) {
-		ret = bpipe_lock_side_wr(bf, &ch->wr, flags);
+		ret = bpipe_writer_lock_side(bf, &ch->wr, flags);
 		if (ret)
 			break;
 		ret = bpipe_write_wr(bf, from, &op);

@@ -288,4 +288,28 @@ TEST_F(channel, pollout_comes_back_when_a_waiter_keeps_tokens_no_more)
 	close(wr2);
 }
 
+/* Its gate closes while it sleeps for tokens: the tokens come in, and others may use them. */
+TEST_F(channel, closed_gate_keeps_no_tokens_from_less_important_writers)
+{
+	int wr1 = open_class(1, 0), wr2 = open_class(2, O_NONBLOCK);
+	struct helper h;
+
+	ASSERT_EQ(0, fcntl(wr1, F_SETFL, 0));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
+		.mask = BPIPE_CFG_RATE | BPIPE_CFG_BURST | BPIPE_CFG_LIMIT(1),
+		.rate = 20000, .burst = 2000, .limit[1] = 8192 }));
+	ASSERT_EQ(2000, put(self->wr, 2000));
+	helper_start(&h, wr1, true, 2000);
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).level >= 4200 ||
+			       (put(self->wr, 100), h.done)));
+	if (!h.done)
+		EXPECT_TRUE(EVENTUALLY(put(wr2, 100) == 100));
+	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) { .mask = BPIPE_CFG_RATE }));
+	while (take(self->rd, SIZE) > 0)
+		;
+	EXPECT_EQ(2000, helper_end(&h));
+	close(wr1);
+	close(wr2);
+}
+
 TEST_HARNESS_MAIN

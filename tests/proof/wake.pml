@@ -167,6 +167,7 @@ short wake_below = -1;
 short poll_level = POLL_NONE;
 bool pressured;
 bool closed[CLASSES];
+bool released[CLASSES];			/* its sleepers keep no tokens from others */
 byte tokens = BURST;
 byte due = NEVER;	/* ticks until the writers' timer goes off */
 byte wr_open = WRITERS;
@@ -307,12 +308,26 @@ inline reserve_for_reason(w)
 	fi
 }
 
+/* To all of a class and below: @give tokens come out of what is reserved, @keep go back. */
+inline release(class, give, keep)
+{
+	k = class;
+	do
+	:: k == CLASSES -> break
+	:: else -> reserved_tokens[k] = reserved_tokens[k] + keep - give; k++
+	od
+}
+
 inline writer_asleep(w)
 {
 	w_asleep[w] = true;
 	w_kicked[w] = false;
 	asleep_room[CLASS(w)] = asleep_room[CLASS(w)] + w_reserved_room[w];
-	asleep_tokens[CLASS(w)] = asleep_tokens[CLASS(w)] + w_reserved_tokens[w]
+	asleep_tokens[CLASS(w)] = asleep_tokens[CLASS(w)] + w_reserved_tokens[w];
+	if
+	:: released[CLASS(w)] -> release(CLASS(w), w_reserved_tokens[w], 0)
+	:: else
+	fi
 }
 
 inline writer_awake(w)
@@ -320,7 +335,11 @@ inline writer_awake(w)
 	w_asleep[w] = false;
 	w_kicked[w] = false;
 	asleep_room[CLASS(w)] = asleep_room[CLASS(w)] - w_reserved_room[w];
-	asleep_tokens[CLASS(w)] = asleep_tokens[CLASS(w)] - w_reserved_tokens[w]
+	asleep_tokens[CLASS(w)] = asleep_tokens[CLASS(w)] - w_reserved_tokens[w];
+	if
+	:: released[CLASS(w)] -> release(CLASS(w), 0, w_reserved_tokens[w])
+	:: else
+	fi
 }
 
 /* What of room and tokens is there for it, beyond what is reserved for others. */
@@ -371,6 +390,9 @@ inline ask(w)
 	fi
 }
 
+/* Tokens that a writer keeps from others. */
+#define KEPT(w)	((w_asleep[w] && released[CLASS(w)]) -> 0 : w_reserved_tokens[w])
+
 /* What ask() said, by what the others hold that it may not take from. */
 inline in_order(w)
 {
@@ -382,13 +404,13 @@ inline in_order(w)
 		:: i != w && w_queued[i] && CLASS(i) <= CLASS(w) ->
 			waits = true;
 			others = others + w_reserved_room[i];
-			want = want + w_reserved_tokens[i]
+			want = want + KEPT(i)
 		:: else
 		fi;
 		i++
 	od;
 	assert(reserved_room[CLASS(w)] == others + w_reserved_room[w]);
-	assert(reserved_tokens[CLASS(w)] == want + w_reserved_tokens[w]);
+	assert(reserved_tokens[CLASS(w)] == want + KEPT(w));
 	assert(!go || level + go <= LIMIT(CLASS(w)));
 	/* in_order */
 	assert(!go || w_queued[w] || !waits || !CLOSED(w));
@@ -442,6 +464,14 @@ inline writable(w)
 	fi
 }
 
+/* Pollers are notified of room; the model has none that lack tokens. */
+inline unreserved()
+{
+#ifndef BREAK_POLL_AGAIN
+	poll_level = (poll_level == POLL_NONE -> POLL_NONE : POLL_ANY)
+#endif
+}
+
 inline part_writer(w)
 {
 	UNLINK(wq, wq_len, w);
@@ -454,9 +484,7 @@ inline part_writer(w)
 #ifndef BREAK_PART
 	reserve(w, 0, 0);
 #endif
-#ifndef BREAK_POLL_AGAIN
-	poll_level = (poll_level == POLL_NONE -> POLL_NONE : POLL_ANY)
-#endif
+	unreserved()
 }
 
 inline update_gates(at)
@@ -482,6 +510,28 @@ inline update_gates(at)
 	:: any -> notify_writers()
 	:: else
 	fi
+}
+
+inline release_closed()
+{
+	c = 0;
+	do
+	:: c == CLASSES -> break
+	:: else ->
+		if
+		:: released[c] == closed[c]
+		:: else ->
+			released[c] = closed[c];
+#ifndef BREAK_RELEASE
+			if
+			:: !asleep_tokens[c]
+			:: asleep_tokens[c] && released[c] -> release(c, asleep_tokens[c], 0); unreserved()
+			:: asleep_tokens[c] && !released[c] -> release(c, 0, asleep_tokens[c])
+			fi
+#endif
+		fi;
+		c++
+	od
 }
 
 /* Sets why: has the turn of @f, of class c, come? If tokens lack, sets the timer. */
@@ -526,6 +576,11 @@ inline relabel()
 	if
 	:: w_wait_reason[f] != why ->
 		w_wait_reason[f] = why;
+		if
+		:: w_reserved_room[f] != (why == TOKENS -> 0 : w_room[f]) ||
+		   w_reserved_tokens[f] != (why == TOKENS -> w_tokens[f] : 0) -> unreserved()
+		:: else
+		fi;
 		writer_awake(f);
 		reserve_for_reason(f);
 		writer_asleep(f)
@@ -697,6 +752,7 @@ inline update_locked(timer)
 		d_step {
 			seen = at;
 			update_gates(seen);
+			release_closed();
 			wake_writers(seen);
 			wake_readers(seen, timer);
 			poll_due(seen)
@@ -713,7 +769,7 @@ inline update_locked(timer)
 		break;
 #endif
 		if
-		:: (seen < wake_above && at >= wake_above) || (seen > wake_below && at <= wake_below)
+		:: (at > seen && at >= wake_above) || (at < seen && at <= wake_below)
 		:: else -> break
 		fi
 	od;
@@ -1239,7 +1295,7 @@ inline nobody_lost()
 			:: else ->
 				assert(w_asleep[i] == w_queued[i]);
 				room = room + (CLASS(i) <= c -> w_reserved_room[i] : 0);
-				want = want + (CLASS(i) <= c -> w_reserved_tokens[i] : 0);
+				want = want + (CLASS(i) <= c -> KEPT(i) : 0);
 				i++
 			od;
 			assert(reserved_room[c] == room && reserved_tokens[c] == want);
