@@ -263,20 +263,20 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 	if (ret)
 		return ret;
 	ret = bpipe_channel_lock_sides(ch);
-	if (ret) {
-		mutex_unlock(&ch->config);
-		return ret;
-	}
+	if (ret)
+		goto unlock_config;
 	bpipe_channel_lock(ch);
 	ret = bpipe_channel_retire_locked(ch, flags, &old);
 	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
 	bpipe_channel_unlock_sides(ch);
+
+unlock_config:
 	mutex_unlock(&ch->config);
-	if (ret != -EBUSY) {
-		bpipe_wait_kick_rest(ch, &ch->wr, sleeps);
-		bpipe_wait_kick_rest(ch, &ch->rd, sleeps);
-	}
+	if (ret && ret != -EINPROGRESS)
+		return ret;
+	bpipe_wait_kick_rest(ch, &ch->wr, sleeps);
+	bpipe_wait_kick_rest(ch, &ch->rd, sleeps);
 	/* To be gone is not consumed by one poller, so wake the exclusive ones, too. */
 	if (!ret)
 		wake_up_interruptible_all(&ch->status_poll);

@@ -651,18 +651,19 @@ int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *se
 	if (ret)
 		return ret;
 	ret = mutex_lock_killable(&ch->wr.lock);
-	if (ret) {
-		mutex_unlock(&ch->config);
-		return ret;
-	}
+	if (ret)
+		goto unlock_config;
 	bpipe_channel_lock(ch);
 	bpipe_writer_apply_locked(bf, set);
 	sleeps = ch->sleeps;
 	bpipe_channel_unlock(ch);
 	mutex_unlock(&ch->wr.lock);
+
+unlock_config:
 	mutex_unlock(&ch->config);
-	bpipe_wait_kick_file_rest(bf, sleeps);
-	return 0;
+	if (!ret)
+		bpipe_wait_kick_file_rest(bf, sleeps);
+	return ret;
 }
 
 /**

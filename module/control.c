@@ -136,14 +136,19 @@ static struct bpipe_channel *bpipe_control_create(const char *name, dev_t devt, 
 		goto put;
 
 	ret = bpipe_config_set(ch, config);
-	if (!ret && PAGE_ALIGN(ch->flow.size) > bpipe_buffer_share())
-		ret = -ENOSPC;
-	if (!ret)
-		ret = dev_set_name(&ch->dev, "%s", name);
-	if (!ret)
-		ret = cdev_device_add(&ch->cdev, &ch->dev);
-	if (!ret)
-		return ch;
+	if (ret)
+		goto put;
+	ret = -ENOSPC;
+	if (PAGE_ALIGN(ch->flow.size) > bpipe_buffer_share())
+		goto put;
+	ret = dev_set_name(&ch->dev, "%s", name);
+	if (ret)
+		goto put;
+	ret = cdev_device_add(&ch->cdev, &ch->dev);
+	if (ret)
+		goto put;
+	return ch;
+
 put:
 	put_device(&ch->dev);
 	return ERR_PTR(ret);
@@ -371,10 +376,14 @@ int bpipe_control_init(u64 size)
 	mutex_lock(&bpipe_control_lock);
 	ret = bpipe_list_add_control(bpipe_control_own, &config);
 	mutex_unlock(&bpipe_control_lock);
-	if (!ret)
-		ret = misc_register(&bpipe_control_device);
-	if (!ret)
-		return 0;
+	if (ret)
+		goto remove;
+	ret = misc_register(&bpipe_control_device);
+	if (ret)
+		goto remove;
+	return 0;
+
+remove:
 	bpipe_control_remove_all();
 	unregister_chrdev_region(bpipe_control_devt, BPIPE_CONTROL_MINORS);
 	return ret;
