@@ -53,12 +53,11 @@ static inline struct bpipe_count bpipe_tally_count(const struct bpipe_tally *tal
 }
 
 /**
- * struct bpipe_delay - how often and how long somebody slept, guarded by the
- *	channel's lock
+ * struct bpipe_delay - number and duration of sleeps; protected by the channel's lock
  * @times: sleeps begun
- * @ended_ns: time slept in those that ended
- * @since_sum: sum of the begin times of those that did not
- * @sleeping: how many did not
+ * @ended_ns: duration of the sleeps that have ended, nanoseconds
+ * @since_sum: sum of the begin times of the other sleeps, nanoseconds
+ * @sleeping: number of the other sleeps
  *
  * Keeping the sum of begin times makes the time slept so far known at any
  * moment without visiting the sleepers.

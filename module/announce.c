@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Announce changes of the state to user space: wake those that poll the attribute "state".
+ * Announce changes of the state to user space: wake pollers of the attribute "state".
  */
 
 #include <linux/device.h>
@@ -13,7 +13,7 @@
 #include "announce.h"
 #include "types.h"
 
-/* Any opener can change the state: wake those that poll it a few times a second at most. */
+/* Any opener can change the state: wake pollers a few times a second at most. */
 #define BPIPE_ANNOUNCE_PAUSE	(HZ / 5)
 
 static void bpipe_announce(struct work_struct *work)
@@ -34,7 +34,7 @@ void bpipe_announce_init(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_announce_locked() - the state changed: wake those that poll the attribute
+ * bpipe_announce_locked() - the state changed: wake pollers of the attribute
  * @ch: the channel
  *
  * A change within BPIPE_ANNOUNCE_PAUSE of the last wake-up is announced at the end of it,
@@ -68,11 +68,11 @@ struct kernfs_node *bpipe_announce_stop(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_announce_gone() - wake those that poll the attribute of a removed channel
+ * bpipe_announce_gone() - wake pollers of the attribute of a removed channel
  * @state: what bpipe_announce_stop() returned
  *
  * The removal itself wakes no poller, and a wake-up before it would find the attribute in
- * its place. From here on, a read of the attribute fails with ENODEV.
+ * its place. After that, a read of the attribute fails with ENODEV.
  *
  * Context: may sleep.
  */

@@ -64,7 +64,7 @@ int bpipe_config_parse(const char *text, u64 *value)
 }
 
 /**
- * struct bpipe_new_config - a configuration that is to be
+ * struct bpipe_new_config - a configuration before it is in force
  * @flow: the flow's settings; its state is not looked at
  * @set: what else is set
  * @overload_after_ns: how long it may be pressured

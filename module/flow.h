@@ -38,7 +38,7 @@ struct bpipe_meter {
 /**
  * struct bpipe_mark - levels that matter to a class
  * @limit: a write is admitted up to here
- * @high: from here on its gate is closed
+ * @high: at this level or above its gate is closed
  * @low: down to here it stays so
  */
 struct bpipe_mark {
@@ -204,7 +204,7 @@ struct bpipe_ready {
 #define BPIPE_CLOSED_ALL		((1U << BPIPE_CLASSES) - 1)
 
 /**
- * bpipe_flow_closed() - is a class's gate closed?
+ * bpipe_flow_closed() - return true if the gate of a class is closed
  * @flow: the state
  * @class: the class
  */

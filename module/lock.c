@@ -13,7 +13,7 @@
 #include "lock.h"
 
 /**
- * bpipe_channel_unlock_and_wake() - drop a channel's lock and wake those who are due
+ * bpipe_channel_unlock_and_wake() - drop a channel's lock and wake waiters and pollers
  * @ch: the channel
  *
  * Context: called with the channel's lock held, and drops it.

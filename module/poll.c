@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an open file can do now, and what it is told of: poll, SIGIO and events.
+ * Notification of open files: poll, SIGIO and events.
  */
 
 #include <linux/fs.h>
@@ -100,7 +100,7 @@ static bool bpipe_writable_locked(struct bpipe_file *bf)
 	return bpipe_contended_locked(bf, writable) || writable;
 }
 
-/* What happened that this file was not told yet: BPIPE_EVENT_* */
+/* Events that GET_EVENTS has not returned to this file: BPIPE_EVENT_* */
 static u32 bpipe_events_locked(const struct bpipe_file *bf)
 	__must_hold(&bf->ch->lock)
 {
@@ -120,7 +120,7 @@ static u32 bpipe_events_locked(const struct bpipe_file *bf)
 }
 
 /**
- * bpipe_channel_poll() - what can be done now, and who to tell when that changes
+ * bpipe_channel_poll() - return what can be done now, and queue the poller
  * @bf: the open file
  * @file: the same, as poll_wait() wants it
  * @wait: the poll table
@@ -251,12 +251,12 @@ void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
 }
 
 /**
- * bpipe_channel_clear_events() - GET_EVENTS: clear what was told
- * @bf: the open file, for which events are kept from now on
+ * bpipe_channel_clear_events() - GET_EVENTS: clear the events that were returned
+ * @bf: the open file, which gets events starting with this call
  * @events: what bpipe_channel_events() gave
  *
  * Context: does not sleep.
- * Return: false if another caller was told one of them in the meantime.
+ * Return: false if another call returned one of them meanwhile.
  */
 bool bpipe_channel_clear_events(struct bpipe_file *bf, const struct bpipe_events *events)
 {

@@ -11,7 +11,7 @@
  *	0 while they have not
  * @drop_next: when the next one is dropped
  * @count: how many were dropped since it is so
- * @lastcount: how many were to be, when it came to be so last
+ * @lastcount: @count at the start of the last dropping state, as in CoDel
  * @dropping: it is so
  *
  * The idea, and the law by which it goes, are those of CoDel, RFC 8289.

@@ -176,7 +176,7 @@ static int bpipe_storage_await(struct bpipe_channel *ch, struct bpipe_storage *s
 }
 
 /*
- * The file writes in the class from now on, of which there is a band.
+ * Let the file write in the class, which has a band.
  *
  * Until it is closed, what it needs of that class stays: a write that has begun may
  * still be under way when the next ones are of another. The caller sets the class of the

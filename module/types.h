@@ -36,7 +36,7 @@ struct page;
 /* Sleepers of a side that are woken for one hold of the channel's lock, at most. */
 #define BPIPE_WAKE_MAX	16
 
-/* No writer is to be notified of room. */
+/* Notify no writer of room. */
 #define BPIPE_POLL_NONE	S64_MIN
 
 /* How a caller wants to be treated when nothing can be done at once: */
@@ -93,9 +93,9 @@ struct bpipe_band {
  * @woken: sleepers that were woken and have not looked again
  * @poll: wait queue of pollers; a poller queues before it takes channel.lock to look
  * @wake_all_reasons: reasons to wake all pollers, because not all of them can go on: files
- *	with a rate of their own, and 1 if limits differ or a rate or credit is set; of readers,
+ *	with a separate rate, and 1 if limits differ or a rate or credit is set; of readers,
  *	files with a delay
- * @fasync: files that want SIGIO; changed by fasync_helper(), which has a lock of its own
+ * @fasync: files that want SIGIO; changed by fasync_helper() with its own lock
  * @sigio: work that sends SIGIO
  * @tokens: timer that wakes the side when tokens have come in
  * @open: open files; read without the lock where only 0 matters
@@ -295,8 +295,8 @@ enum bpipe_life {
  * @low_events: times that the level fell back to low
  * @event_ns: time of the last of these, or of those of @overload, nanoseconds
  * @state_since: time of the last change of the state, nanoseconds
- * @events_fasync: files of neither side that want SIGIO; changed by fasync_helper(), which has
- *	a lock of its own
+ * @events_fasync: files of neither side that want SIGIO; changed by fasync_helper() with
+ *	its own lock
  * @events_sigio: work that sends it
  * @overload: whether it is pressured for too long
  * @notify: work that wakes pollers of the attribute "state"
@@ -305,7 +305,7 @@ enum bpipe_life {
  * @expiry: work that drops expired records
  * @expiry_at: time for which @expiry is scheduled, nanoseconds; U64_MAX for none
  * @status: the status page; NULL without @status_files
- * @status_files: open status files, also those that are only mapped
+ * @status_files: open status files, also if only mapped
  * @status_poll: wait queue of pollers of status files; woken once, when @life changes to gone
  * @opens: open files, and writes to attributes in sysfs
  * @id: as in struct bpipe_config; does not change

@@ -84,7 +84,7 @@ struct bpipe_waiter {
 };
 
 /**
- * bpipe_wait_must_queue() - do writers as important as a class, or more, wait?
+ * bpipe_wait_must_queue() - return true if writers of a class or above wait
  * @side: the writers' side
  * @class: the class
  *

@@ -144,7 +144,7 @@ static bool bpipe_expiry_helps(const struct bpipe_channel *ch, enum bpipe_verdic
 
 /*
  * Evict older records for a write, in pieces between which others may go on. What is free by
- * then is reserved for the write. No more is evicted than was to be at first.
+ * then is reserved for the write. No more is evicted than the first answer asked for.
  */
 static void bpipe_evict_rd(struct bpipe_channel *ch, struct bpipe_writing *op, u64 bytes)
 {
@@ -162,12 +162,11 @@ static void bpipe_evict_rd(struct bpipe_channel *ch, struct bpipe_writing *op, u
 
 /*
  * Admit a write: ask the flow. If expired or older records stand in the way, take the readers'
- * lock, drop those that expired and ask again: a reader may have made room meanwhile. If older
- * ones still have to make room, evict a piece of them.
+ * lock, drop the expired records and ask again: a reader may have made room meanwhile. If older
+ * records still have to make room, evict a piece of them.
  *
- * Return: BPIPE_GO and the other verdicts, of which BPIPE_EVICT is none; -EBPIPE_RETRY after
- * a piece; -EFAULT if a page of the caller's has to be fetched before records are evicted for
- * it; -EAGAIN, -EINTR.
+ * Return: a verdict other than BPIPE_EVICT; -EBPIPE_RETRY after a piece; -EFAULT if the caller
+ * must fetch its pages before records are evicted; -EAGAIN, -EINTR.
  */
 static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
 			  struct bpipe_writing *op, u64 now, struct bpipe_decision *decision)
