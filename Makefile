@@ -5,7 +5,8 @@
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 PREFIX ?= /usr/local
-# Below PREFIX. A Debian package has lib/x86_64-linux-gnu and lib/python3/dist-packages.
+# Directories relative to PREFIX. A Debian package sets LIBDIR=lib/x86_64-linux-gnu and
+# PYTHONDIR=lib/python3/dist-packages.
 LIBDIR ?= lib
 PYTHONDIR ?= $(eval PYTHONDIR := lib/python$(python_version)/dist-packages)$(PYTHONDIR)
 python_version = $(if $(filter /usr,$(PREFIX)),3,$(shell \
@@ -124,8 +125,8 @@ module:
 
 objects_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard userspace/$(1)/*.c))
 
-# The number changes with an incompatible library. No release is in the name of the file, so
-# that an installation replaces the one before.
+# An incompatible change increments the number. The file name has no release, so that an
+# installation replaces the previous file.
 SONAME := libbpipe.so.0
 archive := $(BUILD)/lib/libbpipe.a
 
@@ -137,7 +138,8 @@ $(BUILD)/obj/%.o: %.c dkms.conf
 	@mkdir -p $(@D)
 	$(CC) $(TOOLS_CFLAGS) $(commit) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-# The same objects for both: the tools are programs that can be loaded anywhere, too.
+# Archive and shared library share their objects, because the tools are position-independent
+# executables and can link -fPIC objects.
 $(call objects_of,lib): TOOLS_CFLAGS += -fPIC -fvisibility=hidden
 
 $(archive): $(call objects_of,lib)
@@ -151,13 +153,13 @@ $(BUILD)/lib/$(SONAME): $(call objects_of,lib) userspace/lib/libbpipe.map
 		-Wl,--version-script,userspace/lib/libbpipe.map -o $@ $(call objects_of,lib) $(LDLIBS)
 	ln -sf $(SONAME) $(@D)/libbpipe.so
 
-# What it says of paths is as of this run of make.
+# Write bpipe.pc in each run, because PREFIX and LIBDIR may differ from the previous one.
 $(BUILD)/lib/bpipe.pc: userspace/lib/bpipe.pc.in dkms.conf FORCE
 	@mkdir -p $(@D)
 	@sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' $< > $@
 
-# The tools link the archive: they run where they were built, and at boot, before /usr/local
-# may be mounted or ldconfig has run.
+# Link the tools with the archive, so that they run in the build directory, and at boot
+# before ldconfig has run or /usr/local is mounted.
 define tool
 $(BUILD)/bin/$(1): $(call objects_of,$(1)) $(call objects_of,common) $(archive)
 	@mkdir -p $$(@D)
@@ -237,8 +239,8 @@ install_file = install -m $(if $(filter bin/%,$(1)),755,644) $(2)/$(notdir $(1))
 # Make a unit run the tool that is installed with it, not one earlier in systemd's path.
 name_tool = sed -i 's|^ExecStart=bpipectl|ExecStart=$(PREFIX)/bin/bpipectl|' '$(root)/$(1)'
 
-# The directories of the list, except the standard ones of every PREFIX, and those of Python
-# where Python is installed.
+# The directories of the list, except the standard ones of every PREFIX, and those of an
+# installed Python.
 parents = $(if $(filter-out .,$(1)),$(1) $(call parents,$(patsubst %/,%,$(dir $(1)))))
 directories = $(filter-out bin include lib share share/man $(if $(shell command -v python3), \
 	$(PYTHONDIR) $(patsubst %/,%,$(dir $(PYTHONDIR)))),$(sort \
