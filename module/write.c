@@ -49,7 +49,8 @@ struct bpipe_writing {
 };
 
 /* As bpipe_channel_lock_side(). If the lock is taken, poll lets the write try again. */
-static int bpipe_writer_lock_side(struct bpipe_file *bf, struct bpipe_side *side, unsigned int flags)
+static int bpipe_writer_lock_side(struct bpipe_file *bf, struct bpipe_side *side,
+				  unsigned int flags)
 {
 	int ret = bpipe_channel_lock_side(side, flags);
 
