@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The decision: may this write go on, and if not, what does it wait for?
+ * The admission decision: whether a write may go on, and what it lacks otherwise.
  *
- * This is the one place where "full" is decided; blocking and non-blocking
- * writes, poll, and what is shown to users all ask here. Nothing here locks,
- * waits, or looks at a clock: the level and the time are arguments, so that
- * every answer can be checked against a table.
+ * This is the only place where "full" is decided. Blocking and non-blocking writes, poll and
+ * the window that users see ask the same functions.
+ *
+ * The functions are pure: they take no lock, do not sleep and read no clock. The level and the
+ * time are arguments, so tables can check every answer. Each Context line names the locks that
+ * keep the arguments stable.
  */
 
 #include <linux/limits.h>
@@ -16,25 +18,26 @@
 #include "flow.h"
 #include "uapi/linux/bpipe.h"
 
-/* What the bucket holds at @now, in its own unit. */
+/* Return what the bucket holds at @now, in the unit of its fill; negative while in debt. */
 static s64 bpipe_bucket_fill(const struct bpipe_bucket *bucket, u64 now)
 {
 	s64 full = bucket->burst * NSEC_PER_SEC;
 	u64 missing = full - bucket->fill;
 	u64 passed = now > bucket->stamp ? now - bucket->stamp : 0;
 
-	/* Divide before multiplying: an idle day must not overflow. */
+	/* Divide before multiplying: the product overflows after a long idle time. */
 	if (passed > div64_u64(missing, bucket->rate))
 		return full;
 	return bucket->fill + passed * bucket->rate;
 }
 
 /**
- * bpipe_bucket_tokens() - what the rate limit lets through now
+ * bpipe_bucket_tokens() - count the tokens in a bucket
  * @bucket: the bucket
  * @now: the time, nanoseconds
  *
- * Return: whole tokens, 0 while in debt, U64_MAX without a limit.
+ * Context: called with a lock held that @bucket changes under.
+ * Return: whole tokens, 0..burst, 0 while in debt; U64_MAX without a limit.
  */
 u64 bpipe_bucket_tokens(const struct bpipe_bucket *bucket, u64 now)
 {
@@ -47,12 +50,13 @@ u64 bpipe_bucket_tokens(const struct bpipe_bucket *bucket, u64 now)
 }
 
 /**
- * bpipe_bucket_wait() - how long until so many tokens are there
+ * bpipe_bucket_wait() - calculate when a bucket will hold enough tokens
  * @bucket: the bucket
- * @tokens: how many, at most the burst
+ * @tokens: tokens to wait for, 0..burst
  * @now: the time, nanoseconds
  *
- * Return: nanoseconds, rounded up; 0 if they are there now.
+ * Context: called with a lock held that @bucket changes under.
+ * Return: nanoseconds from @now, rounded up; 0 if the tokens are there, or without a limit.
  */
 u64 bpipe_bucket_wait(const struct bpipe_bucket *bucket, u64 tokens, u64 now)
 {
@@ -65,10 +69,12 @@ u64 bpipe_bucket_wait(const struct bpipe_bucket *bucket, u64 tokens, u64 now)
 }
 
 /**
- * bpipe_bucket_take() - pay
+ * bpipe_bucket_take() - take tokens out of a bucket
  * @bucket: the bucket
- * @tokens: how many; more than there are tokens leaves a debt
+ * @tokens: tokens to take; more than the bucket holds leaves a debt
  * @now: the time, nanoseconds
+ *
+ * Context: called with all locks held that @bucket changes under.
  */
 void bpipe_bucket_take(struct bpipe_bucket *bucket, u64 tokens, u64 now)
 {
@@ -79,14 +85,16 @@ void bpipe_bucket_take(struct bpipe_bucket *bucket, u64 tokens, u64 now)
 }
 
 /**
- * bpipe_bucket_set() - change the limit
+ * bpipe_bucket_set() - change the rate and the burst of a bucket
  * @bucket: the bucket
- * @rate: tokens a second, at most BPIPE_RATE_MAX; 0 for no limit
- * @burst: most tokens, 1..BPIPE_BURST_MAX
+ * @rate: tokens a second, 0..BPIPE_RATE_MAX; 0 for no limit
+ * @burst: most tokens that the bucket holds, 1..BPIPE_BURST_MAX
  * @now: the time, nanoseconds
  *
- * What was earned at the old rate stays, up to the new burst. A bucket that
- * had no limit starts full.
+ * Tokens earned at the old rate stay, up to the new burst. A bucket without a limit before
+ * starts full.
+ *
+ * Context: called with all locks held that @bucket changes under.
  */
 void bpipe_bucket_set(struct bpipe_bucket *bucket, u64 rate, u64 burst, u64 now)
 {
@@ -98,7 +106,7 @@ void bpipe_bucket_set(struct bpipe_bucket *bucket, u64 rate, u64 burst, u64 now)
 	bucket->stamp = now;
 }
 
-/* Pays for something: one record, unless it is a stream. */
+/* Pay for a read or write. In a stream, the bucket of records has no limit. */
 static void bpipe_meter_take(struct bpipe_meter *meter, u64 bytes, u64 now)
 {
 	bpipe_bucket_take(&meter->bytes, bytes, now);
@@ -106,12 +114,14 @@ static void bpipe_meter_take(struct bpipe_meter *meter, u64 bytes, u64 now)
 }
 
 /**
- * bpipe_flow_default_burst() - the burst that goes with a rate
- * @rate: tokens a second
- * @least: the least it has to be
+ * bpipe_flow_default_burst() - derive a burst from a rate
+ * @rate: tokens a second, 0..BPIPE_RATE_MAX
+ * @least: smallest burst to return, tokens, at most BPIPE_BURST_MAX
  *
- * A tenth of a second's worth, so that a writer woken late by the scheduler
- * loses nothing.
+ * A writer that the scheduler wakes up to 100 ms late loses no tokens at this burst.
+ *
+ * Context: any.
+ * Return: the tokens of 100 ms, @least..BPIPE_BURST_MAX.
  */
 u64 bpipe_flow_default_burst(u64 rate, u64 least)
 {
@@ -125,8 +135,11 @@ static bool bpipe_bucket_valid(const struct bpipe_bucket *bucket)
 }
 
 /**
- * bpipe_flow_valid() - do the settings make sense?
- * @flow: the settings: @size, the marks, the limits, the rates and bursts
+ * bpipe_flow_valid() - check settings
+ * @flow: the settings: size, marks, limits, rates and bursts
+ *
+ * Context: any; @flow belongs to the caller.
+ * Return: true if all settings are in range and consistent with each other.
  */
 bool bpipe_flow_valid(const struct bpipe_flow *flow)
 {
@@ -144,20 +157,21 @@ bool bpipe_flow_valid(const struct bpipe_flow *flow)
 	       bpipe_bucket_valid(&flow->read.records);
 }
 
-/* Room that poll speaks for: that of an atomic write. */
+/* Return the room that an atomic write needs, which poll promises, up to the limit of @class. */
 static u64 bpipe_flow_atomic(const struct bpipe_flow *flow, u32 class)
 {
 	return min_t(u64, PIPE_BUF + flow->overhead, flow->mark[class].limit);
 }
 
 /**
- * bpipe_flow_set_marks() - work out what follows from the settings
+ * bpipe_flow_set_marks() - derive the marks of each class from the settings
  * @flow: valid settings
  *
- * To a class with a limit of its own the channel is as large as that, so its
- * marks are where they are in the whole, in proportion. A gate is also closed while
- * there is no room for an atomic write, so that a write of PIPE_BUF bytes goes
- * whenever poll says so.
+ * The marks of a class have the same proportion to its limit as the marks of the channel have
+ * to its size. The gate is also closed while an atomic write finds no room: when poll reports
+ * the channel as writable, a write of PIPE_BUF bytes must succeed.
+ *
+ * Context: called with both sides' locks and channel.lock held, or before others can see @flow.
  */
 void bpipe_flow_set_marks(struct bpipe_flow *flow)
 {
@@ -166,7 +180,7 @@ void bpipe_flow_set_marks(struct bpipe_flow *flow)
 	for (class = 0; class < BPIPE_CLASSES; class++) {
 		struct bpipe_mark *mark = &flow->mark[class];
 
-		/* Sizes are at most 2^30, so that the products fit. */
+		/* The products fit because sizes are at most 2^30. */
 		mark->limit = flow->limit[class] ?: flow->size;
 		mark->low = div64_u64(flow->low * mark->limit, flow->size);
 		mark->high = max(div64_u64(flow->high * mark->limit, flow->size), mark->low + 1);
@@ -177,18 +191,22 @@ void bpipe_flow_set_marks(struct bpipe_flow *flow)
 }
 
 /**
- * bpipe_flow_largest() - the longest write that can ever be stored at once
+ * bpipe_flow_largest() - calculate the longest atomic write that can ever be stored
  * @flow: the state
- * @class: its class
+ * @class: class of the write, 0..7
  *
- * Return: bytes, without the overhead.
+ * Context: called with wr.lock or channel.lock held.
+ * Return: bytes, without overhead.
  */
 u64 bpipe_flow_largest(const struct bpipe_flow *flow, u32 class)
 {
 	return flow->mark[class].limit - flow->overhead;
 }
 
-/* How much a write may use: what is @there, less what is reserved for other writes. */
+/*
+ * Return what a write may use of @there. @reserved includes @held, which is reserved for this
+ * write itself: a later reservation never takes it away.
+ */
 static u64 bpipe_usable(u64 there, u64 reserved, u64 held)
 {
 	u64 others = reserved - min(reserved, held);
@@ -197,11 +215,12 @@ static u64 bpipe_usable(u64 there, u64 reserved, u64 held)
 }
 
 /*
- * Tokens that are worth waiting for: what comes in within 5 ms, so that a second's worth
- * is had within a second, to half a percent. If that is less than an atomic write, it may
- * be up to one, for 50 ms at most. Waiters sleep 200 times a second at the most, at any
- * rate. Half a burst is enough, as a full bucket would let what comes in while a waiter
- * wakes up run over.
+ * Return the tokens that a waiting write sleeps for.
+ *
+ * Tokens of 5 ms limit waiters to 200 sleeps a second at any rate, and cost at most half a
+ * percent of a second's tokens. If that is less than an atomic write, sleep up to 50 ms for the
+ * tokens of one. Sleep for half a burst at most: a full bucket would lose the tokens that come
+ * in while the waiter wakes up.
  */
 static u64 bpipe_bucket_quantum(const struct bpipe_bucket *bucket)
 {
@@ -212,9 +231,9 @@ static u64 bpipe_bucket_quantum(const struct bpipe_bucket *bucket)
 }
 
 /*
- * Tokens that a request needs. More than a burst is never there: such a write goes
- * when the bucket is full, and into debt. What can be split goes with as many as
- * poll speaks for.
+ * Return the tokens that a request needs. A bucket never holds more than its burst, so a longer
+ * atomic write goes when the bucket is full, and leaves a debt. A write that can be split needs
+ * no more tokens than poll promises.
  */
 static u64 bpipe_bucket_want(const struct bpipe_bucket *bucket, const struct bpipe_request *req)
 {
@@ -223,7 +242,10 @@ static u64 bpipe_bucket_want(const struct bpipe_bucket *bucket, const struct bpi
 	return min3(req->len, bpipe_bucket_quantum(bucket), (u64)PIPE_BUF);
 }
 
-/* How long until @want tokens are there beyond those of others; U64_MAX: that cannot be. */
+/*
+ * Return the nanoseconds until the bucket holds @want tokens in addition to the @others, which
+ * are reserved. Return U64_MAX if the burst is too small for both.
+ */
 static u64 bpipe_bucket_until(const struct bpipe_bucket *bucket, u64 others, u64 want, u64 now)
 {
 	if (!bucket->rate)
@@ -232,7 +254,10 @@ static u64 bpipe_bucket_until(const struct bpipe_bucket *bucket, u64 others, u64
 	return want > bucket->burst ? U64_MAX : bpipe_bucket_wait(bucket, want, now);
 }
 
-/* Are @want tokens there for it? If not, note how long that takes. */
+/*
+ * Return true if @want tokens are usable. Otherwise raise @wait_ns to the time until it is worth
+ * asking again. @reserved includes @held, as in bpipe_usable().
+ */
 static bool bpipe_bucket_has(const struct bpipe_bucket *bucket, u64 want, u64 reserved, u64 held,
 			     u64 now, u64 *wait_ns)
 {
@@ -240,21 +265,21 @@ static bool bpipe_bucket_has(const struct bpipe_bucket *bucket, u64 want, u64 re
 
 	if (!bucket->rate || bpipe_usable(bpipe_bucket_tokens(bucket, now), reserved, held) >= want)
 		return true;
-	/* A quantum is worth the wait, or what the others leave of a burst. */
+	/* Sleep for a quantum, or for the part of a burst that is not reserved. */
 	want = max(want, min(bpipe_bucket_quantum(bucket),
 			     bucket->burst - min(bucket->burst, others)));
 	*wait_ns = max(*wait_ns, bpipe_bucket_until(bucket, others, want, now));
 	return false;
 }
 
-/* No more than there are tokens for. */
+/* Limit a write to the tokens that are usable. */
 static void bpipe_flow_cut(struct bpipe_decision *decision, u64 tokens)
 {
 	decision->cut |= tokens < decision->bytes;
 	decision->bytes = min(decision->bytes, tokens);
 }
 
-/* Room is there; do rates and credit allow it, and how much of it? */
+/* Check rates and credit for a write that has room, and limit it to what they allow. */
 static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
 					    const struct bpipe_request *req,
 					    u64 now, struct bpipe_decision *decision)
@@ -274,7 +299,7 @@ static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
 		return BPIPE_WAIT_CREDIT;
 	}
 
-	/* Of two waits, the longer one. */
+	/* Ask both buckets, so that the longer wait counts. */
 	bytes = bpipe_bucket_has(&meter->bytes, bpipe_bucket_want(&meter->bytes, req),
 				 tokens, held.bytes, now, &decision->wait_ns);
 	records = bpipe_bucket_has(&meter->records, 1, READ_ONCE(reserved->records),
@@ -287,7 +312,10 @@ static enum bpipe_verdict bpipe_flow_afford(const struct bpipe_flow *flow,
 	return BPIPE_GO;
 }
 
-/* Has its turn come, and does it find room, with @room to have? */
+/*
+ * Check the place of a write in the queue, and whether it fits into @room, which includes
+ * reservations. Limit the write to the room that it may use.
+ */
 static inline enum bpipe_verdict bpipe_flow_ask_room(const struct bpipe_flow *flow,
 						     const struct bpipe_request *req, u64 room,
 						     struct bpipe_decision *decision)
@@ -307,7 +335,7 @@ static inline enum bpipe_verdict bpipe_flow_ask_room(const struct bpipe_flow *fl
 	return BPIPE_GO;
 }
 
-/* Is it admitted, with tokens of its own; or what stands in the way? */
+/* Check everything for a write except the rate of its own file. */
 static inline enum bpipe_verdict bpipe_flow_ask(const struct bpipe_flow *flow,
 						const struct bpipe_request *req, u64 room,
 						u64 now, struct bpipe_decision *decision)
@@ -318,7 +346,10 @@ static inline enum bpipe_verdict bpipe_flow_ask(const struct bpipe_flow *flow,
 						      verdict;
 }
 
-/* The same, of a write whose file has a rate of its own. */
+/*
+ * Check everything for a write whose file has a rate. That rate comes first: a writer that
+ * lacks its own tokens must not delay others by a place in the queue.
+ */
 static enum bpipe_verdict bpipe_flow_ask_own(const struct bpipe_flow *flow,
 					     const struct bpipe_request *req, u64 room,
 					     u64 now, struct bpipe_decision *decision)
@@ -334,7 +365,7 @@ static enum bpipe_verdict bpipe_flow_ask_own(const struct bpipe_flow *flow,
 	return verdict;
 }
 
-/* The same, of any write. */
+/* Return which BPIPE_WAIT_* stands in the way of a write; BPIPE_GO for none. */
 static enum bpipe_verdict bpipe_flow_wait_reason(const struct bpipe_flow *flow,
 						 const struct bpipe_request *req, u64 room,
 						 u64 now, struct bpipe_decision *decision)
@@ -344,8 +375,8 @@ static enum bpipe_verdict bpipe_flow_wait_reason(const struct bpipe_flow *flow,
 }
 
 /*
- * How much older records have to free for a write; 0 if that is not what it lacks, or
- * they cannot. It takes no more than it stores from those that wait.
+ * Return how many bytes to evict for a write; 0 if eviction cannot admit it. The write
+ * replaces what it evicts, so waiters keep the room that is reserved for them.
  */
 static u64 bpipe_flow_evict(const struct bpipe_flow *flow, const struct bpipe_request *req,
 			    u64 level, u64 now, const struct bpipe_decision *decision)
@@ -371,8 +402,8 @@ static u64 bpipe_flow_evict(const struct bpipe_flow *flow, const struct bpipe_re
 }
 
 /*
- * Return true if drop_to_low drops the write whatever the room. A gate that a long write
- * closed with the level at or below low does not count: nothing has to be read first.
+ * Return true if drop_to_low drops the write whatever the room. A gate that a long write closed
+ * with the level at or below low does not count: nothing has to be read first.
  */
 static bool bpipe_flow_drops_to_low(const struct bpipe_flow *flow,
 				    const struct bpipe_request *req, u64 level)
@@ -382,8 +413,8 @@ static bool bpipe_flow_drops_to_low(const struct bpipe_flow *flow,
 }
 
 /*
- * What becomes of a write that does not go, by its policy. This and the next function are
- * not inline, so that a write that goes by room alone has no registers to save.
+ * Apply the policy to a write that is not admitted. This function and the next one are not
+ * inlined, so that a write that needs only room saves no registers.
  */
 static noinline enum bpipe_verdict bpipe_flow_turn_away(const struct bpipe_flow *flow,
 							const struct bpipe_request *req,
@@ -407,7 +438,7 @@ static noinline enum bpipe_verdict bpipe_flow_turn_away(const struct bpipe_flow 
 	return BPIPE_DROP;
 }
 
-/* Decide on a write by all that there is. */
+/* Decide on a write that needs more than room: tokens, credit, or an open gate. */
 static noinline enum bpipe_verdict bpipe_flow_admit_limited(const struct bpipe_flow *flow,
 							    const struct bpipe_request *req,
 							    u64 level, u64 room, u64 now,
@@ -425,12 +456,14 @@ static noinline enum bpipe_verdict bpipe_flow_admit_limited(const struct bpipe_f
  * bpipe_flow_admit() - decide on a write
  * @flow: the state
  * @req: the write
- * @level: bytes held now, at most the size
- * @now: the time, nanoseconds; only looked at if there is a rate limit
- * @decision: what goes with the verdict; zeros before
+ * @level: bytes held, 0..size
+ * @now: the time, nanoseconds; used only with a rate limit
+ * @decision: details of the verdict; the caller sets it to zeros
  *
- * Return: BPIPE_GO; what the write has to wait for; or what else becomes of it,
- * by its policy.
+ * Context: called with wr.lock held. Reservations and gates may change meanwhile unless
+ * channel.lock is held too, see struct bpipe_flow.
+ * Return: BPIPE_GO, the BPIPE_WAIT_* that a blocking write has to wait for, or what the policy
+ * makes of the write: BPIPE_AGAIN, BPIPE_DROP or BPIPE_EVICT.
  */
 enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 				    const struct bpipe_request *req, u64 level,
@@ -451,12 +484,12 @@ enum bpipe_verdict bpipe_flow_admit(const struct bpipe_flow *flow,
 /**
  * bpipe_flow_deliver() - decide on a read
  * @flow: the state
- * @req: what there is for it
- * @now: the time, nanoseconds; only looked at if there is a rate limit
- * @decision: what goes with the verdict; zeros before
+ * @req: the read: bytes that could be returned, and whether they may be split
+ * @now: the time, nanoseconds; used only with a rate limit
+ * @decision: details of the verdict; the caller sets it to zeros
  *
- * Return: BPIPE_GO, or BPIPE_WAIT_TOKENS. The caller waits, or gives EAGAIN to
- * one that does not.
+ * Context: called with rd.lock or channel.lock held.
+ * Return: BPIPE_GO or BPIPE_WAIT_TOKENS.
  */
 enum bpipe_verdict bpipe_flow_deliver(const struct bpipe_flow *flow,
 				      const struct bpipe_request *req, u64 now,
@@ -481,12 +514,15 @@ enum bpipe_verdict bpipe_flow_deliver(const struct bpipe_flow *flow,
 }
 
 /**
- * bpipe_flow_need() - what a write that has to wait needs to go on
+ * bpipe_flow_need() - calculate what a waiting write needs to go on
  * @flow: the state
  * @req: the write
  *
- * One that can be split is worth waking for an atomic write's worth of room, and for the
- * tokens that it waits for: were fewer of them reserved, newcomers would have the rest.
+ * A write that can be split is woken for the room of an atomic write, and for a quantum of
+ * tokens. A smaller reservation would leave the rest of the quantum to newcomers.
+ *
+ * Context: called with wr.lock or channel.lock held.
+ * Return: the need.
  */
 struct bpipe_need bpipe_flow_need(const struct bpipe_flow *flow, const struct bpipe_request *req)
 {
@@ -503,12 +539,15 @@ struct bpipe_need bpipe_flow_need(const struct bpipe_flow *flow, const struct bp
 }
 
 /**
- * bpipe_flow_reservation() - which part of its need a waiting write reserves
- * @need: what it needs
- * @reason: what it waits for: BPIPE_WAIT_*
+ * bpipe_flow_reservation() - select the part of a need to reserve
+ * @need: what the waiting write needs
+ * @reason: what it lacks: BPIPE_WAIT_*; BPIPE_GO if its turn has come
  *
- * What it does not lack is left to others meanwhile: one that waits for room at a
- * small limit of its class holds up nobody's tokens.
+ * Only what the write lacks is reserved. A write that lacks room at a small limit of its class
+ * withholds no tokens from other writers.
+ *
+ * Context: any.
+ * Return: the part to reserve; all of @need for BPIPE_GO.
  */
 struct bpipe_need bpipe_flow_reservation(const struct bpipe_need *need, enum bpipe_verdict reason)
 {
@@ -525,11 +564,15 @@ struct bpipe_need bpipe_flow_reservation(const struct bpipe_need *need, enum bpi
 }
 
 /**
- * bpipe_flow_reserve() - change what a waiting write has reserved
+ * bpipe_flow_reserve() - change the reservation of a waiting write
  * @flow: the state
- * @class: its class
- * @from: what it had reserved
- * @to: what it has from now on
+ * @class: class of the write, 0..7
+ * @from: its reservation so far
+ * @to: its new reservation
+ *
+ * A reservation counts against its class and all less important classes.
+ *
+ * Context: called with channel.lock held.
  */
 void bpipe_flow_reserve(struct bpipe_flow *flow, u32 class, const struct bpipe_need *from,
 			const struct bpipe_need *to)
@@ -545,15 +588,17 @@ void bpipe_flow_reserve(struct bpipe_flow *flow, u32 class, const struct bpipe_n
 }
 
 /**
- * bpipe_flow_fits() - has the turn of a waiting write come?
+ * bpipe_flow_fits() - decide whether the turn of a waiting write has come
  * @flow: the state
- * @class: its class
- * @need: what it needs
- * @ahead: what is reserved ahead of it
- * @level: bytes held now
- * @now: the time, nanoseconds; only looked at if there is a rate limit
- * @wait_ns: how long until tokens are there, where they lack; 0 before
+ * @class: class of the write, 0..7
+ * @need: what the write needs
+ * @ahead: sum of the reservations ahead of it
+ * @level: bytes held, 0..size
+ * @now: the time, nanoseconds; used only with a rate limit
+ * @wait_ns: for BPIPE_WAIT_TOKENS, raised to the nanoseconds until it is worth asking again,
+ *	U64_MAX while as much is reserved as now; the caller sets it to 0
  *
+ * Context: called with channel.lock held.
  * Return: BPIPE_GO, or which BPIPE_WAIT_* stands in the way.
  */
 enum bpipe_verdict bpipe_flow_fits(const struct bpipe_flow *flow, u32 class,
@@ -575,13 +620,15 @@ enum bpipe_verdict bpipe_flow_fits(const struct bpipe_flow *flow, u32 class,
 }
 
 /**
- * bpipe_flow_refuse() - a write found no room: close its gate
+ * bpipe_flow_refuse() - close the gate of a class whose write found no room
  * @flow: the state
- * @class: its class
- * @level: bytes held now
+ * @class: class of the write, 0..7
+ * @level: bytes held, 0..size
  *
- * Not at the low mark or below, where the gate would open at once: what is too long
- * for the room there waits for its own.
+ * At or below the low mark the gate would open again at once, so it stays open. A write that
+ * is too long for the room there waits until it fits.
+ *
+ * Context: called with channel.lock held.
  */
 void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class, u64 level)
 {
@@ -590,15 +637,17 @@ void bpipe_flow_refuse(struct bpipe_flow *flow, u32 class, u64 level)
 }
 
 /**
- * bpipe_flow_take() - a write of @bytes went in: pay for it
+ * bpipe_flow_take() - pay tokens and credit for a stored write
  * @flow: the state
- * @bytes: how many
+ * @bytes: bytes stored, without overhead
  * @now: the time, nanoseconds
+ *
+ * Context: called with wr.lock and channel.lock held.
  */
 void bpipe_flow_take(struct bpipe_flow *flow, u64 bytes, u64 now)
 {
 	bpipe_meter_take(&flow->write, bytes, now);
-	/* The last reader may have left, and its credit with it, since it was asked. */
+	/* The last reader may have left since the write was admitted, which ends its credit. */
 	if (flow->credit_unit == BPIPE_CREDIT_BYTES)
 		flow->credit -= min(flow->credit, bytes);
 	else if (flow->credit_unit == BPIPE_CREDIT_RECORDS)
@@ -606,10 +655,12 @@ void bpipe_flow_take(struct bpipe_flow *flow, u64 bytes, u64 now)
 }
 
 /**
- * bpipe_flow_take_read() - a read of @bytes came out: pay for it
+ * bpipe_flow_take_read() - pay tokens for a read
  * @flow: the state
- * @bytes: how many
+ * @bytes: bytes read, without overhead
  * @now: the time, nanoseconds
+ *
+ * Context: called with rd.lock and channel.lock held.
  */
 void bpipe_flow_take_read(struct bpipe_flow *flow, u64 bytes, u64 now)
 {
@@ -617,11 +668,12 @@ void bpipe_flow_take_read(struct bpipe_flow *flow, u64 bytes, u64 now)
 }
 
 /**
- * bpipe_flow_grant() - a reader grants more
+ * bpipe_flow_grant() - add credit
  * @flow: the state
- * @credit: how much, in the unit of the flow's credit
+ * @credit: credit to add, in flow.credit_unit
  *
- * Return: whether it can be: all together, at most BPIPE_CREDIT_MAX.
+ * Context: called with wr.lock and channel.lock held.
+ * Return: false if the sum would exceed BPIPE_CREDIT_MAX; no credit is added then.
  */
 bool bpipe_flow_grant(struct bpipe_flow *flow, u64 credit)
 {
@@ -632,12 +684,13 @@ bool bpipe_flow_grant(struct bpipe_flow *flow, u64 credit)
 }
 
 /**
- * bpipe_flow_update() - bring the gates in line with the level
+ * bpipe_flow_update() - update pressure and gates after a change of the level
  * @flow: the state
- * @level: bytes held now
+ * @level: bytes held, 0..size
  *
- * Between the marks nothing changes.
+ * Between the marks nothing changes: hysteresis.
  *
+ * Context: called with channel.lock held.
  * Return: BPIPE_FLOW_* bits for what changed.
  */
 unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level)
@@ -665,9 +718,10 @@ unsigned int bpipe_flow_update(struct bpipe_flow *flow, u64 level)
 }
 
 /**
- * bpipe_flow_next_up() - the level, or above, that changes something on its way up
+ * bpipe_flow_next_up() - find the lowest level at which a rise changes pressure or a gate
  * @flow: the state
  *
+ * Context: called with channel.lock held.
  * Return: bytes; U64_MAX for none.
  */
 u64 bpipe_flow_next_up(const struct bpipe_flow *flow)
@@ -682,10 +736,10 @@ u64 bpipe_flow_next_up(const struct bpipe_flow *flow)
 }
 
 /**
- * bpipe_flow_next_down() - the level, or below, that changes something on its way
- *	down
+ * bpipe_flow_next_down() - find the highest level at which a fall changes pressure or a gate
  * @flow: the state
  *
+ * Context: called with channel.lock held.
  * Return: bytes; -1 for none.
  */
 s64 bpipe_flow_next_down(const struct bpipe_flow *flow)
@@ -700,12 +754,13 @@ s64 bpipe_flow_next_down(const struct bpipe_flow *flow)
 }
 
 /**
- * bpipe_flow_victim() - whose oldest record goes to make room
- * @held: bytes held of each class
- * @class: the newcomer's class
+ * bpipe_flow_victim() - choose the class to evict from
+ * @held: bytes held, by class
+ * @class: class of the new record, 0..7
  *
- * Return: the least important class that is not above the newcomer and has
- * something; BPIPE_CLASSES for none.
+ * Context: any.
+ * Return: the least important class with a record, never more important than @class;
+ * BPIPE_CLASSES for none.
  */
 u32 bpipe_flow_victim(const u64 *held, u32 class)
 {
@@ -718,14 +773,15 @@ u32 bpipe_flow_victim(const u64 *held, u32 class)
 }
 
 /**
- * bpipe_flow_window() - how much a new write may take now
+ * bpipe_flow_window() - calculate how much a new write may store now
  * @flow: the state
- * @who: its class and its file's rate limit
- * @level: bytes held now, at most the size
- * @now: the time, nanoseconds
+ * @who: the writer: its class and the rate limit of its file
+ * @level: bytes held, 0..size
+ * @now: the time, nanoseconds; used only with a rate limit
  *
- * Return: bytes, the least of free space, credit and tokens; of records, the longest.
- * A write of so many bytes goes at once; 0 if no write does.
+ * Context: called with channel.lock held.
+ * Return: bytes without overhead: the least of room, credit and tokens, minus reservations. A
+ * write of that length is stored at once. 0 if no write is.
  */
 u64 bpipe_flow_window(const struct bpipe_flow *flow, const struct bpipe_request *who,
 		      u64 level, u64 now)
@@ -757,16 +813,19 @@ u64 bpipe_flow_window(const struct bpipe_flow *flow, const struct bpipe_request 
 }
 
 /**
- * bpipe_flow_writable() - what poll says to a writer
+ * bpipe_flow_writable() - decide whether poll reports a channel as writable
  * @flow: the state
- * @who: its class and its file's rate limit; as length, that of the write that was
- *	refused last, if it needs more room than an atomic write does; else 0
- * @level: bytes held now
- * @now: the time, nanoseconds
- * @ready: what it would take, filled in
+ * @who: the writer: its class, the rate limit of its file, and as length that of its last
+ *	write if it was refused for lack of room; 0 otherwise
+ * @level: bytes held, 0..size
+ * @now: the time, nanoseconds; used only with a rate limit
+ * @ready: set to what must hold for the channel to be writable
  *
- * poll cannot know how much will be written; it speaks for an atomic write, or for
- * a burst of tokens if that is less.
+ * poll does not know the length of the next write. It promises room for an atomic write, or
+ * for the refused one if that needs more; and tokens for an atomic write, up to the burst.
+ *
+ * Context: called with channel.lock held.
+ * Return: true if the channel is writable.
  */
 bool bpipe_flow_writable(const struct bpipe_flow *flow, const struct bpipe_request *who,
 			 u64 level, u64 now, struct bpipe_ready *ready)

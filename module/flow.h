@@ -9,14 +9,16 @@
 
 /**
  * struct bpipe_bucket - a token bucket
- * @rate: tokens a second; 0 lets everything through
- * @burst: most tokens it holds
- * @fill: what it held at @stamp, in units of a token times a nanosecond, so
- *	that nothing is lost to rounding; negative while in debt
+ * @rate: tokens a second, 0..BPIPE_RATE_MAX; 0 for no limit
+ * @burst: most tokens that it holds, 1..BPIPE_BURST_MAX
+ * @fill: tokens that it held at @stamp, times NSEC_PER_SEC, so that rounding loses nothing;
+ *	negative while in debt
  * @stamp: time of the last change, nanoseconds
  *
- * It fills by time passing; nothing has to be run for that. The idea is that
- * of tc-tbf(8).
+ * The fill at any later time follows from the time passed, so no timer refills the bucket. As
+ * in tc-tbf(8), idle time never saves up more than @burst.
+ *
+ * Protected by the lock of the structure around it.
  */
 struct bpipe_bucket {
 	u64 rate;
@@ -27,8 +29,10 @@ struct bpipe_bucket {
 
 /**
  * struct bpipe_meter - a rate limit
- * @bytes: in bytes
- * @records: in records; without limit for a stream
+ * @bytes: limit in bytes
+ * @records: limit in records; without a limit in a stream
+ *
+ * Protected as the flow that contains it.
  */
 struct bpipe_meter {
 	struct bpipe_bucket bytes;
@@ -37,9 +41,11 @@ struct bpipe_meter {
 
 /**
  * struct bpipe_mark - levels that matter to a class
- * @limit: a write is admitted up to here
- * @high: at this level or above its gate is closed
- * @low: down to here it stays so
+ * @limit: highest level up to which its writes are admitted, bytes, BPIPE_SIZE_MIN..flow.size
+ * @high: lowest level at which its gate closes, bytes, 1..@limit
+ * @low: highest level at which its gate opens, bytes, 0..@high - 1
+ *
+ * Protected as the settings of the flow that contains it.
  */
 struct bpipe_mark {
 	u64 limit;
@@ -48,11 +54,13 @@ struct bpipe_mark {
 };
 
 /**
- * struct bpipe_need - what a write takes, or what is reserved for writers
- * @room: bytes of free space, with the overhead of records
+ * struct bpipe_need - what a write needs, or a sum of reservations
+ * @room: bytes of free space, with overhead
  * @bytes: tokens of the byte rate
  * @records: tokens of the record rate
- * @credit: credit, in the flow's unit
+ * @credit: credit, in flow.credit_unit
+ *
+ * Protected by channel.lock where it is shared.
  */
 struct bpipe_need {
 	u64 room;
@@ -63,32 +71,31 @@ struct bpipe_need {
 
 /**
  * struct bpipe_flow - the state that decides whether a write may go on
- * @size: capacity in bytes
- * @high: level that asserts pressure
- * @low: level that releases it
- * @limit: of each class, in bytes; 0 for @size
- * @overhead: what a record takes beside its bytes; 0 in a stream
- * @credit_unit: enum bpipe_credit: what the readers grant
- * @drop_to_low: drop-newest drops from when a gate closes until the level is at low
- * @mark: what follows from these for each class
- * @limited: a rate or credit is in force
- * @pressured: the level reached @high and has not been back at @low since
- * @closed: a bit for each class: its level reached its high mark, or a write found
- *	no room, and the level has not been at its low mark since
- * @credit: granted and not used, in @credit_unit
- * @reserved: of each class, what the waiting writers of that class and of all
- *	above it have reserved
- * @write: the writers' rate limit
- * @read: the readers'
+ * @size: capacity, bytes, BPIPE_SIZE_MIN..BPIPE_SIZE_MAX
+ * @high: level that asserts pressure, bytes, 1..@size
+ * @low: level that releases it, bytes, 0..@high - 1
+ * @limit: limit of each class, bytes, BPIPE_SIZE_MIN..@size; 0 for @size
+ * @overhead: bytes that a record takes in addition to its length; 0 in a stream
+ * @credit_unit: enum bpipe_credit: unit of @credit
+ * @drop_to_low: drop-newest drops all writes from when a gate closes until the level is at low
+ * @mark: marks of each class; bpipe_flow_set_marks() derives them and @limited from the above
+ * @limited: a rate of writers or a credit is in force
+ * @pressured: the level has reached @high and has not been at @low since
+ * @closed: a bit for each class whose gate is closed
+ * @credit: credit granted and not used, 0..BPIPE_CREDIT_MAX, in @credit_unit
+ * @reserved: for each class, the sum of reservations of that class and all more important ones
+ * @write: rate limit of all writers
+ * @read: rate limit of all readers
  *
- * A class's gate closes at its high mark, or when a write above its low mark
- * finds no room, and opens at the low mark: hysteresis. While it is closed, poll
- * does not report the channel as writable, waiting writers stay asleep, and a new
- * write queues behind waiting writers of its class or above. While it is open, a
- * write goes if it leaves what they have reserved.
+ * The gate of a class closes at its high mark, or when a write above its low mark finds no
+ * room. It opens at the low mark: hysteresis. While the gate is closed, poll does not report
+ * the channel as writable, and waiting writers stay asleep. A new write queues behind waiting
+ * writers of its class or above. While the gate is open, a new write goes if it leaves what
+ * waiting writers have reserved.
  *
- * @closed and @reserved may change while a writer asks: an old value costs the
- * writer a second look, or its place in the order.
+ * Protected by channel.lock. Some fields change with a side's lock held too, see struct
+ * bpipe_channel. A writer reads @closed and @reserved with wr.lock alone. An old value makes
+ * the writer ask again, or costs its place in the order.
  */
 struct bpipe_flow {
 	u64 size;
@@ -109,17 +116,17 @@ struct bpipe_flow {
 };
 
 /**
- * enum bpipe_verdict - what becomes of a write, or a read
+ * enum bpipe_verdict - what happens to a write, or to a read
  * @BPIPE_GO: it may move bytes now
- * @BPIPE_WAIT_SPACE: it has to wait for room
- * @BPIPE_WAIT_CREDIT: it has to wait until a reader grants more
- * @BPIPE_WAIT_TOKENS: it has to wait for the rate limit
- * @BPIPE_WAIT_TURN: others wait already and it has to queue behind them
- * @BPIPE_WAIT_OWN: it has to wait for its own file's rate limit, on its own
- * @BPIPE_WAIT_LOW: it would have to wait for the low mark, and is dropped instead
- * @BPIPE_AGAIN: it has to be turned away
- * @BPIPE_DROP: it has to be dropped
- * @BPIPE_EVICT: it may be stored once older records have made room
+ * @BPIPE_WAIT_SPACE: it lacks room
+ * @BPIPE_WAIT_CREDIT: it lacks credit
+ * @BPIPE_WAIT_TOKENS: it lacks tokens of the side
+ * @BPIPE_WAIT_TURN: it has to queue behind other writers
+ * @BPIPE_WAIT_OWN: it lacks tokens of its own file; it waits outside the queue
+ * @BPIPE_WAIT_LOW: drop_to_low drops it until the level is at the low mark
+ * @BPIPE_AGAIN: it fails with EAGAIN
+ * @BPIPE_DROP: it is dropped
+ * @BPIPE_EVICT: it may be stored once older records have been evicted
  */
 enum bpipe_verdict {
 	BPIPE_GO,
@@ -135,18 +142,20 @@ enum bpipe_verdict {
 };
 
 /**
- * struct bpipe_request - a write, or what is left of it; or a read
- * @len: bytes, at least 1, without the overhead
- * @evictable: bytes that could be made free for it
- * @own: the rate limit of its own file, or NULL
- * @class: its class
- * @policy: enum bpipe_policy: what becomes of it if it is not admitted
- * @atomic: all of it at once, or nothing
- * @nonblock: it takes what it can get and does not wait
- * @queued: it waits, and its turn has not come
+ * struct bpipe_request - a write or its remaining part, or a read
+ * @len: bytes, at least 1, without overhead
+ * @evictable: bytes that eviction could free for it, with overhead
+ * @own: rate limit of its file, or NULL
+ * @class: its class, 0..7
+ * @policy: enum bpipe_policy, not BPIPE_POLICY_CHANNEL: what happens if it is not admitted
+ * @atomic: it must not be split
+ * @nonblock: it does not wait
+ * @queued: it has a place in the queue
  * @must_queue: other writers of its class or above wait
- * @spent: tokens have cut short what it was granted before
- * @held: what is reserved for it now that its turn has come; NULL for a new write
+ * @spent: tokens limited an earlier part of it; it takes no tokens that came in since
+ * @held: its reservation, once its turn has come; NULL before, and for a new write
+ *
+ * Belongs to the caller.
  */
 struct bpipe_request {
 	u64 len;
@@ -163,14 +172,16 @@ struct bpipe_request {
 };
 
 /**
- * struct bpipe_decision - the answer to a request
- * @bytes: BPIPE_GO and BPIPE_EVICT: how many bytes it may store
- * @wait_ns: where tokens lack: nanoseconds until it is worth asking again; U64_MAX
- *	if other writers have to go first
- * @evict: BPIPE_EVICT: bytes to be made free
- * @wait_reason: if not BPIPE_GO: which BPIPE_WAIT_* stood in the way
- * @cut: BPIPE_GO: there was room for more than the tokens let through
- * @shed: BPIPE_DROP: only its class's limit did
+ * struct bpipe_decision - details of a verdict
+ * @bytes: for BPIPE_GO and BPIPE_EVICT: bytes that the call may move, at least 1
+ * @wait_ns: where tokens lack: nanoseconds until it is worth asking again; U64_MAX while as
+ *	much is reserved as now
+ * @evict: for BPIPE_EVICT: bytes to evict, with overhead
+ * @wait_reason: for AGAIN, DROP, EVICT and WAIT_*: which BPIPE_WAIT_* stands in the way
+ * @cut: for BPIPE_GO: tokens limited @bytes
+ * @shed: for BPIPE_DROP: only the limit or the gate of its class stands in the way
+ *
+ * Belongs to the caller.
  */
 struct bpipe_decision {
 	u64 bytes;
@@ -182,12 +193,14 @@ struct bpipe_decision {
 };
 
 /**
- * struct bpipe_ready - when a channel will be writable
- * @room: bytes of free space asked for; with the overhead of records
- * @level: room is there once the level is at this or below, bytes; -1: not while
- *	as much is reserved as now; S64_MIN: once the gate opens
- * @wait_ns: tokens are there after so many nanoseconds; 0 if they are there now,
- *	U64_MAX: not while as much is reserved as now
+ * struct bpipe_ready - what must hold for a channel to be writable
+ * @room: bytes of free space, with overhead, 1..limit of the class
+ * @level: highest level at which that room is free, bytes; -1: none while as much is reserved
+ *	as now; S64_MIN: none before the gate opens
+ * @wait_ns: nanoseconds until the tokens are there, 0 if they are; U64_MAX: not while as much
+ *	is reserved as now
+ *
+ * Belongs to the caller.
  */
 struct bpipe_ready {
 	u64 room;
@@ -195,18 +208,20 @@ struct bpipe_ready {
 	u64 wait_ns;
 };
 
-/* What bpipe_flow_update() did: */
+/* Changes that bpipe_flow_update() reports: */
 #define BPIPE_FLOW_ROSE		0x1	/* pressure was asserted */
 #define BPIPE_FLOW_FELL		0x2	/* pressure was released */
-#define BPIPE_FLOW_OPENED	0x4	/* a gate was closed and is open */
+#define BPIPE_FLOW_OPENED	0x4	/* a closed gate opened */
 
-/* The gates of all classes. */
+/* bpipe_flow.closed with the gates of all classes. */
 #define BPIPE_CLOSED_ALL		((1U << BPIPE_CLASSES) - 1)
 
 /**
  * bpipe_flow_closed() - return true if the gate of a class is closed
  * @flow: the state
- * @class: the class
+ * @class: the class, 0..7
+ *
+ * Context: any; the answer may be old unless channel.lock is held.
  */
 static inline bool bpipe_flow_closed(const struct bpipe_flow *flow, u32 class)
 {
