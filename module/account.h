@@ -6,9 +6,11 @@
 #include <linux/u64_stats_sync.h>
 
 /**
- * struct bpipe_count - how much
+ * struct bpipe_count - an amount of data
  * @bytes: bytes, without the overhead of records
  * @records: records; 0 in a stream
+ *
+ * Protected by the lock of the structure around it.
  */
 struct bpipe_count {
 	u64 bytes;
@@ -22,13 +24,13 @@ static inline void bpipe_count_add(struct bpipe_count *count, u64 bytes, u64 rec
 }
 
 /**
- * struct bpipe_tally - how much moved, and in how many calls
+ * struct bpipe_tally - an amount of data, and the calls that moved it
  * @bytes: bytes, without the overhead of records
  * @records: records; 0 in a stream
- * @calls: calls that moved something
+ * @calls: calls that moved at least one byte
  *
- * These change under a side's lock, and are read under the channel's alone. A 64-bit
- * machine stores each at once; on others, both locks are held for a change: see
+ * A tally changes under a side's lock, and channel.lock alone is enough to read it. A 64-bit
+ * machine stores each field at once. Other machines hold both locks for a change, see
  * bpipe_tally_lock().
  */
 struct bpipe_tally {
@@ -53,14 +55,15 @@ static inline struct bpipe_count bpipe_tally_count(const struct bpipe_tally *tal
 }
 
 /**
- * struct bpipe_delay - number and duration of sleeps; protected by the channel's lock
+ * struct bpipe_delay - number and duration of sleeps
  * @times: sleeps begun
- * @ended_ns: duration of the sleeps that have ended, nanoseconds
- * @since_sum: sum of the begin times of the other sleeps, nanoseconds
+ * @ended_ns: duration of the sleeps that ended, nanoseconds
+ * @since_sum: sum of the times at which the other sleeps began, nanoseconds, modulo 2^64
  * @sleeping: number of the other sleeps
  *
- * Keeping the sum of begin times makes the time slept so far known at any
- * moment without visiting the sleepers.
+ * The sum gives the total duration at any time without a walk over the sleepers.
+ *
+ * Protected by channel.lock.
  */
 struct bpipe_delay {
 	u64 times;
@@ -83,6 +86,7 @@ static inline void bpipe_delay_end(struct bpipe_delay *delay, u64 since, u64 now
 	delay->sleeping--;
 }
 
+/* Return the duration of all sleeps until @now, nanoseconds. */
 static inline u64 bpipe_delay_ns(const struct bpipe_delay *delay, u64 now)
 {
 	return delay->ended_ns + delay->sleeping * now - delay->since_sum;
@@ -94,7 +98,7 @@ static inline u64 bpipe_delay_ns(const struct bpipe_delay *delay, u64 now)
  * @BPIPE_THROTTLED: a write, for tokens
  * @BPIPE_STARVED: a read, for data
  * @BPIPE_READ_THROTTLED: a read, for tokens
- * @BPIPE_ACCOUNTS: how many there are; where one is asked for, all
+ * @BPIPE_ACCOUNTS: number of accounts; as an argument, all of them
  */
 enum bpipe_account {
 	BPIPE_BLOCKED,
@@ -108,10 +112,11 @@ enum bpipe_account {
  * struct bpipe_counts - counts that a channel and each of its open files keep
  * @again: writes refused with EAGAIN
  * @timeouts: writes that ended with ETIMEDOUT
- * @delay: sleep by enum bpipe_account; those for tokens also count refusals, as sleeps that
- *	took no time
+ * @delay: sleeps by enum bpipe_account; those for tokens include refusals, as sleeps of no
+ *	duration
  *
- * Protected by the channel's lock. The functions bpipe_account_*_locked() change both.
+ * Protected by channel.lock. The functions bpipe_account_*_locked() change the counts of the
+ * channel and of the file together.
  */
 struct bpipe_counts {
 	u64 again;

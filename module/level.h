@@ -10,8 +10,8 @@
 
 /**
  * struct bpipe_end - bytes that have passed one end of a channel since it was made
- * @pos: how many; wraps around with the type
- * @halves: where that has 32 bits, times that its upper bit has changed
+ * @pos: number of bytes; wraps around
+ * @halves: only if @pos has 32 bits: times that its bit 31 has changed; wraps around
  */
 struct bpipe_end {
 	unsigned long pos;
@@ -21,17 +21,13 @@ struct bpipe_end {
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct bpipe_level - how much a channel holds
- * @in: what has gone in
- * @out: what has come out
- *
- * Each of the two has an owner at any time, who may change it: the owner of the
- * writers' and of the readers' side of the channel.
+ * struct bpipe_level - bytes that a channel holds, as the difference of two positions
+ * @in: bytes that went in; only the owner of the writers' side, with wr.lock, changes it
+ * @out: bytes that came out; only the owner of the readers' side, with rd.lock, changes it
  *
  * Barrier pairs: bpipe_level_add() releases @in after bytes were stored, and
- * bpipe_level_queued() acquires it before they are read; bpipe_level_sub()
- * releases @out after bytes were read, and bpipe_level_held() acquires it before
- * they are overwritten.
+ * bpipe_level_queued() acquires it before they are read. bpipe_level_sub() releases @out after
+ * bytes were read, and bpipe_level_held() acquires it before they are overwritten.
  */
 struct bpipe_level {
 	struct bpipe_end in;
@@ -39,10 +35,14 @@ struct bpipe_level {
 };
 
 /**
- * bpipe_end_extend() - the whole of a number of which 32 bits are stored at once
- * @low: its lower half
- * @halves: times that bit 31 of it had changed a moment earlier. It is stored after the
- *	lower half is, and so may be one behind.
+ * bpipe_end_extend() - extend a position from 32 to 64 bits
+ * @low: the lower 32 bits
+ * @halves: times that bit 31 of the position had changed a moment earlier
+ *
+ * bpipe_end_count_half() stores @halves after the position, so @halves may be one behind.
+ *
+ * Context: any.
+ * Return: the position.
  */
 static inline u64 bpipe_end_extend(u32 low, u32 halves)
 {
@@ -51,7 +51,10 @@ static inline u64 bpipe_end_extend(u32 low, u32 halves)
 }
 
 #if BITS_PER_LONG == 32
-/* No more than 2^30 bytes pass at once, or between the two loads of the total. */
+/*
+ * Count a change of bit 31 of a position. At most 2^30 bytes pass in one move, or between the
+ * two loads of bpipe_end_total(), so no change is missed.
+ */
 static inline void bpipe_end_count_half(struct bpipe_end *end)
 {
 	if ((end->halves & 1) != end->pos >> 31)
@@ -75,7 +78,7 @@ static inline u64 bpipe_end_total(const struct bpipe_end *end)
 }
 #endif
 
-/* For the owner of the end. */
+/* Advance a position. Called by the owner of the end. */
 static inline void bpipe_end_move(struct bpipe_end *end, size_t n)
 {
 	smp_store_release(&end->pos, end->pos + n);	/* total(), queued(), held() */
@@ -83,8 +86,10 @@ static inline void bpipe_end_move(struct bpipe_end *end, size_t n)
 }
 
 /**
- * bpipe_level_queued() - bytes held, for the owner of @out
+ * bpipe_level_queued() - return the bytes that a reader may read
  * @level: the level
+ *
+ * Context: called with rd.lock held. More bytes may come meanwhile.
  */
 static inline size_t bpipe_level_queued(const struct bpipe_level *level)
 {
@@ -92,8 +97,10 @@ static inline size_t bpipe_level_queued(const struct bpipe_level *level)
 }
 
 /**
- * bpipe_level_held() - bytes held, for the owner of @in
+ * bpipe_level_held() - return the bytes whose room a writer may not use
  * @level: the level
+ *
+ * Context: called with wr.lock held. Room may come free meanwhile.
  */
 static inline size_t bpipe_level_held(const struct bpipe_level *level)
 {
@@ -101,11 +108,12 @@ static inline size_t bpipe_level_held(const struct bpipe_level *level)
 }
 
 /**
- * bpipe_level_now() - bytes held, for whoever owns neither
+ * bpipe_level_now() - return the bytes held at one moment of the call
  * @level: the level
  *
- * It is what was there at one moment of the call: had @out moved while @in was
- * read, the difference might be more than there ever was.
+ * Retry while @out moves: a new @in minus an old @out may exceed what was ever held.
+ *
+ * Context: any.
  */
 static inline size_t bpipe_level_now(const struct bpipe_level *level)
 {
@@ -121,10 +129,12 @@ static inline size_t bpipe_level_now(const struct bpipe_level *level)
 }
 
 /**
- * bpipe_level_totals() - read the totals of both ends as of one moment
- * @level: the level; the caller owns neither end
- * @in: set to the bytes that have gone in since the channel was made
- * @out: set to the bytes that have come out
+ * bpipe_level_totals() - read both positions as of one moment of the call
+ * @level: the level
+ * @in: set to the bytes that went in since the channel was made
+ * @out: set to the bytes that came out
+ *
+ * Context: any.
  */
 static inline void bpipe_level_totals(const struct bpipe_level *level, u64 *in, u64 *out)
 {
@@ -138,9 +148,11 @@ static inline void bpipe_level_totals(const struct bpipe_level *level, u64 *in, 
 }
 
 /**
- * bpipe_level_add() - bytes have been stored: they are there now
- * @level: the level; the caller owns @in
- * @n: how many
+ * bpipe_level_add() - publish bytes that were stored
+ * @level: the level
+ * @n: number of bytes, at most 2^30
+ *
+ * Context: called with wr.lock held.
  */
 static inline void bpipe_level_add(struct bpipe_level *level, size_t n)
 {
@@ -148,9 +160,11 @@ static inline void bpipe_level_add(struct bpipe_level *level, size_t n)
 }
 
 /**
- * bpipe_level_sub() - bytes have been read, and their room is free
- * @level: the level; the caller owns @out
- * @n: how many
+ * bpipe_level_sub() - free the room of bytes that were read or dropped
+ * @level: the level
+ * @n: number of bytes, at most 2^30
+ *
+ * Context: called with rd.lock held.
  */
 static inline void bpipe_level_sub(struct bpipe_level *level, size_t n)
 {
