@@ -2,10 +2,9 @@
 /*
  * Storage: bytes in a buffer of fixed size. See ring.h for the layout.
  *
- * The copies call _copy_from_iter() and _copy_to_iter() and not their checking
- * wrappers: on storage from vmalloc() the check looks the area up under a
- * lock that all CPUs share, at every copy, only to learn what the lines
- * around it here have made sure of.
+ * The copies call _copy_from_iter() and _copy_to_iter() instead of the wrappers that check the
+ * object size. For storage from vmalloc() that check looks up the area under a lock that all
+ * CPUs share, at every copy. The functions below already keep each copy inside the storage.
  */
 
 #include <linux/minmax.h>
@@ -18,14 +17,16 @@
  * bpipe_ring_init() - make an empty ring
  * @ring: the ring
  * @data: its storage, @size bytes
- * @size: bytes it is to hold, at least 1
+ * @size: capacity, bytes, at least 1
+ *
+ * Context: any; the caller owns both ends.
  */
 void bpipe_ring_init(struct bpipe_ring *ring, void *data, size_t size)
 {
 	*ring = (struct bpipe_ring) { .data = data, .size = size };
 }
 
-/* The place @n bytes behind another one, at most the size. */
+/* Return the offset @n bytes after @place, with the wrap-around. @n is at most the size. */
 static size_t bpipe_ring_behind(const struct bpipe_ring *ring, size_t place, size_t n)
 {
 	place += n;
@@ -33,13 +34,15 @@ static size_t bpipe_ring_behind(const struct bpipe_ring *ring, size_t place, siz
 }
 
 /**
- * bpipe_ring_copy() - copy queued bytes to where they will stand in another storage
- * @ring: the ring; the caller owns the tail
- * @at: how far behind the oldest byte they begin
+ * bpipe_ring_copy() - copy queued bytes to another storage
+ * @ring: the ring
+ * @at: offset of the first byte to copy from the oldest byte, bytes
  * @data: the other storage, @size bytes
- * @size: bytes it is to hold
- * @place: where in it the first one goes
- * @n: how many bytes; with @at, at most what is queued, and at most @size
+ * @size: capacity of the other storage, bytes
+ * @place: offset of the first byte in the other storage, 0..@size - 1
+ * @n: bytes to copy, at most @size; @at + @n is at most what is queued
+ *
+ * Context: called by the owner of the tail.
  */
 void bpipe_ring_copy(const struct bpipe_ring *ring, size_t at, void *data, size_t size,
 		     size_t place, size_t n)
@@ -51,13 +54,14 @@ void bpipe_ring_copy(const struct bpipe_ring *ring, size_t at, void *data, size_
 }
 
 /**
- * bpipe_ring_move() - go on with another storage
- * @ring: the ring; the caller owns both ends
- * @queued: bytes in it, which have been copied there
+ * bpipe_ring_move() - switch to another storage
+ * @ring: the ring
+ * @queued: bytes in the ring, which have been copied to the new storage
  * @data: the new storage, @size bytes; NULL for none, if nothing is queued
- * @size: bytes it is to hold, at least @queued
- * @tail: where in it the oldest byte stands
+ * @size: capacity of the new storage, bytes, at least @queued
+ * @tail: offset of the oldest byte in the new storage, 0..@size - 1
  *
+ * Context: called by the owner of both ends.
  * Return: the old storage.
  */
 void *bpipe_ring_move(struct bpipe_ring *ring, size_t queued, void *data, size_t size,
@@ -74,12 +78,14 @@ void *bpipe_ring_move(struct bpipe_ring *ring, size_t queued, void *data, size_t
 
 /**
  * bpipe_ring_fill() - copy bytes in from an iterator
- * @ring: the ring; the caller owns the head
- * @at: how far beyond the head they go
- * @from: where to copy from; advanced by what was copied
- * @n: how many bytes; with @at, at most the free space
+ * @ring: the ring
+ * @at: offset of the first byte from the head, bytes
+ * @from: source of the bytes; advanced by what was copied
+ * @n: bytes to copy; @at + @n is at most the free space
  *
- * Return: bytes copied, fewer than @n if the source has no more or faults.
+ * Context: called by the owner of the head. May sleep in a page fault, unless the caller has
+ * disabled page faults.
+ * Return: bytes copied, fewer than @n if the source ends or faults.
  */
 size_t bpipe_ring_fill(struct bpipe_ring *ring, size_t at, struct iov_iter *from, size_t n)
 {
@@ -98,10 +104,12 @@ size_t bpipe_ring_fill(struct bpipe_ring *ring, size_t at, struct iov_iter *from
 
 /**
  * bpipe_ring_put() - copy bytes in from kernel memory
- * @ring: the ring; the caller owns the head
- * @at: how far beyond the head they go
- * @from: where to copy from
- * @n: how many bytes; with @at, at most the free space
+ * @ring: the ring
+ * @at: offset of the first byte from the head, bytes
+ * @from: source of the bytes
+ * @n: bytes to copy; @at + @n is at most the free space
+ *
+ * Context: called by the owner of the head.
  */
 void bpipe_ring_put(struct bpipe_ring *ring, size_t at, const void *from, size_t n)
 {
@@ -114,8 +122,10 @@ void bpipe_ring_put(struct bpipe_ring *ring, size_t at, const void *from, size_t
 
 /**
  * bpipe_ring_push() - move the head over bytes that were copied in
- * @ring: the ring; the caller owns the head
- * @n: how many
+ * @ring: the ring
+ * @n: number of bytes
+ *
+ * Context: called by the owner of the head.
  */
 void bpipe_ring_push(struct bpipe_ring *ring, size_t n)
 {
@@ -124,13 +134,16 @@ void bpipe_ring_push(struct bpipe_ring *ring, size_t n)
 
 /**
  * bpipe_ring_drain() - copy bytes out to an iterator
- * @ring: the ring; the caller owns the tail
- * @at: how far behind the oldest byte they begin
- * @to: where to copy to; advanced by what was copied
- * @n: how many bytes; with @at, at most what is queued
+ * @ring: the ring
+ * @at: offset of the first byte from the oldest byte, bytes
+ * @to: target of the bytes; advanced by what was copied
+ * @n: bytes to copy; @at + @n is at most what is queued
  *
- * Return: bytes copied, fewer than @n if the target is full or faults. They
- * stay queued until bpipe_ring_pop().
+ * The bytes stay queued until bpipe_ring_pop().
+ *
+ * Context: called by the owner of the tail. May sleep in a page fault, unless the caller has
+ * disabled page faults.
+ * Return: bytes copied, fewer than @n if the target is full or faults.
  */
 size_t bpipe_ring_drain(const struct bpipe_ring *ring, size_t at, struct iov_iter *to, size_t n)
 {
@@ -149,10 +162,15 @@ size_t bpipe_ring_drain(const struct bpipe_ring *ring, size_t at, struct iov_ite
 
 /**
  * bpipe_ring_peek() - copy bytes out to kernel memory
- * @ring: the ring; the caller owns the tail
- * @at: how far behind the oldest byte they begin
- * @to: where to copy to
- * @n: how many bytes; with @at, at most what is queued
+ * @ring: the ring
+ * @at: offset of the first byte from the oldest byte, bytes
+ * @to: target of the bytes
+ * @n: bytes to copy; @at + @n is at most what is queued
+ *
+ * The bytes stay queued.
+ *
+ * Context: called by the owner of the tail, or with channel.lock held in a record channel,
+ * where only bytes of published records are read.
  */
 void bpipe_ring_peek(const struct bpipe_ring *ring, size_t at, void *to, size_t n)
 {
@@ -164,9 +182,11 @@ void bpipe_ring_peek(const struct bpipe_ring *ring, size_t at, void *to, size_t 
 }
 
 /**
- * bpipe_ring_pop() - free bytes that were copied out
- * @ring: the ring; the caller owns the tail
- * @n: how many
+ * bpipe_ring_pop() - free bytes that were copied out or are dropped
+ * @ring: the ring
+ * @n: number of bytes
+ *
+ * Context: called by the owner of the tail.
  */
 void bpipe_ring_pop(struct bpipe_ring *ring, size_t n)
 {

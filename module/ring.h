@@ -9,11 +9,11 @@ struct iov_iter;
 
 /**
  * struct bpipe_ring - bytes in a buffer of fixed size, first in, first out
- * @data: the storage
- * @size: bytes it holds
- * @head: where in it bytes are put in
- * @tail: where bytes are taken out
- * @passed: bytes that have been taken out since it was made; changes with @tail
+ * @data: the storage; NULL without one
+ * @size: capacity of the storage, bytes
+ * @head: offset at which the next byte is stored, 0..@size - 1
+ * @tail: offset of the oldest byte, 0..@size - 1
+ * @passed: bytes removed since the ring was made; changes with @tail
  *
  * ::
  *
@@ -24,12 +24,13 @@ struct iov_iter;
  *	 +-----------+====================+-----------+
  *	 data                                 data + size
  *
- * The ring stores and does nothing else: it does not wait, decide or lock, and
- * how much is queued is known to whoever uses it. At any time one caller may own
- * the head and another one the tail, and both may copy at once. Bytes are copied
- * in beyond the head, and push() moves it over them; they are copied out from
- * the tail, and pop() frees them. So a copy that failed half way is undone by
- * not moving.
+ * A ring only stores bytes: it takes no lock, does not wait and decides nothing. The caller
+ * knows how many bytes are queued. The head and the tail have one owner each at any time, and
+ * both owners may copy at once. See struct bpipe_band for the locks.
+ *
+ * Bytes are copied in beyond the head, and bpipe_ring_push() moves the head over them. Bytes are
+ * copied out behind the tail, and bpipe_ring_pop() moves the tail over them. A copy that failed
+ * half way is undone by not moving the head or tail.
  */
 struct bpipe_ring {
 	char *data;
