@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Averages of the time stalled, by decay. Pure, as flow.c is: the time is an argument.
+ * Decaying averages of the time stalled. The functions are pure, as those of flow.c: the time
+ * is an argument.
  */
 
 #include <linux/bitops.h>
@@ -9,16 +10,16 @@
 
 #include "pressure.h"
 
-/* Averages go in ticks of 2^20 ns, and not more often than every so many. */
+/* Averages decay in ticks of 2^20 ns, and are calculated at most once in 64. */
 #define BPIPE_PRESSURE_TICK	20
 #define BPIPE_PRESSURE_FOLD	64
 
-/* What is left of an average after a tick: e^(-tick/span), of 2^32. */
+/* Weight that an average keeps after a tick: e^(-tick/span), times 2^32. */
 static const u32 bpipe_pressure_decay[BPIPE_PRESSURE_SPANS] = {
 	4294516960U, 4294892237U, 4294952284U,
 };
 
-/* What is left of an average of all after so many ticks. */
+/* Return the weight that an average keeps after @ticks, 0..BPIPE_PRESSURE_ONE. */
 static u64 bpipe_pressure_left(u32 decay, u64 ticks)
 {
 	u64 left = BPIPE_PRESSURE_ONE, base = decay;
@@ -31,7 +32,7 @@ static u64 bpipe_pressure_left(u32 decay, u64 ticks)
 	return left;
 }
 
-/* A part as a share of the whole, which is more than 0. */
+/* Return @part as a share of @whole, 0..BPIPE_PRESSURE_ONE. @whole must not be 0. */
 static u64 bpipe_pressure_share(u64 part, u64 whole)
 {
 	int shift = max(fls64(whole) - 33, 0);
@@ -40,9 +41,11 @@ static u64 bpipe_pressure_share(u64 part, u64 whole)
 }
 
 /**
- * bpipe_pressure_init() - nothing has stalled yet
- * @p: the account
+ * bpipe_pressure_init() - start the averages at zero
+ * @p: the averages
  * @now: the time, nanoseconds
+ *
+ * Context: any; @p belongs to the caller.
  */
 void bpipe_pressure_init(struct bpipe_pressure *p, u64 now)
 {
@@ -50,10 +53,12 @@ void bpipe_pressure_init(struct bpipe_pressure *p, u64 now)
 }
 
 /**
- * bpipe_pressure_update() - the time until now is over
- * @p: the account
- * @stalled: whether it was stalled all of the time since the last update
+ * bpipe_pressure_update() - account for the time since the last update
+ * @p: the averages
+ * @stalled: all of that time was stalled; otherwise none of it was
  * @now: the time, nanoseconds
+ *
+ * Context: called with channel.lock held.
  */
 void bpipe_pressure_update(struct bpipe_pressure *p, bool stalled, u64 now)
 {
@@ -74,7 +79,7 @@ void bpipe_pressure_update(struct bpipe_pressure *p, bool stalled, u64 now)
 		p->avg[i] = (p->avg[i] * left + share * (BPIPE_PRESSURE_ONE - left)) /
 			    BPIPE_PRESSURE_ONE;
 	}
-	/* What is left of the last tick, about a millisecond at most, goes into the next ones. */
+	/* Leave the time after the last whole tick, about 1 ms at most, to the next calculation. */
 	passed -= ticks << BPIPE_PRESSURE_TICK;
 	p->folded_ns = p->stalled_ns - passed * share / BPIPE_PRESSURE_ONE;
 	p->folded = now - passed;

@@ -6,19 +6,21 @@
 
 /* Averages over the last 10, 60 and 300 s. */
 #define BPIPE_PRESSURE_SPANS	3
-/* All of the time. */
+/* Unit of the averages: stalled all of the time. */
 #define BPIPE_PRESSURE_ONE	0x40000000ULL
 
 /**
- * struct bpipe_pressure - how much of the time something stalled
- * @stalled_ns: time stalled, up to @updated
- * @updated: up to when that is known, nanoseconds
- * @folded_ns: what @stalled_ns was when the averages were brought up to date
- * @folded: when that was
- * @avg: the averages, of BPIPE_PRESSURE_ONE
+ * struct bpipe_pressure - share of the time that writers stall
+ * @stalled_ns: time stalled until @updated, nanoseconds
+ * @updated: time of the last update, nanoseconds
+ * @folded_ns: part of @stalled_ns that the averages include, nanoseconds
+ * @folded: time up to which the averages go, nanoseconds
+ * @avg: the averages, 0..BPIPE_PRESSURE_ONE
  *
- * They decay as those of /proc/pressure do, but need nothing to run for it: nothing is
- * averaged between two changes, and it is known what came between.
+ * The averages decay as those in /proc/pressure do. They need no timer: between two updates
+ * the state does not change, so the share of that time is known.
+ *
+ * Protected by channel.lock.
  */
 struct bpipe_pressure {
 	u64 stalled_ns;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How long records have waited, and which of them are dropped for it. Pure, as flow.c
- * is: the time is an argument.
+ * Sojourn times: which records are dropped because they have waited for too long. The functions
+ * are pure, as those of flow.c: the time is an argument.
  */
 
 #include <linux/bitops.h>
@@ -13,28 +13,31 @@
 #include "sojourn.h"
 #include "uapi/linux/bpipe.h"
 
-/* A wait that is too long for so many times the target does not end by itself. */
+/* CoDel's interval, in targets: after that long above the target, the queue is a standing one. */
 #define BPIPE_SOJOURN_INTERVAL	10
 
-/* So many intervals after the last time, it is not the same trouble any more. */
+/* Intervals within which a new standing queue continues at the drop rate of the last one. */
 #define BPIPE_SOJOURN_MEMORY	16
 
-/* When to drop the next one: the more there were, the sooner, by the square root. */
+/* Return the time of the next drop: drops speed up with the square root of their number. */
 static u64 bpipe_sojourn_next(u64 from, u64 interval, u32 count)
 {
-	/* An interval is less than 2^50 ns; the root has ten bits after the point. */
+	/* The product fits: an interval is less than 2^50 ns. The root has ten fraction bits. */
 	return from + div64_u64(interval << 10, int_sqrt64((u64)count << 20));
 }
 
 /**
- * bpipe_sojourn_drop() - is a record to be dropped, that would be read next?
- * @state: of its class
- * @target: how long records of it should wait at most, nanoseconds, at least 1
- * @waited: how long this one has waited
- * @last: there is no other of its class
+ * bpipe_sojourn_drop() - decide whether to drop the record that is read next
+ * @state: state of its class
+ * @target: longest time that records of the class should wait, nanoseconds, at least 1
+ * @waited: time that this record has waited, nanoseconds
+ * @last: the class has no other record
  * @now: the time, nanoseconds
  *
- * If so, the next one is to be asked about.
+ * The decision changes @state, so ask once for each record. After a drop, ask about the next one.
+ *
+ * Context: called with rd.lock held.
+ * Return: true to drop the record.
  */
 bool bpipe_sojourn_drop(struct bpipe_sojourn *state, u64 target, u64 waited, bool last, u64 now)
 {
@@ -55,14 +58,14 @@ bool bpipe_sojourn_drop(struct bpipe_sojourn *state, u64 target, u64 waited, boo
 	if (state->dropping) {
 		if (now < state->drop_next)
 			return false;
-		/* Saturate: after 2^32 drops, 0 would be divided by. */
+		/* Saturate: an overflow would make the next division one by 0. */
 		if (state->count < U32_MAX)
 			state->count++;
 		state->drop_next = bpipe_sojourn_next(state->drop_next, interval, state->count);
 		return true;
 	}
 
-	/* The same trouble as before needs as many as were needed then. */
+	/* If the last standing queue ended recently, continue at its drop rate. */
 	more = state->count - state->lastcount;
 	if (more <= 1 || now >= state->drop_next + BPIPE_SOJOURN_MEMORY * interval)
 		more = 1;
@@ -74,8 +77,10 @@ bool bpipe_sojourn_drop(struct bpipe_sojourn *state, u64 target, u64 waited, boo
 }
 
 /**
- * bpipe_sojourn_bucket() - which counter of struct bpipe_stats.sojourn it goes to
- * @waited: how long a record has waited, nanoseconds
+ * bpipe_sojourn_bucket() - return the index in struct bpipe_stats.sojourn for a wait
+ * @waited: time that a record has waited, nanoseconds
+ *
+ * Context: any.
  */
 u32 bpipe_sojourn_bucket(u64 waited)
 {

@@ -5,16 +5,18 @@
 #include <linux/types.h>
 
 /**
- * struct bpipe_sojourn - whether the records of a class wait for too long
- * @target: how long they should wait at most; with another one, all begins anew
- * @first_above_time: when it will be so if the next ones have waited for too long as well;
- *	0 while they have not
- * @drop_next: when the next one is dropped
- * @count: how many were dropped since it is so
- * @lastcount: @count at the start of the last dropping state, as in CoDel
- * @dropping: it is so
+ * struct bpipe_sojourn - state of the sojourn control of a class
+ * @target: longest time that its records should wait, nanoseconds; a change resets the state
+ * @first_above_time: time at which the waits will have exceeded the target for an interval,
+ *	nanoseconds; 0 while they do not exceed it
+ * @drop_next: time of the next drop, nanoseconds
+ * @count: drops since @dropping was set, those carried over from the time before included
+ * @lastcount: @count when @dropping was last set
+ * @dropping: the waits have exceeded the target for an interval: records are dropped
  *
- * The idea, and the law by which it goes, are those of CoDel, RFC 8289.
+ * The algorithm and the names are those of CoDel, RFC 8289.
+ *
+ * Protected by rd.lock.
  */
 struct bpipe_sojourn {
 	u64 target;
