@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Records, stored by class: each band is a ring of its own, in which every record
- * stands behind its struct bpipe_frame. They share the channel's size, so that
- * all of it can be of any class.
+ * Bands: storage of records by class. Each class has its own ring, in which every record stands
+ * behind its struct bpipe_frame. The rings share the size of the channel, so all of it can be
+ * of any class.
  *
- * A record is there, and gone, for both sides at once: what moves it is done under
- * the channel's lock. The bytes are copied under one side's lock only.
+ * Bytes are copied under the lock of one side. A record appears and disappears under
+ * channel.lock, so bytes and counts change together.
  */
 
 #include <linux/lockdep.h>
@@ -25,10 +25,10 @@
 static_assert(sizeof(struct bpipe_frame) == BPIPE_RECORD_OVERHEAD);
 
 /**
- * bpipe_band_create() - make a band, without storage
+ * bpipe_band_create() - allocate a band without storage
  *
  * Context: may sleep.
- * Return: the band, or NULL if there is no memory.
+ * Return: the band, or NULL if memory is short.
  */
 struct bpipe_band *bpipe_band_create(void)
 {
@@ -36,9 +36,9 @@ struct bpipe_band *bpipe_band_create(void)
 }
 
 /**
- * bpipe_band_free() - give a band and its storage back
+ * bpipe_band_free() - free a band and its storage
  * @band: the band, or NULL
- * @memory: the account that its storage is charged to
+ * @memory: account that the storage is charged to
  *
  * Context: may sleep.
  */
@@ -50,17 +50,18 @@ void bpipe_band_free(struct bpipe_band *band, struct bpipe_memory *memory)
 }
 
 /**
- * bpipe_band_fill_wr() - copy a record in, where it will stand
+ * bpipe_band_fill_wr() - copy a record in, beyond the head of its ring
  * @ch: the channel
- * @class: its class
- * @from: where to copy from; advanced by what was copied
- * @len: its length
+ * @class: class of the record, 0..7
+ * @from: source of the bytes; advanced by what was copied
+ * @len: length of the record, bytes, without overhead
  *
- * In pieces, between which others may run: it may be as long as the channel. A short one
- * does not give up the processor: the others of its side would wait until it has it back.
+ * A record may be as long as the channel, so it is copied in pieces. Between two of them is a
+ * chance to reschedule. There is none once the copy is complete: a writer that
+ * gives up the processor with wr.lock held keeps the other writers waiting.
  *
- * Context: called with the writers' lock held; user pages are not faulted in.
- * Return: bytes copied, fewer than @len if a page is not there, or the caller was killed.
+ * Context: called with wr.lock held; may sleep, but does not fault in user pages.
+ * Return: bytes copied, fewer than @len if a page is not present or the caller was killed.
  */
 size_t bpipe_band_fill_wr(struct bpipe_channel *ch, u32 class, struct iov_iter *from, size_t len)
 {
@@ -81,11 +82,11 @@ size_t bpipe_band_fill_wr(struct bpipe_channel *ch, u32 class, struct iov_iter *
 }
 
 /**
- * bpipe_band_push_wr() - a record that was copied in is there from now on
+ * bpipe_band_push_wr() - publish a record that was copied in
  * @ch: the channel
- * @frame: what stands before it: its class, length and time; the rest is filled in
+ * @frame: header of the record: its class, length and time; set to the complete header
  *
- * Context: called with the writers' lock and the channel's lock held.
+ * Context: called with wr.lock and channel.lock held.
  */
 void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
 {
@@ -106,12 +107,12 @@ void bpipe_band_push_wr(struct bpipe_channel *ch, struct bpipe_frame *frame)
 }
 
 /**
- * bpipe_band_next_locked() - which record is read next
+ * bpipe_band_next_locked() - find the record that is read next
  * @ch: the channel
- * @frame: what stands before it
+ * @frame: set to the header of the record
  *
- * Context: called with the channel's lock held.
- * Return: its band; NULL if there is none.
+ * Context: called with channel.lock held.
+ * Return: the band of the record; NULL if there is none.
  */
 struct bpipe_band *bpipe_band_next_locked(struct bpipe_channel *ch, struct bpipe_frame *frame)
 	__must_hold(&ch->lock)
@@ -140,12 +141,12 @@ struct bpipe_band *bpipe_band_next_locked(struct bpipe_channel *ch, struct bpipe
 }
 
 /**
- * bpipe_band_next_rd() - which record is read next
+ * bpipe_band_next_rd() - find the record that is read next
  * @ch: the channel
- * @frame: what stands before it
+ * @frame: set to the header of the record
  *
- * Context: called with the readers' lock held; does not sleep.
- * Return: its band; NULL if there is none.
+ * Context: called with rd.lock held; does not sleep.
+ * Return: the band of the record; NULL if there is none.
  */
 struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame)
 {
@@ -161,12 +162,12 @@ struct bpipe_band *bpipe_band_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 /**
  * bpipe_band_drain_rd() - copy a record out
  * @ch: the channel
- * @frame: what stands before it, the oldest of its class
- * @framed: copy that, too
- * @to: where to copy to, with room for it; advanced by what was copied
+ * @frame: header of the record, which is the oldest one of its class
+ * @framed: copy the header, too
+ * @to: target of the bytes, with room for the record; advanced by what was copied
  *
- * Context: called with the readers' lock held; user pages are not faulted in.
- * Return: bytes copied; fewer than there are if a page is not there, or the caller was
+ * Context: called with rd.lock held; may sleep, but does not fault in user pages.
+ * Return: bytes copied, fewer than the record has if a page is not present or the caller was
  * killed.
  */
 size_t bpipe_band_drain_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame, bool framed,
@@ -226,7 +227,7 @@ static void bpipe_band_idle_locked(struct bpipe_channel *ch, struct bpipe_band *
 	band->storage = 0;
 }
 
-/* The oldest record of a band goes. */
+/* Remove the oldest record of a band. */
 static void bpipe_remove_rd(struct bpipe_channel *ch, struct bpipe_band *band, u32 len)
 {
 	size_t n = sizeof(struct bpipe_frame) + len;
@@ -242,12 +243,12 @@ static void bpipe_remove_rd(struct bpipe_channel *ch, struct bpipe_band *band, u
 }
 
 /**
- * bpipe_band_pop_rd() - a record that was copied out is gone from now on
+ * bpipe_band_pop_rd() - remove a record that was copied out, and count it as read
  * @ch: the channel
- * @frame: what stood before it
+ * @frame: header of the record, which is the oldest one of its class
  * @now: the time, nanoseconds
  *
- * Context: called with the readers' lock and the channel's lock held.
+ * Context: called with rd.lock and channel.lock held.
  */
 void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame, u64 now)
 {
@@ -262,13 +263,13 @@ void bpipe_band_pop_rd(struct bpipe_channel *ch, const struct bpipe_frame *frame
 }
 
 /**
- * bpipe_band_discard_rd() - the oldest record of a class is dropped
+ * bpipe_band_discard_rd() - drop the oldest record of a class
  * @ch: the channel
- * @class: the class, of which there is one
- * @reason: why
+ * @class: the class, 0..7, which has a record
+ * @reason: reason to count
  *
- * Context: called with the readers' lock and the channel's lock held.
- * Return: bytes that are free by it.
+ * Context: called with rd.lock and channel.lock held.
+ * Return: bytes freed, with overhead.
  */
 size_t bpipe_band_discard_rd(struct bpipe_channel *ch, u32 class, enum bpipe_drop reason)
 {
@@ -285,7 +286,7 @@ size_t bpipe_band_discard_rd(struct bpipe_channel *ch, u32 class, enum bpipe_dro
 	return sizeof(frame) + frame.len;
 }
 
-/* What is held of a class and those below it, by class. */
+/* Set @held to the bytes held of @class and of each less important class, and return the sum. */
 static u64 bpipe_held_locked(const struct bpipe_channel *ch, u32 class, u64 *held)
 	__must_hold(&ch->lock)
 {
@@ -300,11 +301,11 @@ static u64 bpipe_held_locked(const struct bpipe_channel *ch, u32 class, u64 *hel
 }
 
 /**
- * bpipe_band_evictable() - what could be made free for a record
+ * bpipe_band_evictable() - calculate the room that eviction could free for a record
  * @ch: the channel
- * @class: its class
+ * @class: class of the record, 0..7
  *
- * Context: does not sleep.
+ * Context: any; takes channel.lock.
  * Return: bytes, with overhead.
  */
 u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class)
@@ -318,14 +319,14 @@ u64 bpipe_band_evictable(struct bpipe_channel *ch, u32 class)
 }
 
 /**
- * bpipe_band_evict_rd() - make room for a record
+ * bpipe_band_evict_rd() - evict records to make room for another one
  * @ch: the channel
- * @class: its class
- * @bytes: how much is to be made free
+ * @class: class of the new record, 0..7
+ * @bytes: bytes to free, with overhead
  *
- * Context: called with the readers' lock held; does not sleep.
- * Return: how much was: less if BPIPE_BAND_PIECE records were not enough; all that
- * was wanted if there are no more.
+ * Context: called with rd.lock held; does not sleep.
+ * Return: bytes freed. Fewer than @bytes if BPIPE_BAND_PIECE records were not enough: evict
+ * more after a release of rd.lock. At least @bytes also if no record is left to evict.
  */
 u64 bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
 {
@@ -343,11 +344,11 @@ u64 bpipe_band_evict_rd(struct bpipe_channel *ch, u32 class, u64 bytes)
 }
 
 /**
- * bpipe_band_end_stream_locked() - let the band of a stream count what has passed
- * @ch: the channel, before its mode changes or what it holds is dropped; after that, it
- *	holds nothing
+ * bpipe_band_end_stream_locked() - add what a stream moved to the counts of its band
+ * @ch: the channel, before its mode changes or what it holds is dropped. The caller leaves it
+ *	empty.
  *
- * Context: called with both sides' locks and the channel's lock held.
+ * Context: called with both sides' locks and channel.lock held.
  */
 void bpipe_band_end_stream_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)

@@ -8,7 +8,7 @@
 
 struct iov_iter;
 
-/* Records dropped for one hold of the readers' lock, at most. */
+/* Most records dropped for one hold of rd.lock. */
 #define BPIPE_BAND_PIECE	64
 
 struct bpipe_band *bpipe_band_create(void);
