@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Records that have waited for too long are dropped: as others are read, and, if their
- * time to live is over, by a work of the channel's, so that they make room also
- * while nobody reads.
+ * Expiry and sojourn control: drop records that have waited for too long. Readers drop them as
+ * they take the next record. A work item of the channel drops records whose time to live has
+ * expired, so that they make room even if no reader comes.
  */
 
 #include <linux/err.h>
@@ -21,7 +21,7 @@
 #include "types.h"
 #include "wait.h"
 
-/* Is the record that would be read next to be dropped? The reason, or BPIPE_DROP_REASONS. */
+/* Return the reason to drop the record that is read next; BPIPE_DROP_REASONS to keep it. */
 static enum bpipe_drop bpipe_shed_reason_locked(struct bpipe_channel *ch,
 						const struct bpipe_frame *frame, u64 now)
 	__must_hold(&ch->lock)
@@ -40,15 +40,15 @@ static enum bpipe_drop bpipe_shed_reason_locked(struct bpipe_channel *ch,
 }
 
 /**
- * bpipe_shed_next_rd() - which record is read next, of those that may be
+ * bpipe_shed_next_rd() - drop expired records up to the next one to read
  * @ch: the channel
- * @frame: what stands before it
+ * @frame: set to the header of the record
  *
- * The others, before it, are dropped, BPIPE_BAND_PIECE at most.
+ * Sojourn control drops records, too. At most BPIPE_BAND_PIECE records are dropped.
  *
- * Context: called with the readers' lock held; does not sleep.
- * Return: its band; NULL if there is none; ERR_PTR(-EAGAIN) if there are more to drop
- * first, for which other readers should not have to wait.
+ * Context: called with rd.lock held; does not sleep.
+ * Return: the band of the record; NULL if there is none; ERR_PTR(-EAGAIN) if more records must
+ * be dropped first: release rd.lock, because other readers wait for it, and call again.
  */
 struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_frame *frame)
 {
@@ -72,7 +72,10 @@ struct bpipe_band *bpipe_shed_next_rd(struct bpipe_channel *ch, struct bpipe_fra
 	return band && reason != BPIPE_DROP_REASONS ? ERR_PTR(-EAGAIN) : band;
 }
 
-/* Drops the oldest record of a class if it has expired; or says when it will. */
+/*
+ * Drop the oldest record of a class if it has expired. Otherwise lower @when to the time at
+ * which it will.
+ */
 static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 now, u64 *when)
 	__must_hold(&ch->lock)
 {
@@ -85,7 +88,7 @@ static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 n
 	if (!ttl || !band || !band->held)
 		return false;
 	bpipe_ring_peek(&band->ring, 0, &frame, sizeof(frame));
-	/* It may have been written since @now. */
+	/* Do not subtract: the record may have been written after @now. */
 	if (frame.time_ns + ttl > now) {
 		*when = min(*when, frame.time_ns + ttl);
 		return false;
@@ -98,11 +101,12 @@ static bool bpipe_shed_expired_locked(struct bpipe_channel *ch, u32 class, u64 n
  * bpipe_shed_expired_rd() - drop expired records
  * @ch: the channel
  *
- * Once there are no more, the next one to expire is seen to in time.
+ * At most BPIPE_BAND_PIECE records are dropped. If no expired record remains, the work item
+ * is scheduled for the next one that will expire.
  *
- * Context: called with the readers' lock held; does not sleep.
- * Return: how many were dropped. If it is BPIPE_BAND_PIECE, there may be more: drop
- * the lock before the next.
+ * Context: called with rd.lock held; does not sleep.
+ * Return: number of records dropped. If it is BPIPE_BAND_PIECE, more may remain: release
+ * rd.lock before the next call.
  */
 int bpipe_shed_expired_rd(struct bpipe_channel *ch)
 {
@@ -125,7 +129,10 @@ int bpipe_shed_expired_rd(struct bpipe_channel *ch)
 	return n;
 }
 
-/* Finds the oldest record of a class that has not expired, @left records on at most. */
+/*
+ * Find the oldest record of a class that has not expired. Skip at most @left expired ones, and
+ * subtract their number from @left.
+ */
 static bool bpipe_shed_skip_locked(const struct bpipe_channel *ch, u32 class, u64 now, int *left,
 				   struct bpipe_frame *frame)
 	__must_hold(&ch->lock)
@@ -146,15 +153,15 @@ static bool bpipe_shed_skip_locked(const struct bpipe_channel *ch, u32 class, u6
 }
 
 /**
- * bpipe_shed_next_len_locked() - length of the record that is read next
+ * bpipe_shed_next_len_locked() - return the length of the record that is read next
  * @ch: the channel
  *
- * For callers that only look: expired records are not given any more, and stay for
- * the channel's work to drop, which lets pollers look again.
+ * For callers that only look. Expired records are skipped, because only the holder of rd.lock
+ * may drop them. The work item is scheduled to do so at once; its update lets pollers look again.
  *
- * Context: called with the channel's lock held.
- * Return: bytes, without overhead; 0 if there is none behind BPIPE_BAND_PIECE expired
- * ones.
+ * Context: called with channel.lock held.
+ * Return: bytes, without overhead; 0 if there is no record, or BPIPE_BAND_PIECE expired ones
+ * were skipped.
  */
 u64 bpipe_shed_next_len_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
@@ -179,11 +186,13 @@ u64 bpipe_shed_next_len_locked(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_shed_by_locked() - a record's time will be over
+ * bpipe_shed_by_locked() - have expired records dropped by a given time
  * @ch: the channel
- * @when: then, nanoseconds
+ * @when: time at which a record expires, nanoseconds
  *
- * Context: called with the channel's lock held.
+ * Does nothing if the work item is already scheduled for that time or earlier.
+ *
+ * Context: called with channel.lock held.
  */
 void bpipe_shed_by_locked(struct bpipe_channel *ch, u64 when)
 	__must_hold(&ch->lock)
@@ -194,7 +203,7 @@ void bpipe_shed_by_locked(struct bpipe_channel *ch, u64 when)
 	if (when >= ch->expiry_at)
 		return;
 	ch->expiry_at = when;
-	/* A tick more, for the one that has begun. */
+	/* Add a jiffy, because the current one has partly passed. */
 	mod_delayed_work(system_unbound_wq, &ch->expiry,
 			 when > now ? nsecs_to_jiffies(when - now) + 1 : 0);
 }
@@ -221,8 +230,10 @@ static void bpipe_shed_work(struct work_struct *work)
 }
 
 /**
- * bpipe_shed_init() - nothing has waited yet
- * @ch: the channel
+ * bpipe_shed_init() - set up the work item that drops expired records
+ * @ch: the channel, which others do not see yet
+ *
+ * Context: any.
  */
 void bpipe_shed_init(struct bpipe_channel *ch)
 {
@@ -231,8 +242,8 @@ void bpipe_shed_init(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_shed_uninit() - nobody sees to it any more
- * @ch: the channel, which nobody has open
+ * bpipe_shed_uninit() - stop the work item that drops expired records
+ * @ch: the channel, which is not open
  *
  * Context: may sleep.
  */
