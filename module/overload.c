@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Overload: pressure that does not end. Who listens is told once, when it comes, and
- * once when it goes; and the alarm stays until somebody has seen it.
+ * Overload: pressure that does not end. Listeners get one uevent when overload begins and one
+ * when it ends. The alarm stays until the peaks are reset.
  */
 
 #include <linux/jiffies.h>
@@ -15,11 +15,12 @@
 #include "types.h"
 
 /*
- * Any opener can cause changes of state, and each uevent wakes all that listen: send a
- * few a second at most. What changed in between is not sent, the last state always is.
+ * Send at most five uevents a second, since any opener can cause changes of state and each
+ * uevent wakes all listeners. Changes in between are skipped, but the last state is always sent.
  */
 #define BPIPE_OVERLOAD_PAUSE	(HZ / 5)
 
+/* Schedule the work item that sends a uevent, after the pause since the last one. */
 static void bpipe_overload_schedule_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -31,14 +32,14 @@ static void bpipe_overload_schedule_locked(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_overload_look_locked() - is the channel overloaded, by now?
+ * bpipe_overload_look_locked() - update whether the channel is overloaded
  * @ch: the channel, whose pressure or settings may have changed
  * @now: the time, nanoseconds
  *
- * And see to it that it is noticed when it will be.
+ * If the channel is pressured but not yet overloaded, start the timer for when it will be.
  *
- * Context: called with the channel's lock held.
- * Return: whether that has changed.
+ * Context: called with channel.lock held.
+ * Return: true if the channel has become overloaded or is not overloaded any more.
  */
 bool bpipe_overload_look_locked(struct bpipe_channel *ch, u64 now)
 	__must_hold(&ch->lock)
@@ -86,11 +87,12 @@ static void bpipe_overload_notify(struct work_struct *work)
 }
 
 /**
- * bpipe_overload_account_locked() - how much of the time until now writers stalled
- * @ch: the channel, of which who sleeps or is there is about to change, or is asked
+ * bpipe_overload_account_locked() - account for the time that writers stalled until now
+ * @ch: the channel; call this before a writer falls asleep, wakes up, comes or goes, and before
+ *	the averages are read
  * @now: the time, nanoseconds
  *
- * Context: called with the channel's lock held.
+ * Context: called with channel.lock held.
  */
 void bpipe_overload_account_locked(struct bpipe_channel *ch, u64 now)
 	__must_hold(&ch->lock)
@@ -103,11 +105,11 @@ void bpipe_overload_account_locked(struct bpipe_channel *ch, u64 now)
 }
 
 /**
- * bpipe_overload_stalled_locked() - a writer has stalled, until now
+ * bpipe_overload_stalled_locked() - record how long a writer stalled
  * @ch: the channel
- * @stalled_ns: for so long
+ * @stalled_ns: duration of the stall, nanoseconds
  *
- * Context: called with the channel's lock held.
+ * Context: called with channel.lock held.
  */
 void bpipe_overload_stalled_locked(struct bpipe_channel *ch, u64 stalled_ns)
 	__must_hold(&ch->lock)
@@ -117,10 +119,10 @@ void bpipe_overload_stalled_locked(struct bpipe_channel *ch, u64 stalled_ns)
 }
 
 /**
- * bpipe_overload_reset_locked() - the alarm was seen
- * @ch: the channel
+ * bpipe_overload_reset_locked() - reset the longest stall and the alarm
+ * @ch: the channel; if it is overloaded, the alarm stays, with the time of the change of state
  *
- * Context: called with the channel's lock held.
+ * Context: called with channel.lock held.
  */
 void bpipe_overload_reset_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
@@ -131,9 +133,11 @@ void bpipe_overload_reset_locked(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_overload_init() - it is not overloaded
- * @ch: the channel
+ * bpipe_overload_init() - set up the overload state, except its timer
+ * @ch: the channel, which others do not see yet
  * @now: the time, nanoseconds
+ *
+ * Context: any.
  */
 void bpipe_overload_init(struct bpipe_channel *ch, u64 now)
 {
@@ -147,8 +151,8 @@ void bpipe_overload_init(struct bpipe_channel *ch, u64 now)
 }
 
 /**
- * bpipe_overload_stop() - nobody is told any more
- * @ch: the channel, whose device is still there
+ * bpipe_overload_stop() - stop the timer and the uevents
+ * @ch: the channel, whose device still exists
  *
  * Context: may sleep.
  */
