@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sleeping and waking.
+ * Sleeping and waking: the queues of waiters, the wake-up levels, and the timers.
  *
- * A caller that wants to sleep queues a struct bpipe_waiter, sets a wake-up level (a
- * level at which the other side has to look at the waiters), and then looks at the
- * level once more. The other side changes the level and then looks at the trip
- * wire. Each has a full barrier between its two steps, so at least one of them sees
- * the other:
+ * A caller that must sleep queues a struct bpipe_waiter and sets a wake-up level: the level
+ * at which the other side must run the update. Then it looks at the level again. The other
+ * side moves bytes and then looks at the wake-up level. Each has a full barrier between its
+ * two steps. At least one of them sees the other, so no wake-up is lost:
  *
  *	waiter				other side
- *	  wake-up level = ...		  bytes in, or out
+ *	  set the wake-up level		  move bytes in or out
  *	  smp_mb()   [A]		  smp_mb()   [B]
  *	  look at the level		  look at the wake-up level
  *
@@ -17,24 +16,24 @@
  * and bpipe_wait_update_read().
  *
  * Writers
- *	The queue goes by class, then by arrival, and each waiter has reserved what it
- *	lacks. While a gate is open, the longest run of waiters from the head of its
- *	queue is woken that fits, with all that is reserved ahead. A woken one has all
- *	that it needs reserved until it goes or leaves, so the order among those woken
- *	together is free, and each sleeps once for each time that something lacked.
+ *	The queue is ordered by class, then by arrival. Each waiter reserves what it lacks.
+ *	While the gate of a class is open, the longest prefix of its queue that fits is woken.
+ *	What is reserved ahead counts as used. A woken writer keeps its whole need reserved
+ *	until it goes or leaves. So the order among writers woken together is free, and a
+ *	writer sleeps once for each time that it lacks something.
  *
  * Readers
- *	They reserve nothing and do not queue behind each other. As many are woken
- *	as records came; of a stream, one, which wakes the next as it leaves.
+ *	Sleeping readers reserve nothing and do not queue behind each other. As many are woken
+ *	as records came. Of a stream one is woken, and hands off to the next as it leaves.
  *
  * Bounds
- *	At most BPIPE_WAKE_MAX writers have their turn come in one hold of the lock, and
- *	as many of a side are woken by new rules, or readers for each look at the level.
- *	Those left are not forgotten: each waiter that was woken updates as it leaves,
- *	and wakes more. Tasks, pollers and SIGIO are woken when the lock has been dropped.
+ *	Under one hold of the lock, at most BPIPE_WAKE_MAX writers are admitted, and as many
+ *	sleepers are woken by changed settings. Each look at the level wakes as many readers
+ *	at most. Each woken waiter runs the update as it leaves, so the rest follow. Tasks
+ *	and pollers are woken after the lock is dropped; work items send SIGIO.
  *
- * Wait queues of the kernel cannot keep a place, a class and a reservation, so the
- * waiters have trees of their own, as those of ipc/mqueue.c and rwsem.c have lists.
+ * A wait queue of the kernel cannot keep a place, a class and a reservation. So the waiters
+ * are in separate trees, as ipc/mqueue.c and rwsem.c have separate lists.
  */
 
 #include <linux/fs.h>
@@ -87,7 +86,7 @@ static bool bpipe_delay_less(struct rb_node *a, const struct rb_node *b)
 	       rb_entry(b, struct bpipe_waiter, delay_node)->delay_ns;
 }
 
-/* Change what a waiting writer has reserved. */
+/* Replace the reservation of a waiting writer. */
 static void bpipe_reserve_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 				 const struct bpipe_need *to)
 	__must_hold(&ch->lock)
@@ -97,7 +96,7 @@ static void bpipe_reserve_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 	w->reserved = *to;
 }
 
-/* Release what a class's sleepers have reserved, except room; or reserve it again. */
+/* Release @reserved of a class's sleepers, except room; or reserve it again. */
 static void bpipe_release_locked(struct bpipe_channel *ch, u32 class,
 				 const struct bpipe_need *reserved, bool release)
 	__must_hold(&ch->lock)
@@ -114,7 +113,7 @@ static void bpipe_release_locked(struct bpipe_channel *ch, u32 class,
 			   release ? &nothing : &part);
 }
 
-/* What the sleepers of @w's class have reserved, with or without @w. */
+/* Add @w to the sum of what the sleepers of its class have reserved, or take it out. */
 static void bpipe_sum_asleep_locked(struct bpipe_channel *ch, const struct bpipe_waiter *w,
 				    bool with)
 	__must_hold(&ch->lock)
@@ -131,7 +130,7 @@ static void bpipe_sum_asleep_locked(struct bpipe_channel *ch, const struct bpipe
 		bpipe_release_locked(ch, w->class, n, with);
 }
 
-/* Into the trees and lists of its side. */
+/* Put a waiter into the trees and lists of its side. */
 static void bpipe_fall_asleep_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	__must_hold(&ch->lock)
 {
@@ -154,7 +153,7 @@ static void bpipe_fall_asleep_locked(struct bpipe_channel *ch, struct bpipe_wait
 	}
 }
 
-/* Out of them: it was woken, or something else woke it. */
+/* Remove a waiter from the trees and lists: it is woken, or ends its sleep itself. */
 static void bpipe_wake_up_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	__must_hold(&ch->lock)
 {
@@ -176,7 +175,7 @@ static void bpipe_wake_up_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 	}
 }
 
-/* Wake a sleeper, once the lock is dropped if there is room to note it. */
+/* Wake a sleeper: after the lock is dropped, or now if the list of tasks to wake is full. */
 static void bpipe_wake_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	__must_hold(&ch->lock)
 {
@@ -194,6 +193,7 @@ static void bpipe_wake_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 		wake_up_process(w->task);
 }
 
+/* Return the notice for the pollers of a side. bpipe_channel_unlock() delivers it. */
 static struct bpipe_notice *bpipe_notice(struct bpipe_channel *ch, struct bpipe_side *side)
 {
 	ch->wake.any = true;
@@ -201,13 +201,12 @@ static struct bpipe_notice *bpipe_notice(struct bpipe_channel *ch, struct bpipe_
 }
 
 /**
- * bpipe_wait_notify_locked() - notify the pollers of a side
+ * bpipe_wait_notify_locked() - notify one exclusive poller of a side, and all others
  * @ch: the channel
- * @side: that side
- * @events: EPOLL* bits
+ * @side: the side
+ * @events: EPOLL* bits, at least one
  *
- * waitqueue_active() needs no barrier here: a poller queues first, and then takes
- * the lock, to look.
+ * waitqueue_active() needs no barrier: a poller queues before it takes the lock to look.
  *
  * Context: called with the channel's lock held.
  */
@@ -220,12 +219,12 @@ void bpipe_wait_notify_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 }
 
 /**
- * bpipe_wait_notify_all_locked() - have all pollers of a side look again
+ * bpipe_wait_notify_all_locked() - notify all pollers of a side, whatever they wait for
  * @ch: the channel
- * @side: that side
+ * @side: the side
  *
- * Wake exclusive pollers, too: what is no turn to take, as end-of-file, is not
- * consumed by the first, so a single wake-up would leave the others asleep.
+ * Wake all exclusive pollers, too: an event as end-of-file is not consumed by the first of
+ * them, so a single wake-up would leave the others asleep.
  *
  * Context: called with the channel's lock held.
  */
@@ -238,9 +237,9 @@ void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *s
 }
 
 /*
- * Something can be done. Writers whose classes or files differ do not stand for each
- * other: an exclusive poller may be woken and find its own gate closed. Nor does one reader
- * stand for all, where data was announced late.
+ * Notify pollers and SIGIO that a side can go on. One exclusive poller is enough unless the
+ * side has reasons to wake all: a writer may find its own gate closed, and readers with a
+ * delay are notified once for several records.
  */
 static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 				      __poll_t events)
@@ -263,17 +262,17 @@ static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_wait_longest_locked() - age of the oldest waiter
+ * bpipe_wait_longest_locked() - return the age of the oldest waiter
  * @ch: the channel
- * @side: its side
- * @account: of those whose sleep goes there; BPIPE_ACCOUNTS for all
+ * @side: the side
+ * @account: consider only writers whose sleep counts in this account, from the time at which
+ *	it began to; BPIPE_ACCOUNTS for all waiters, from the time at which they queued
  * @now: the time, nanoseconds
  *
- * Writers are looked at by class, the head of each queue; readers in the order in
- * which they fell asleep.
+ * To bound the work, look only at the head of each class and at the first sleeper.
  *
  * Context: called with the channel's lock held.
- * Return: nanoseconds; 0 if nobody waits.
+ * Return: nanoseconds; 0 without such a waiter.
  */
 u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 			      enum bpipe_account account, u64 now)
@@ -298,8 +297,8 @@ u64 bpipe_wait_longest_locked(struct bpipe_channel *ch, struct bpipe_side *side,
 }
 
 /*
- * Wake some of a list of a side's or of a file's, up to sleep @last. Return whether there
- * may be more.
+ * Wake at most BPIPE_WAKE_MAX sleepers of a list of a side, or of a file, up to sleep number
+ * @last. Return true if more may remain.
  */
 static bool bpipe_kick_locked(struct bpipe_channel *ch, struct list_head *list, bool file,
 			      u64 last)
@@ -320,7 +319,7 @@ static bool bpipe_kick_locked(struct bpipe_channel *ch, struct list_head *list, 
 	return true;
 }
 
-/* Wake the rest of them, some for each hold of the lock. */
+/* Wake the remaining sleepers up to @last, BPIPE_WAKE_MAX for each hold of the lock. */
 static void bpipe_kick_rest(struct bpipe_channel *ch, struct list_head *list, bool file, u64 last)
 {
 	bool more;
@@ -334,12 +333,13 @@ static void bpipe_kick_rest(struct bpipe_channel *ch, struct list_head *list, bo
 }
 
 /**
- * bpipe_wait_kick_locked() - the rules changed: let all of a side look again
- * @ch: the channel
- * @side: whose sleepers and pollers
+ * bpipe_wait_kick_locked() - wake the sleepers and pollers of a side after a change
+ * @ch: the channel, whose settings, open files or life have changed
+ * @side: the side
  *
- * The caller drops the lock and then calls bpipe_wait_kick_rest(). Who falls asleep
- * after the change knows the new rules, and is left asleep.
+ * The first BPIPE_WAKE_MAX sleepers are woken. The caller reads bpipe_channel.sleeps, drops
+ * the lock, and calls bpipe_wait_kick_rest(). A waiter that falls asleep later has already
+ * seen the change.
  *
  * Context: called with the channel's lock held.
  */
@@ -354,10 +354,10 @@ void bpipe_wait_kick_locked(struct bpipe_channel *ch, struct bpipe_side *side)
 }
 
 /**
- * bpipe_wait_kick_rest() - wake who was too many for bpipe_wait_kick_locked()
+ * bpipe_wait_kick_rest() - wake the sleepers that bpipe_wait_kick_locked() left asleep
  * @ch: the channel
- * @side: as there
- * @last: bpipe_channel.sleeps then
+ * @side: the side that was kicked
+ * @last: value of bpipe_channel.sleeps when it was kicked
  *
  * Context: may sleep.
  */
@@ -367,10 +367,11 @@ void bpipe_wait_kick_rest(struct bpipe_channel *ch, struct bpipe_side *side, u64
 }
 
 /**
- * bpipe_wait_kick_file_locked() - an open file's settings have changed
- * @bf: the open file, whose sleepers look again, as all pollers of writers do
+ * bpipe_wait_kick_file_locked() - wake the sleepers of a file whose settings changed
+ * @bf: the open file
  *
- * The caller drops the lock and then calls bpipe_wait_kick_file_rest().
+ * All pollers of the writers' side are notified, too. The caller reads bpipe_channel.sleeps,
+ * drops the lock, and calls bpipe_wait_kick_file_rest().
  *
  * Context: called with the channel's lock held.
  */
@@ -385,9 +386,9 @@ void bpipe_wait_kick_file_locked(struct bpipe_file *bf)
 }
 
 /**
- * bpipe_wait_kick_file_rest() - wake who was too many for bpipe_wait_kick_file_locked()
+ * bpipe_wait_kick_file_rest() - wake the sleepers that bpipe_wait_kick_file_locked() left
  * @bf: the open file
- * @last: bpipe_channel.sleeps then
+ * @last: value of bpipe_channel.sleeps when it was kicked
  *
  * Context: may sleep.
  */
@@ -398,9 +399,9 @@ void bpipe_wait_kick_file_rest(struct bpipe_file *bf, u64 last)
 
 /**
  * bpipe_wait_timer_by() - start a timer, or bring it forward
- * @timer: a side's timer
+ * @timer: a timer of the channel
  * @now: the time, nanoseconds
- * @wait_ns: when it has to fire at the latest, from then
+ * @wait_ns: time from @now at which it must expire at the latest, nanoseconds
  *
  * Context: called with the channel's lock held.
  */
@@ -412,7 +413,7 @@ void bpipe_wait_timer_by(struct hrtimer *timer, u64 now, u64 wait_ns)
 		hrtimer_start(timer, when, HRTIMER_MODE_ABS_SOFT);
 }
 
-/* What is reserved ahead of the first sleeper of a class. */
+/* Return what is reserved ahead of the first sleeper of a class. */
 static struct bpipe_need bpipe_ahead_locked(const struct bpipe_channel *ch, u32 class)
 	__must_hold(&ch->lock)
 {
@@ -428,13 +429,13 @@ static struct bpipe_need bpipe_ahead_locked(const struct bpipe_channel *ch, u32 
 	};
 }
 
-/* The account that a writer's sleep goes to. */
+/* Return the account in which the sleep of a writer in the queue counts. */
 static enum bpipe_account bpipe_account_for(enum bpipe_verdict reason)
 {
 	return reason == BPIPE_WAIT_TOKENS ? BPIPE_THROTTLED : BPIPE_BLOCKED;
 }
 
-/* A sleep, or the part of it that goes to one account, is over. */
+/* End a sleep, or the part of it that counts in one account. */
 static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_waiter *w, u64 now)
 	__must_hold(&ch->lock)
 {
@@ -446,7 +447,7 @@ static void bpipe_end_account_locked(struct bpipe_channel *ch, struct bpipe_wait
 	bpipe_account_end_locked(w->file, w->account, w->since, now);
 }
 
-/* Have the writers that wait for room without sleeping notified whatever the level is. */
+/* Have the next update notify writers that poll for room, whatever the level is. */
 static void bpipe_poll_again_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -455,7 +456,7 @@ static void bpipe_poll_again_locked(struct bpipe_channel *ch)
 		ch->poll_level = S64_MAX;
 }
 
-/* A reservation ended: what was kept from pollers may be there for them now. */
+/* A reservation ended: let refused and polling writers try again. */
 static void bpipe_unreserved_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -466,7 +467,7 @@ static void bpipe_unreserved_locked(struct bpipe_channel *ch)
 		bpipe_notify_writers_locked(ch);
 }
 
-/* The first of a class lacks something else by now. */
+/* Let the head of a class wait for @reason: move its reservation and its account. */
 static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 				 enum bpipe_verdict reason)
 	__must_hold(&ch->lock)
@@ -493,7 +494,7 @@ static void bpipe_relabel_locked(struct bpipe_channel *ch, struct bpipe_waiter *
 	bpipe_account_begin_locked(w->file, w->account, now);
 }
 
-/* The turn of the first of a class has come. */
+/* Admit the head of a class: wake it, and reserve its whole need. */
 static void bpipe_admit_waiter_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	__must_hold(&ch->lock)
 {
@@ -505,9 +506,10 @@ static void bpipe_admit_waiter_locked(struct bpipe_channel *ch, struct bpipe_wai
 }
 
 /*
- * Wake the writers of a class whose turn has come. The first leaves tokens to come in until
- * its own time, also when there are enough for it before. That the timer is queued says
- * nothing: pollers, too, set it.
+ * Admit the longest prefix of a class's queue that fits. A head that waits for tokens sleeps
+ * until its tokens_at, even if enough tokens come in before: it waits for a quantum, so that it
+ * is not woken for each byte. A queued timer does not mean that the head set it: pollers set it
+ * as well.
  */
 static void bpipe_wake_class_locked(struct bpipe_channel *ch, u32 class, u64 level, u64 now)
 	__must_hold(&ch->lock)
@@ -549,7 +551,7 @@ static void bpipe_wake_writers_locked(struct bpipe_channel *ch, u64 level)
 }
 
 /**
- * bpipe_wait_granted_locked() - a reader granted more
+ * bpipe_wait_granted_locked() - wake and notify writers after a reader granted credit
  * @ch: the channel
  *
  * Context: called with the channel's lock held.
@@ -578,7 +580,7 @@ static bool bpipe_file_delay_less(struct rb_node *a, const struct rb_node *b)
 }
 
 /**
- * bpipe_wait_watch_locked() - pollers of an open file wait for its threshold and delay
+ * bpipe_wait_watch_locked() - notify pollers by the threshold and the delay of a file
  * @bf: the open file of a reader
  *
  * Context: called with the channel's lock held.
@@ -592,13 +594,13 @@ void bpipe_wait_watch_locked(struct bpipe_file *bf)
 	if (!bf->reader.delay_ns)
 		return;
 	rb_add_cached(&bf->reader.delay_node, &bf->ch->file_delays, bpipe_file_delay_less);
-	/* The end of a delay is one event for all the records that came during it. */
+	/* The end of a delay is one event for all records that came during the delay. */
 	bf->ch->rd.wake_all_reasons++;
 }
 
 /**
- * bpipe_wait_unwatch_locked() - undo bpipe_wait_watch_locked(), before either changes
- * @bf: the open file
+ * bpipe_wait_unwatch_locked() - undo bpipe_wait_watch_locked()
+ * @bf: the open file of a reader, before its threshold or its delay changes
  *
  * Context: called with the channel's lock held.
  */
@@ -613,7 +615,7 @@ void bpipe_wait_unwatch_locked(struct bpipe_file *bf)
 	bf->ch->rd.wake_all_reasons--;
 }
 
-/* The smallest threshold, or the shortest delay, that readers' files ask for. */
+/* Return the smallest threshold of the readers' files, bytes; U64_MAX without a reader. */
 static u64 bpipe_files_threshold_locked(const struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -624,6 +626,7 @@ static u64 bpipe_files_threshold_locked(const struct bpipe_channel *ch)
 		      U64_MAX;
 }
 
+/* Return the shortest delay of the readers' files, nanoseconds; U64_MAX without one. */
 static u64 bpipe_files_delay_locked(const struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -634,6 +637,7 @@ static u64 bpipe_files_delay_locked(const struct bpipe_channel *ch)
 		      U64_MAX;
 }
 
+/* Return the shortest delay of the sleeping readers, nanoseconds; U64_MAX without one. */
 static u64 bpipe_sleepers_delay_locked(const struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -643,18 +647,18 @@ static u64 bpipe_sleepers_delay_locked(const struct bpipe_channel *ch)
 	return node ? rb_entry(node, struct bpipe_waiter, delay_node)->delay_ns : U64_MAX;
 }
 
-/* Does a process learn of data by poll or SIGIO? */
+/* Return true if a process waits for the side by poll or SIGIO. */
 static bool bpipe_polled_locked(struct bpipe_channel *ch, struct bpipe_side *side)
 	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
-	/* as in bpipe_wait_notify_locked() */
+	/* No barrier, as in bpipe_wait_notify_locked(). */
 	return waitqueue_active(&side->poll) || READ_ONCE(side->fasync);
 }
 
 /*
- * Does a writer need readers to come, be it for less than they wait for? Its gate is
- * closed, or it lacks room or credit.
+ * Return true if a writer is stalled: its gate is closed, or it lacks room or credit. Then
+ * readers must be woken below their thresholds, or both sides could wait for each other.
  */
 static bool bpipe_writer_stalled_locked(const struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
@@ -676,7 +680,7 @@ static bool bpipe_writer_stalled_locked(const struct bpipe_channel *ch)
 	return false;
 }
 
-/* How many readers there is something for: as many as records, or one. */
+/* Return how many more readers to wake: one for each record; of a stream, one. */
 static u64 bpipe_readers_due_locked(const struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -686,7 +690,10 @@ static u64 bpipe_readers_due_locked(const struct bpipe_channel *ch)
 	return due - min_t(u64, due, ch->rd.woken);
 }
 
-/* The next reader to wake for @level bytes; NULL if none is content with that. */
+/*
+ * Return the next reader to wake at @level: one whose threshold is reached, with @any
+ * whatever its threshold, with @due one with a delay; or NULL.
+ */
 static struct bpipe_waiter *bpipe_next_reader_locked(struct bpipe_channel *ch, u64 level, bool any,
 						     bool due)
 	__must_hold(&ch->lock)
@@ -700,7 +707,7 @@ static struct bpipe_waiter *bpipe_next_reader_locked(struct bpipe_channel *ch, u
 	return due && node ? rb_entry(node, struct bpipe_waiter, delay_node) : NULL;
 }
 
-/* The first reader that has waited for tokens, if they are due; else the timer is set. */
+/* Return the first reader that waits for tokens, if they are due. Otherwise arm the timer. */
 static struct bpipe_waiter *bpipe_rate_waiter_due_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -719,8 +726,8 @@ static struct bpipe_waiter *bpipe_rate_waiter_due_locked(struct bpipe_channel *c
 }
 
 /*
- * Wake the readers that are content with @level bytes. With @due, data has waited for
- * long enough, so also one that set a delay.
+ * Wake and notify the readers for which @level is enough, and arm the delay timer for the
+ * others. With @due, a delay has expired, so wake readers with a delay, too.
  */
 static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool due)
 	__must_hold(&ch->lock)
@@ -731,7 +738,7 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 	u64 delay_ns;
 
 	lockdep_assert_held(&ch->lock);
-	/* Those that wait for tokens are woken one by one. */
+	/* One at a time: a woken reader may take all tokens that came in. */
 	w = bpipe_rate_waiter_due_locked(ch);
 	if (!level)
 		return;
@@ -753,12 +760,12 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 		bpipe_wait_timer_by(&ch->delay, ktime_get_ns(), delay_ns);
 }
 
-/* The level, or above, at which readers want to be woken. */
+/* Return the lowest level at which a reader needs a wake-up, bytes; U64_MAX for none. */
 static u64 bpipe_wake_above_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
-	/* A delay runs from the next byte on; the timer may be left from old ones. */
+	/* The next byte starts a delay. A timer queued in an empty channel is left over. */
 	bool arms_timer = !hrtimer_is_queued(&ch->delay) || !bpipe_level_now(&ch->level);
 	bool any = bpipe_writer_stalled_locked(ch);
 	struct bpipe_waiter *w = bpipe_first_asleep(&ch->rd, 0);
@@ -768,7 +775,7 @@ static u64 bpipe_wake_above_locked(struct bpipe_channel *ch)
 		any = true;
 	if ((w || any) && (bpipe_is_record(ch) || !ch->rd.woken)) {
 		up = any || (arms_timer && !RB_EMPTY_ROOT(&ch->delays.rb_root)) ? 1 : w->threshold;
-		/* One more record for one more reader. */
+		/* Each woken reader takes a record, so another reader needs one more. */
 		if (ch->rd.woken)
 			up = max_t(u64, up, bpipe_level_now(&ch->level) + 1);
 	}
@@ -778,7 +785,10 @@ static u64 bpipe_wake_above_locked(struct bpipe_channel *ch)
 	return up;
 }
 
-/* The level, or below, at which writers want to be woken; -1 for none. */
+/*
+ * Return the highest level at which a writer needs a wake-up, bytes; BPIPE_POLL_NONE, or a
+ * negative level, for none.
+ */
 static s64 bpipe_wake_below_locked(const struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -798,10 +808,11 @@ static s64 bpipe_wake_below_locked(const struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_wait_arm_wake_levels_locked() - set the wake-up levels to what is waited for
+ * bpipe_wait_arm_wake_levels_locked() - set wake_above and wake_below
  * @ch: the channel
  *
- * Ends in barrier [A]: the caller looks at the level after this.
+ * Derive the levels from the gates, the waiters and the pollers. This ends in barrier [A]:
+ * the caller must look at the level afterwards.
  *
  * Context: called with the channel's lock held.
  */
@@ -812,7 +823,7 @@ void bpipe_wait_arm_wake_levels_locked(struct bpipe_channel *ch)
 	s64 down = max(bpipe_flow_next_down(&ch->flow), bpipe_wake_below_locked(ch));
 
 	lockdep_assert_held(&ch->lock);
-	/* The status page changes with every byte. */
+	/* The status page shows the level, so each move of bytes must update it. */
 	if (unlikely(ch->status)) {
 		up = 0;
 		down = LONG_MAX;
@@ -823,13 +834,13 @@ void bpipe_wait_arm_wake_levels_locked(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_wait_poll_locked() - a writer that does not wait wants room
+ * bpipe_wait_poll_locked() - register a writer that waits for room without sleeping
  * @ch: the channel
- * @level: notify it once the level is at this or below, bytes; -1: once less is
- *	reserved; S64_MIN: when its gate opens, which is seen to anyway
+ * @level: highest level at which to notify it, bytes; -1: once less is reserved, or a reader
+ *	grants credit; BPIPE_POLL_NONE: not here, because the opening of its gate notifies it
  *
- * The caller updates after this, and so readers come for what there is, be it less
- * than they wait for.
+ * The caller updates afterwards. The update wakes readers below their thresholds, because a
+ * writer is stalled.
  *
  * Context: called with the channel's lock held.
  */
@@ -840,7 +851,7 @@ void bpipe_wait_poll_locked(struct bpipe_channel *ch, s64 level)
 	ch->poll_level = max(ch->poll_level, level);
 }
 
-/* Notify those writers, if that is so by now. */
+/* Notify the writers of bpipe_wait_poll_locked() if the level is low enough. */
 static void bpipe_poll_due_locked(struct bpipe_channel *ch, u64 level)
 	__must_hold(&ch->lock)
 {
@@ -854,10 +865,10 @@ static void bpipe_poll_due_locked(struct bpipe_channel *ch, u64 level)
 }
 
 /**
- * bpipe_wait_state_locked() - the state of the channel has changed, or may have
+ * bpipe_wait_state_locked() - check for overload, and announce a change of the state
  * @ch: the channel
- * @changed: it has
- * @level: bytes held
+ * @changed: the state has changed apart from overload
+ * @level: bytes held, 0..flow.size
  * @now: the time, nanoseconds
  *
  * Context: called with the channel's lock held.
@@ -879,7 +890,7 @@ void bpipe_wait_state_locked(struct bpipe_channel *ch, bool changed, u64 level, 
 		schedule_work(&ch->events_sigio);
 }
 
-/* Brings the gates in line with the level. */
+/* Open and close the gates according to the level, and announce what changed. */
 static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 	__must_hold(&ch->lock)
 {
@@ -901,8 +912,9 @@ static void bpipe_update_gates_locked(struct bpipe_channel *ch, u64 level)
 }
 
 /*
- * While the gate of a class is closed, its sleepers wait for that. They keep their room, but
- * no tokens and no credit, from less important classes: those can use them now.
+ * Release the tokens and the credit that the sleepers of a class with a closed gate have
+ * reserved, and reserve them again when the gate opens. Those sleepers wait for the gate, and
+ * less important classes can use both now. Room stays reserved.
  */
 static void bpipe_release_closed_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
@@ -927,8 +939,9 @@ static void bpipe_release_closed_locked(struct bpipe_channel *ch)
 }
 
 /*
- * Bring gates, waiters, pollers and wake-up levels in line with the level. Do so again if
- * the level has moved past a wake-up level: whoever moved it may not have seen that one.
+ * Bring gates, waiters, pollers and wake-up levels in line with the level. Repeat if the level
+ * has crossed a wake-up level meanwhile: the other side may not have seen that wake-up level.
+ * With @due, a delay of the readers has expired.
  */
 static void bpipe_update_due_locked(struct bpipe_channel *ch, bool due)
 	__must_hold(&ch->lock)
@@ -951,8 +964,10 @@ static void bpipe_update_due_locked(struct bpipe_channel *ch, bool due)
 }
 
 /**
- * bpipe_wait_update_locked() - bring all in line with the level
+ * bpipe_wait_update_locked() - bring gates, waiters and pollers in line with the level
  * @ch: the channel
+ *
+ * Whatever changes under the channel's lock ends here.
  *
  * Context: called with the channel's lock held.
  */
@@ -964,10 +979,10 @@ void bpipe_wait_update_locked(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_wait_update() - bring all in line with the level
+ * bpipe_wait_update() - take the channel's lock and run bpipe_wait_update_locked()
  * @ch: the channel
  *
- * Context: does not sleep.
+ * Context: does not sleep; called without the channel's lock.
  */
 void bpipe_wait_update(struct bpipe_channel *ch)
 {
@@ -976,7 +991,7 @@ void bpipe_wait_update(struct bpipe_channel *ch)
 	bpipe_channel_unlock(ch);
 }
 
-/* Tokens are there for those that wait for them; pollers see for themselves. */
+/* Timer: tokens came in for writers. Pollers are notified, and check their own need. */
 static enum hrtimer_restart bpipe_write_tokens_due(struct hrtimer *timer)
 {
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, wr.tokens);
@@ -990,9 +1005,9 @@ static enum hrtimer_restart bpipe_write_tokens_due(struct hrtimer *timer)
 }
 
 /*
- * Likewise for readers, whatever their thresholds: they have seen something. Wake exclusive
- * pollers, too: while tokens lacked, each record woke a poller that could not read it, and
- * the timer runs again only for a poller that looks.
+ * Timer: tokens came in for readers. Notify pollers whatever their thresholds: the timer was
+ * armed by a reader that found data. Wake all exclusive pollers: without tokens, each record
+ * woke a poller that could not read it, and only a poller that looks arms the timer again.
  */
 static enum hrtimer_restart bpipe_read_tokens_due(struct hrtimer *timer)
 {
@@ -1006,7 +1021,7 @@ static enum hrtimer_restart bpipe_read_tokens_due(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* Data has waited as long as the readers let it. */
+/* Timer: data has waited for the delay of a reader. */
 static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
 {
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, delay);
@@ -1017,7 +1032,7 @@ static enum hrtimer_restart bpipe_data_due(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* The channel may have been pressured for too long. */
+/* Timer: the channel may have been pressured for longer than overload_after. */
 static enum hrtimer_restart bpipe_overload_due(struct hrtimer *timer)
 {
 	struct bpipe_channel *ch = container_of(timer, struct bpipe_channel, overload.timer);
@@ -1028,7 +1043,7 @@ static enum hrtimer_restart bpipe_overload_due(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* A place in the queue, the last of its class. */
+/* Give a caller a place: of a writer, the last in the queue of its class. */
 static void bpipe_join_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 	__must_hold(&ch->lock)
 {
@@ -1047,11 +1062,11 @@ static void bpipe_join_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 }
 
 /**
- * bpipe_wait_part_locked() - give up a place, and what was reserved with it
+ * bpipe_wait_part_locked() - give up a place and its reservation
  * @ch: the channel
- * @w: the caller, in a queue and awake
+ * @w: the caller, queued and awake
  *
- * The caller of this updates after it.
+ * The caller updates afterwards, to hand off what was reserved.
  *
  * Context: called with the channel's lock held.
  */
@@ -1075,12 +1090,13 @@ void bpipe_wait_part_locked(struct bpipe_channel *ch, struct bpipe_waiter *w)
 }
 
 /**
- * bpipe_wait_queue_locked() - queue a caller, that then sleeps
+ * bpipe_wait_queue_locked() - queue a caller that will sleep
  * @ch: the channel
- * @w: the caller; what it needs, where it waits and until when is set
- * @account: what it sleeps for
+ * @w: the caller; its side, file, need, reason and times are set
+ * @account: the account in which its sleep counts
  *
- * A caller that is queued keeps its place. The caller of this updates after it.
+ * A caller that is already queued keeps its place. The caller updates afterwards, drops its
+ * locks, and calls bpipe_wait_sleep().
  *
  * Context: called with the channel's lock held.
  */
@@ -1116,11 +1132,11 @@ void bpipe_wait_queue_locked(struct bpipe_channel *ch, struct bpipe_waiter *w,
 }
 
 /**
- * bpipe_wait_claim() - reserve all that a writer needs, without waiting
+ * bpipe_wait_claim() - give a writer a place and reserve its whole need, without a sleep
  * @ch: the channel
  * @w: the caller, not queued; its side, class and need are set
  *
- * Context: does not sleep.
+ * Context: does not sleep; called without the channel's lock.
  */
 void bpipe_wait_claim(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
@@ -1132,13 +1148,13 @@ void bpipe_wait_claim(struct bpipe_channel *ch, struct bpipe_waiter *w)
 }
 
 /**
- * bpipe_wait_sleep() - sleep until woken, or it is time
+ * bpipe_wait_sleep() - sleep until woken, a signal comes, or a time is reached
  * @ch: the channel
- * @w: the caller, in a queue of it
+ * @w: the caller, queued by bpipe_wait_queue_locked(); it keeps its place
  *
- * Context: sleeps.
- * Return: 0 to look again, -ERESTARTSYS if a signal came first, -ETIMEDOUT if its deadline
- * did.
+ * Context: sleeps; called without locks.
+ * Return: 0 if the caller must try again: it was woken, or its @until was reached;
+ * -ERESTARTSYS on a signal; -ETIMEDOUT if its deadline expired and it was not woken.
  */
 int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
@@ -1173,11 +1189,11 @@ int bpipe_wait_sleep(struct bpipe_channel *ch, struct bpipe_waiter *w)
 }
 
 /**
- * bpipe_wait_leave_queue() - leave the queue, and let others go on
+ * bpipe_wait_leave_queue() - leave the queue, and hand off to the next waiter
  * @ch: the channel
- * @w: the caller, in it
+ * @w: the caller, queued and awake
  *
- * Context: does not sleep.
+ * Context: does not sleep; called without the channel's lock.
  */
 void bpipe_wait_leave_queue(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
@@ -1201,15 +1217,17 @@ static void bpipe_side_init(struct bpipe_side *side,
 }
 
 /**
- * bpipe_wait_init() - nobody waits
- * @ch: the channel, its flow set up
+ * bpipe_wait_init() - initialise the queues, the timers and the wake-up levels
+ * @ch: the channel, not yet used, with its flow set up
+ *
+ * Context: does not sleep.
  */
 void bpipe_wait_init(struct bpipe_channel *ch)
 {
 	bpipe_side_init(&ch->wr, bpipe_write_tokens_due);
 	bpipe_side_init(&ch->rd, bpipe_read_tokens_due);
 	hrtimer_setup(&ch->overload.timer, bpipe_overload_due, CLOCK_MONOTONIC,
-			    HRTIMER_MODE_ABS_SOFT);
+		      HRTIMER_MODE_ABS_SOFT);
 	hrtimer_setup(&ch->delay, bpipe_data_due, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_SOFT);
 	ch->delays = RB_ROOT_CACHED;
 	ch->file_thresholds = RB_ROOT_CACHED;
@@ -1221,8 +1239,10 @@ void bpipe_wait_init(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_wait_uninit() - stop the timers
- * @ch: the channel, which nobody has open
+ * bpipe_wait_uninit() - stop the timers of waiters
+ * @ch: the channel, without an open file
+ *
+ * bpipe_overload_stop() stops the timer of the overload.
  *
  * Context: may sleep.
  */

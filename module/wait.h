@@ -11,44 +11,46 @@
 
 #include "types.h"
 
-/* Internal: the caller was queued and has to sleep. Never seen by users. */
+/* Internal: the caller is queued and must sleep. Never returned to user space. */
 #define EBPIPE_QUEUED	(MAX_ERRNO - 1)
-/* Internal: the caller has done a bounded piece of work and tries again. Never seen by users. */
+/* Internal: a bounded piece of work is done, and the caller must try again. As above. */
 #define EBPIPE_RETRY	(MAX_ERRNO - 2)
 
 /**
- * struct bpipe_waiter - a reader or writer that waits, on its own stack
- * @node: in @side's asleep[@class]: writers by @ticket, readers by @threshold
- * @rate_node: in @side's rate_waiters, if @rate_waiter
- * @delay_node: in the channel's delays, by @delay_ns, of a reader whose file has a delay
- * @sleeper: in @side's sleepers
- * @file_sleeper: in @file's sleepers
- * @side: its side
- * @file: the open file of the call
+ * struct bpipe_waiter - a call of read or write that waits, on the stack of its caller
+ * @node: in asleep[@class] of @side: writers by @ticket, readers by @threshold
+ * @rate_node: in the rate_waiters of @side, if @rate_waiter
+ * @delay_node: of a reader with a delay: in the channel's delays, by @delay_ns
+ * @sleeper: in the sleepers of @side
+ * @file_sleeper: in the sleepers of @file
+ * @side: the side of the call; does not change
+ * @file: the open file of the call; does not change
  * @task: the task to wake
  * @ticket: of a writer: its place in the queue of its class
- * @slept: the channel's number of this sleep, see bpipe_channel.sleeps
- * @threshold: of a reader: wake it at this level, bytes, from 1
- * @delay_ns: of a reader: wake it when data has waited so long, nanoseconds; 0 for never
+ * @slept: number of this sleep in the channel, see bpipe_channel.sleeps
+ * @threshold: of a reader: level at which to wake it, bytes, 1..BPIPE_SIZE_MAX
+ * @delay_ns: of a reader: age of the data at which to wake it below @threshold,
+ *	nanoseconds; 0 for never
  * @queued_at: time at which it queued, nanoseconds
- * @reason_since: time at which its sleeps began to count in @account, nanoseconds
- * @since: time at which this sleep began, nanoseconds
- * @deadline: time at which it gives up; KTIME_MAX for never
- * @until: time at which it looks again by itself; KTIME_MAX for never
- * @tokens_at: time until which tokens are left to come in, nanoseconds, if it waits for them
+ * @reason_since: time since which its sleeps count in @account, nanoseconds
+ * @since: time at which this sleep, or the part of it in @account, began, nanoseconds
+ * @deadline: time at which the call stops waiting; 0 before it is set, KTIME_MAX for never
+ * @until: time at which it wakes up without being woken, to try again; KTIME_MAX for never
+ * @tokens_at: earliest time to wake it, nanoseconds, if it waits for tokens
  * @need: of a writer: what it needs to go on
- * @reserved: of a writer: what of @need is reserved for it now
- * @wait_reason: what it waits for: BPIPE_WAIT_*
- * @account: what this sleep counts as
- * @class: of a writer: its class, 0..7; of a reader: 0
+ * @reserved: of a writer: the part of @need that is reserved for it now
+ * @wait_reason: of a writer: what it lacks, BPIPE_WAIT_*
+ * @account: the account in which its sleep counts
+ * @class: class of a writer, 0..7; 0 for a reader
  * @queued: it has a place, asleep or not
- * @rate_waiter: it waits for tokens of its own file, or of the readers, beside the queue
+ * @rate_waiter: it waits outside the queue, for tokens of its own file or of the readers
  * @asleep: it is in the trees and lists, and has not been woken
- * @admitted: of a writer: its turn has come, and all of @need is reserved for it
- * @woken: it has to look again; read without the lock by the waiter
+ * @admitted: of a writer: it was admitted, and all of @need is reserved for it
+ * @woken: it was woken, and has not queued or left since; the waiter reads it without the
+ *	lock
  *
- * The caller sets the fields up to its first call of bpipe_wait_queue_locked(). From then
- * channel.lock protects them.
+ * Until the first call of bpipe_wait_queue_locked() or bpipe_wait_claim(), the fields are the
+ * caller's. Then channel.lock protects them.
  */
 struct bpipe_waiter {
 	union {
@@ -84,11 +86,12 @@ struct bpipe_waiter {
 };
 
 /**
- * bpipe_wait_must_queue() - return true if writers of a class or above wait
+ * bpipe_wait_must_queue() - check for waiting writers that a new writer may have to follow
  * @side: the writers' side
- * @class: the class
+ * @class: class of the new writer, 0..7
  *
- * Without the lock, the answer is as good as the moment is.
+ * Context: does not sleep. Without channel.lock, the answer may be out of date at once.
+ * Return: true if a writer of @class or of a more important class waits.
  */
 static inline bool bpipe_wait_must_queue(const struct bpipe_side *side, u32 class)
 {
@@ -124,11 +127,11 @@ void bpipe_wait_update_locked(struct bpipe_channel *ch);
 void bpipe_wait_update(struct bpipe_channel *ch);
 
 /**
- * bpipe_wait_leave() - leave the queue, if in it, and let others go on
+ * bpipe_wait_leave() - leave the queue, if queued, and hand off to the next waiter
  * @ch: the channel
  * @w: the caller
  *
- * Context: does not sleep.
+ * Context: does not sleep; called without the channel's lock.
  */
 static inline void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waiter *w)
 {
@@ -137,10 +140,10 @@ static inline void bpipe_wait_leave(struct bpipe_channel *ch, struct bpipe_waite
 }
 
 /**
- * bpipe_wait_update_write() - look at the readers' wake-up level, after bytes went in
+ * bpipe_wait_update_write() - update if a write has brought the level to wake_above
  * @ch: the channel
  *
- * Context: does not sleep; no lock held.
+ * Context: does not sleep; called without locks, after the level rose.
  */
 static inline void bpipe_wait_update_write(struct bpipe_channel *ch)
 {
@@ -150,10 +153,10 @@ static inline void bpipe_wait_update_write(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_wait_update_read() - look at the writers' wake-up level, after bytes came out
+ * bpipe_wait_update_read() - update if a read has brought the level to wake_below
  * @ch: the channel
  *
- * Context: does not sleep; no lock held.
+ * Context: does not sleep; called without locks, after the level fell.
  */
 static inline void bpipe_wait_update_read(struct bpipe_channel *ch)
 {
