@@ -20,9 +20,9 @@
 #include "wait.h"
 
 /*
- * What the next read has to pay for, so that poll and read agree: of a stream what is
- * there, or a record; 0 if there is nothing to read. The record itself is looked at
- * only where there is a rate, or it may have to go.
+ * Return the bytes for which the next read needs tokens: the length of the next record, or
+ * the level of a stream; 0 if nothing can be read. poll and read must agree. The record itself
+ * matters only with a rate, or if it may have to be dropped; otherwise the level is enough.
  */
 static u64 bpipe_next_len_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
@@ -33,7 +33,7 @@ static u64 bpipe_next_len_locked(struct bpipe_channel *ch)
 	return bpipe_level_now(&ch->level);
 }
 
-/* Return true if a read would give something. If it lacks tokens, arm the timer. */
+/* Return true if a read would return data. If it lacks tokens, arm the timer. */
 static bool bpipe_readable_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -54,9 +54,10 @@ static bool bpipe_readable_locked(struct bpipe_channel *ch)
 }
 
 /*
- * Return true if a write of the file may go although poll speaks against it: the last one
- * that could not sleep found a lock taken, and io_uring polls before it tries again. A
- * write that drops never has to wait. Any other can wait for an open gate from then on.
+ * Return true if poll must report the channel as writable although it is not. The last write
+ * with BPIPE_NOWAIT found a lock taken, and io_uring polls before it tries again. Once the
+ * channel is writable, a writer with policy block or error can wait for the gate again. A
+ * write that drops never waits for the gate.
  */
 static bool bpipe_contended_locked(struct bpipe_file *bf, bool writable)
 	__must_hold(&bf->ch->lock)
@@ -71,8 +72,9 @@ static bool bpipe_contended_locked(struct bpipe_file *bf, bool writable)
 }
 
 /*
- * Return true if a write would go: one such as was refused last, or an atomic one. If
- * it lacks room, have the writer notified; if it lacks tokens, arm the timer.
+ * Return true if the write last refused on this file, or else an atomic write, would succeed
+ * now. If it lacks room, register the writer for a notification. If it lacks tokens, arm the
+ * timer.
  */
 static bool bpipe_writable_locked(struct bpipe_file *bf)
 	__must_hold(&bf->ch->lock)
@@ -100,7 +102,7 @@ static bool bpipe_writable_locked(struct bpipe_file *bf)
 	return bpipe_contended_locked(bf, writable) || writable;
 }
 
-/* Events that GET_EVENTS has not returned to this file: BPIPE_EVENT_* */
+/* Return the events that GET_EVENTS has not yet returned to this file: BPIPE_EVENT_* */
 static u32 bpipe_events_locked(const struct bpipe_file *bf)
 	__must_hold(&bf->ch->lock)
 {
@@ -120,9 +122,9 @@ static u32 bpipe_events_locked(const struct bpipe_file *bf)
 }
 
 /**
- * bpipe_channel_poll() - return what can be done now, and queue the poller
+ * bpipe_channel_poll() - queue the poller, and return what the file can do now
  * @bf: the open file
- * @file: the same, as poll_wait() wants it
+ * @file: the struct file of @bf, for poll_wait()
  * @wait: the poll table
  *
  * Context: does not sleep.
@@ -134,7 +136,7 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 	bool pri = poll_requested_events(wait) & EPOLLPRI, stalled;
 	__poll_t mask = 0;
 
-	/* A file of neither side, too, has to hear that the channel is gone. */
+	/* Pollers of a file of neither side must learn that the channel is gone. */
 	if (bpipe_is_reader(bf) || !bpipe_is_writer(bf) || pri)
 		poll_wait(file, &ch->rd.poll, wait);
 	if (bpipe_is_writer(bf))
@@ -146,8 +148,9 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 		return EPOLLERR | EPOLLHUP;
 	}
 	/*
-	 * What lacks room is noted before the wake-up levels are set, and looked for again after
-	 * that. Readers hear of the first that does; more often would wake this poller, too.
+	 * Register a lack of room, set the wake-up levels, and then look for room again: else a
+	 * wake-up could be lost. The update wakes readers for the first writer that lacks room;
+	 * an update by each poll would wake this poller as well.
 	 */
 	stalled = ch->poll_level != BPIPE_POLL_NONE;
 	if (bpipe_is_writer(bf))
@@ -198,15 +201,16 @@ static void bpipe_events_sigio(struct work_struct *work)
 }
 
 /**
- * bpipe_channel_fasync() - turn SIGIO on or off: of room, of data; or of events, for a file
- *	that is neither a writer nor a reader
+ * bpipe_channel_fasync() - turn SIGIO on or off
  * @bf: the open file
- * @fd: its descriptor
- * @file: the same, as fasync_helper() wants it
- * @on: on or off
+ * @fd: the file descriptor; -1 as the file is released
+ * @file: the struct file of @bf, for fasync_helper()
+ * @on: 0 to turn it off
+ *
+ * A reader gets SIGIO for data, a writer for room, a file of neither side for events.
  *
  * Context: may sleep.
- * Return: at least 0, or -ENOMEM.
+ * Return: 0 or more, or -ENOMEM.
  */
 int bpipe_channel_fasync(struct bpipe_file *bf, int fd, struct file *file, int on)
 {
@@ -227,9 +231,9 @@ int bpipe_channel_fasync(struct bpipe_file *bf, int fd, struct file *file, int o
 }
 
 /**
- * bpipe_channel_events() - GET_EVENTS: look
+ * bpipe_channel_events() - take a snapshot of the events for GET_EVENTS
  * @bf: the open file
- * @events: filled in
+ * @events: the snapshot
  *
  * Context: does not sleep.
  */
@@ -251,12 +255,13 @@ void bpipe_channel_events(struct bpipe_file *bf, struct bpipe_events *events)
 }
 
 /**
- * bpipe_channel_clear_events() - GET_EVENTS: clear the events that were returned
- * @bf: the open file, which gets events starting with this call
- * @events: what bpipe_channel_events() gave
+ * bpipe_channel_clear_events() - clear the events that GET_EVENTS returns
+ * @bf: the open file; events are kept for it starting with the first call
+ * @events: the snapshot of bpipe_channel_events()
  *
  * Context: does not sleep.
- * Return: false if another call returned one of them meanwhile.
+ * Return: true; false if another call returned one of the events meanwhile, and nothing was
+ * cleared.
  */
 bool bpipe_channel_clear_events(struct bpipe_file *bf, const struct bpipe_events *events)
 {
@@ -279,8 +284,10 @@ bool bpipe_channel_clear_events(struct bpipe_file *bf, const struct bpipe_events
 }
 
 /**
- * bpipe_poll_init() - prepare to send SIGIO
- * @ch: the channel
+ * bpipe_poll_init() - initialise the work that sends SIGIO
+ * @ch: the channel, not yet used
+ *
+ * Context: does not sleep.
  */
 void bpipe_poll_init(struct bpipe_channel *ch)
 {
@@ -290,8 +297,9 @@ void bpipe_poll_init(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_poll_uninit() - send SIGIO no more
- * @ch: the channel, which has no open file, after bpipe_wait_uninit()
+ * bpipe_poll_uninit() - stop the work that sends SIGIO
+ * @ch: the channel, without an open file, after bpipe_wait_uninit(): the timers schedule
+ *	the work
  *
  * Context: may sleep.
  */
