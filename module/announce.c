@@ -13,7 +13,7 @@
 #include "announce.h"
 #include "types.h"
 
-/* Any opener can change the state: wake pollers a few times a second at most. */
+/* Least time between wake-ups, jiffies: any opener can change the state at any rate. */
 #define BPIPE_ANNOUNCE_PAUSE	(HZ / 5)
 
 static void bpipe_announce(struct work_struct *work)
@@ -25,8 +25,10 @@ static void bpipe_announce(struct work_struct *work)
 }
 
 /**
- * bpipe_announce_init() - prepare for changes of state
+ * bpipe_announce_init() - initialise the work that announces changes of the state
  * @ch: the channel, not yet used
+ *
+ * Context: does not sleep.
  */
 void bpipe_announce_init(struct bpipe_channel *ch)
 {
@@ -34,11 +36,11 @@ void bpipe_announce_init(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_announce_locked() - the state changed: wake pollers of the attribute
+ * bpipe_announce_locked() - wake pollers of the attribute after a change of the state
  * @ch: the channel
  *
- * A change within BPIPE_ANNOUNCE_PAUSE of the last wake-up is announced at the end of it,
- * together with all that follow until then, so the last state is always announced.
+ * Changes within BPIPE_ANNOUNCE_PAUSE of the last wake-up share one wake-up at its end, so the
+ * last state is always announced.
  *
  * Context: called with the channel's lock held; does not sleep.
  */
@@ -55,11 +57,11 @@ void bpipe_announce_locked(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_announce_stop() - announce no more changes of state
+ * bpipe_announce_stop() - stop announcing changes of the state
  * @ch: the channel, whose device still exists, after bpipe_overload_stop()
  *
  * Context: may sleep.
- * Return: the attribute, for bpipe_announce_gone().
+ * Return: the attribute "state" with a reference, which bpipe_announce_gone() drops.
  */
 struct kernfs_node *bpipe_announce_stop(struct bpipe_channel *ch)
 {
@@ -68,11 +70,11 @@ struct kernfs_node *bpipe_announce_stop(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_announce_gone() - wake pollers of the attribute of a removed channel
- * @state: what bpipe_announce_stop() returned
+ * bpipe_announce_gone() - wake pollers of the attribute after the node was removed
+ * @state: the attribute that bpipe_announce_stop() returned
  *
- * The removal itself wakes no poller, and a wake-up before it would find the attribute in
- * its place. After that, a read of the attribute fails with ENODEV.
+ * The removal itself wakes no poller. A poller woken before the removal could still read the
+ * attribute. Now a read fails with ENODEV.
  *
  * Context: may sleep.
  */

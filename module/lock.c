@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The locks of a channel, and the wake-ups that wait until its spinlock is dropped.
- *
- * Their order is at the top of channel.c.
+ * The locks of a channel, and the wake-ups that are due when its spinlock is dropped. The
+ * order of the locks is at the top of channel.c.
  */
 
 #include <linux/poll.h>
@@ -16,7 +15,9 @@
  * bpipe_channel_unlock_and_wake() - drop a channel's lock and wake waiters and pollers
  * @ch: the channel
  *
- * Context: called with the channel's lock held, and drops it.
+ * Wake-ups come after the unlock, so that a woken task does not find the lock taken.
+ *
+ * Context: called with the channel's lock held, and drops it; does not sleep.
  */
 void bpipe_channel_unlock_and_wake(struct bpipe_channel *ch) __releases(&ch->lock)
 {
@@ -45,11 +46,11 @@ void bpipe_channel_unlock_and_wake(struct bpipe_channel *ch) __releases(&ch->loc
 }
 
 /**
- * bpipe_channel_lock_sides() - become the owner of both ends
+ * bpipe_channel_lock_sides() - take the locks of both sides, the writers' first
  * @ch: the channel
  *
  * Context: may sleep.
- * Return: 0, or -EINTR: the caller was killed.
+ * Return: 0 with both locks held; -EINTR with neither if the caller was killed.
  */
 int bpipe_channel_lock_sides(struct bpipe_channel *ch)
 {
@@ -64,8 +65,10 @@ int bpipe_channel_lock_sides(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_channel_unlock_sides() - undo bpipe_channel_lock_sides()
+ * bpipe_channel_unlock_sides() - drop the locks of both sides
  * @ch: the channel
+ *
+ * Context: called with both locks held, and drops them; does not sleep.
  */
 void bpipe_channel_unlock_sides(struct bpipe_channel *ch)
 {
@@ -74,12 +77,12 @@ void bpipe_channel_unlock_sides(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_channel_lock_config() - lock the configuration of a channel that is in use
+ * bpipe_channel_lock_config() - take the configuration lock of a channel that is not gone
  * @ch: the channel
  *
  * Context: may sleep.
- * Return: 0 with the configuration lock held; or without, -EINTR, or -ENODEV if the channel
- * is gone.
+ * Return: 0 with the lock held; without it, -EINTR if the caller was killed, or -ENODEV if the
+ * channel is gone.
  */
 int bpipe_channel_lock_config(struct bpipe_channel *ch)
 {

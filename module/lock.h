@@ -9,12 +9,27 @@
 
 void bpipe_channel_unlock_and_wake(struct bpipe_channel *ch) __releases(&ch->lock);
 
+/**
+ * bpipe_channel_lock() - take a channel's spinlock
+ * @ch: the channel
+ *
+ * Timers take the lock in softirq context, so softirqs are off while it is held.
+ *
+ * Context: does not sleep.
+ */
 static inline void bpipe_channel_lock(struct bpipe_channel *ch) __acquires(&ch->lock)
 {
 	spin_lock_bh(&ch->lock);
 }
 
-/* Every path that may have woken a waiter or a poller drops the lock by this. */
+/**
+ * bpipe_channel_unlock() - drop a channel's spinlock, and do the wake-ups that are due
+ * @ch: the channel
+ *
+ * Every path that may have woken a waiter or a poller must drop the lock by this.
+ *
+ * Context: called with the channel's lock held, and drops it; does not sleep.
+ */
 static inline void bpipe_channel_unlock(struct bpipe_channel *ch) __releases(&ch->lock)
 {
 	if (unlikely(ch->wake.any))
@@ -23,13 +38,26 @@ static inline void bpipe_channel_unlock(struct bpipe_channel *ch) __releases(&ch
 		spin_unlock_bh(&ch->lock);
 }
 
-/* Tallies change between these, which cost nothing on a 64-bit machine. */
+/**
+ * bpipe_tally_lock() - begin a change of a struct bpipe_tally
+ * @ch: the channel
+ *
+ * A 64-bit machine needs no lock here: it reads and writes each counter in one access.
+ *
+ * Context: does not sleep; called with the lock of the tally's side held.
+ */
 static inline void bpipe_tally_lock(struct bpipe_channel *ch)
 {
 	if (BITS_PER_LONG == 32)
 		bpipe_channel_lock(ch);
 }
 
+/**
+ * bpipe_tally_unlock() - end a change of a struct bpipe_tally
+ * @ch: the channel
+ *
+ * Context: after bpipe_tally_lock(); does not sleep.
+ */
 static inline void bpipe_tally_unlock(struct bpipe_channel *ch)
 {
 	if (BITS_PER_LONG == 32)
@@ -37,12 +65,13 @@ static inline void bpipe_tally_unlock(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_channel_lock_side() - become the owner of one end
- * @side: which
- * @flags: with BPIPE_NOWAIT, not if it takes time
+ * bpipe_channel_lock_side() - take the lock of one side
+ * @side: the side
+ * @flags: BPIPE_NOWAIT to fail if the lock is taken
  *
  * Context: may sleep, except with BPIPE_NOWAIT.
- * Return: 0, -EAGAIN, or -EINTR: the caller was killed.
+ * Return: 0 with the lock held; -EAGAIN with BPIPE_NOWAIT if it is taken; -EINTR if the caller
+ * was killed.
  */
 static inline int bpipe_channel_lock_side(struct bpipe_side *side, unsigned int flags)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Restarted writes. The freezer, of a cgroup or of the whole system, has tasks leave the
- * system calls in which they sleep, and begin them again once they are thawed. A write with
- * a timeout would have all of its time again: its deadline is kept with the open file
- * until the same task comes back.
+ * Restarted writes. The freezer, of a cgroup or of the whole system, interrupts tasks in the
+ * system calls in which they sleep. Once thawed, they restart the calls. A restarted write
+ * would get its whole timeout again, so the open file keeps the deadline until the same task
+ * comes back.
  *
- * The restart block of a task is not for this: a task may run its function at any time, also
- * when the module is gone.
+ * A task's restart block cannot be used: the task may call its function at any time, even
+ * after the module is unloaded.
  */
 
 #include <linux/list.h>
@@ -18,15 +18,15 @@
 #include "restart.h"
 #include "types.h"
 
-/* Deadlines that an open file keeps: tasks may end without coming back for theirs. */
+/* Most deadlines that an open file keeps: a task may exit instead of coming back. */
 #define BPIPE_RESTARTS_MAX	64
 
 /**
  * struct bpipe_restart - the deadline of a write that will be restarted
- * @node: in the list of its open file
- * @pid: the task that will, referenced
- * @count: bytes that it writes
- * @deadline: when it times out
+ * @node: in the restarts of its open file; protected by channel.lock
+ * @pid: the task that will restart it, with a reference; does not change
+ * @count: length of the write, bytes, at least 1; does not change
+ * @deadline: time at which the write times out; does not change
  */
 struct bpipe_restart {
 	struct list_head node;
@@ -43,7 +43,7 @@ static void bpipe_restart_free(struct bpipe_restart *restart)
 	kfree(restart);
 }
 
-/* Return true if the caller has a signal to handle, so it does more than freeze. */
+/* Return true if a signal interrupted the caller, and not the freezer alone. */
 static bool bpipe_restart_signalled(void)
 {
 	sigset_t set;
@@ -54,14 +54,16 @@ static bool bpipe_restart_signalled(void)
 }
 
 /**
- * bpipe_restart_error() - what a write that was interrupted as it waited returns
+ * bpipe_restart_error() - choose the error of an interrupted write, and keep its deadline
  * @bf: the open file
- * @count: bytes that it was to write, of which it has written none
- * @deadline: when it times out; KTIME_MAX for never
+ * @count: length of the write, bytes, at least 1; no byte of it is written
+ * @deadline: time at which the write times out; KTIME_MAX for never
+ *
+ * The oldest deadline is forgotten if BPIPE_RESTARTS_MAX are kept already.
  *
  * Context: may sleep.
- * Return: -ERESTARTSYS without a deadline; -EINTR after a signal, or without memory;
- * -ERESTARTNOHAND otherwise, and the deadline is kept.
+ * Return: -ERESTARTSYS without a deadline; -ERESTARTNOHAND if the deadline is kept; -EINTR
+ * after a signal, in an io_uring worker, or if memory is lacking.
  */
 int bpipe_restart_error(struct bpipe_file *bf, size_t count, ktime_t deadline)
 {
@@ -69,7 +71,7 @@ int bpipe_restart_error(struct bpipe_file *bf, size_t count, ktime_t deadline)
 
 	if (deadline == KTIME_MAX)
 		return -ERESTARTSYS;
-	/* A worker of io_uring does not come back to what it was told to leave. */
+	/* A worker of io_uring does not restart an interrupted call. */
 	if (bpipe_restart_signalled() || current->flags & PF_IO_WORKER)
 		return -EINTR;
 	restart = kmalloc(sizeof(*restart), GFP_KERNEL_ACCOUNT);
@@ -93,16 +95,16 @@ int bpipe_restart_error(struct bpipe_file *bf, size_t count, ktime_t deadline)
 }
 
 /**
- * bpipe_restart_take() - the deadline of a write, if it is restarted
+ * bpipe_restart_take() - take the deadline that was kept for the caller
  * @bf: the open file
- * @count: bytes that it writes
+ * @count: length of the write, bytes, at least 1
  *
- * What was kept for the caller is forgotten by this. If it comes with another count, a signal
- * came while it was frozen, and it does something else by now. With the same count, after a
- * signal, it goes on with what it did: bpipe(4) says so.
+ * The deadline is no longer kept. A different count shows another write: a signal came while
+ * the caller was frozen. A write of the same count after a signal is taken for a restart, as
+ * documented in bpipe(4).
  *
  * Context: does not sleep.
- * Return: the deadline; 0 if it is not restarted.
+ * Return: the deadline; 0 if the write is not restarted.
  */
 ktime_t bpipe_restart_take(struct bpipe_file *bf, size_t count)
 {
@@ -125,8 +127,8 @@ ktime_t bpipe_restart_take(struct bpipe_file *bf, size_t count)
 }
 
 /**
- * bpipe_restart_forget() - forget all deadlines of an open file
- * @bf: the open file, which is about to be freed
+ * bpipe_restart_forget() - free all deadlines of an open file
+ * @bf: the open file, about to be freed, without a call in progress
  *
  * Context: does not sleep.
  */
