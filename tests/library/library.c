@@ -136,6 +136,36 @@ TEST_F(text, numbers)
 	EXPECT_STREQ("2 min 5 s", text);
 }
 
+TEST_F(text, values_are_read_back)
+{
+	static const struct {
+		const char *key, *value;
+	} all[] = {
+		{ "size", "1M" }, { "high", "768K" }, { "low", "1000" }, { "limit.3", "0" },
+		{ "mode", "record" }, { "policy", "drop-oldest" }, { "timeout", "250ms" },
+		{ "ttl.7", "1500ms" }, { "sojourn.0", "1h" }, { "rate", "10MB/s" },
+		{ "rate", "1234567B/s" }, { "burst", "1G" }, { "read_rate_records", "100/s" },
+		{ "burst_records", "7" }, { "hold", "yes" }, { "epipe", "no" },
+		{ "uid", "nobody" }, { "uid", "4242" }, { "gid", "default" },
+		{ "permissions", "0604" },
+	};
+	struct bpipe_config config = { .mode = 99 };
+	char text[BPIPE_TEXT_MAX];
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		EXPECT_EQ(0, bpipe_config_assign(&config, sizeof(config), all[i].key, all[i].value));
+		EXPECT_EQ(0, bpipe_config_format(&config, sizeof(config), all[i].key, text,
+						 sizeof(text)));
+		EXPECT_STREQ(all[i].value, text);
+	}
+	EXPECT_FAILS(ENOENT, bpipe_config_format(&config, sizeof(config), "level", text, 32));
+	EXPECT_FAILS(ERANGE, bpipe_config_format(&config, sizeof(config), "policy", text, 11));
+	/* A word of a newer module. */
+	config.mode = 99;
+	EXPECT_EQ(0, bpipe_config_format(&config, sizeof(config), "mode", text, sizeof(text)));
+	EXPECT_STREQ("99", text);
+}
+
 TEST_F(text, keys_of_a_structure)
 {
 	struct bpipe_config config = { .size = 1 << 20 };

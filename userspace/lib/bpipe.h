@@ -132,6 +132,20 @@ int bpipe_config_assign(struct bpipe_config *config, size_t size, const char *ke
 			const char *value);
 
 /**
+ * bpipe_config_format() - print the value of one key of a configuration
+ * @config: configuration
+ * @size: sizeof(*@config)
+ * @key: name of a field that can be set
+ * @buf: buffer for the text, which bpipe_config_assign() reads back as the same value
+ * @len: size of @buf, BPIPE_TEXT_MAX for any value
+ *
+ * Return: 0, or -1 with ENOENT (no such key, or @size is too short for it) or ERANGE (@len is
+ * too small).
+ */
+int bpipe_config_format(const struct bpipe_config *config, size_t size, const char *key, char *buf,
+			size_t len);
+
+/**
  * bpipe_configure() - configure a channel in words
  * @fd: file of the channel
  * @words: words of the form "key=value", in any order, with NULL after the last one

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE	/* strcasecmp(), getpwnam_r() */
 #include <ctype.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -148,10 +149,12 @@ static int parse_limit(const char *text, uint64_t size, uint64_t *value)
 	return 0;
 }
 
-/* Return true for the word that stands for BPIPE_UNSET. */
+/* The word for BPIPE_UNSET. */
+static const char unset_word[] = "default";
+
 static bool is_unset(const char *text)
 {
-	return !strcasecmp(text, "default");
+	return !strcasecmp(text, unset_word);
 }
 
 static int find_user(const char *name, char *buf, size_t size, uint64_t *id)
@@ -275,6 +278,106 @@ int bpipe_config_assign(struct bpipe_config *config, size_t size, const char *ke
 			const char *value)
 {
 	return assign(config, size, key, strlen(key), value);
+}
+
+static uint64_t value_of(const struct bpipe_config *config, const struct key *key)
+{
+	const char *at = (const char *)config + key->offset;
+
+	return key->width == sizeof(uint32_t) ? *(const uint32_t *)at : *(const uint64_t *)at;
+}
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+/* The largest first. */
+static const struct unit size_units[] = {
+	{ "G", 1ULL << 30 }, { "M", 1ULL << 20 }, { "K", 1ULL << 10 }, { "", 1 },
+};
+
+static const struct unit rate_units[] = {
+	{ "GB/s", 1000000000 }, { "MB/s", 1000000 }, { "kB/s", 1000 }, { "B/s", 1 },
+};
+
+static const struct unit time_units[] = {
+	{ "h", 3600000000000ULL }, { "m", 60000000000ULL }, { "s", 1000000000 },
+	{ "ms", 1000000 }, { "us", 1000 }, { "ns", 1 },
+};
+
+/* Print in the largest unit that needs no rounding. */
+static int print_number(uint64_t value, const struct unit *unit, char *buf, size_t len)
+{
+	while (value % unit->factor)
+		unit++;
+	return snprintf(buf, len, "%" PRIu64 "%s", value / unit->factor, value ? unit->name : "");
+}
+
+/* Print a user or a group by name, or by number where the name would not be read back. */
+static int print_id(enum kind kind, uint64_t id, char *buf, size_t len)
+{
+	union {
+		struct passwd user;
+		struct group group;
+	} entry;
+	struct passwd *user = NULL;
+	struct group *group = NULL;
+	char strings[4096];
+	const char *name = NULL;
+
+	if (kind == UID && !getpwuid_r(id, &entry.user, strings, sizeof(strings), &user) && user)
+		name = user->pw_name;
+	if (kind == GID && !getgrgid_r(id, &entry.group, strings, sizeof(strings), &group) && group)
+		name = group->gr_name;
+	if (name && *name && strlen(name) < len && !isdigit((unsigned char)*name) && !is_unset(name))
+		return snprintf(buf, len, "%s", name);
+	return snprintf(buf, len, "%" PRIu64, id);
+}
+
+static int print_value(const struct key *key, uint64_t value, char *buf, size_t len)
+{
+	const char *word = key->kind == WORD ? bpipe_word(key->words, value) : NULL;
+
+	if ((key->kind == UID || key->kind == GID || key->kind == PERMISSIONS) &&
+	    value == BPIPE_UNSET)
+		word = unset_word;
+	if (key->kind == BOOL)
+		word = value ? "yes" : "no";
+	if (word)
+		return snprintf(buf, len, "%s", word);
+	switch (key->kind) {
+	case BYTES:
+	case LEVEL:
+	case LIMIT:
+		return print_number(value, size_units, buf, len);
+	case RATE:
+		return print_number(value, rate_units, buf, len);
+	case TIME:
+		return print_number(value, time_units, buf, len);
+	case COUNT_RATE:
+		return snprintf(buf, len, "%" PRIu64 "/s", value);
+	case UID:
+	case GID:
+		return print_id(key->kind, value, buf, len);
+	case PERMISSIONS:
+		return snprintf(buf, len, "%04" PRIo64, value);
+	default:
+		/* A word of a newer module is a number. */
+		return snprintf(buf, len, "%" PRIu64, value);
+	}
+}
+
+int bpipe_config_format(const struct bpipe_config *config, size_t size, const char *key, char *buf,
+			size_t len)
+{
+	const struct key *found = find_key(key, strlen(key));
+
+	if (!found || found->offset + found->width > size)
+		return fail(ENOENT);
+	if ((size_t)print_value(found, value_of(config, found), buf, len) >= len)
+		return fail(ERANGE);
+	return 0;
 }
 
 /* Assign the words that set the size, or those that do not. */
