@@ -153,9 +153,10 @@ TEST_F(text, values_are_read_back)
 	char text[BPIPE_TEXT_MAX];
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-		EXPECT_EQ(0, bpipe_config_assign(&config, sizeof(config), all[i].key, all[i].value));
-		EXPECT_EQ(0, bpipe_config_format(&config, sizeof(config), all[i].key, text,
-						 sizeof(text)));
+		const char *key = all[i].key;
+
+		EXPECT_EQ(0, bpipe_config_assign(&config, sizeof(config), key, all[i].value));
+		EXPECT_EQ(0, bpipe_config_format(&config, sizeof(config), key, text, sizeof(text)));
 		EXPECT_STREQ(all[i].value, text);
 	}
 	EXPECT_FAILS(ENOENT, bpipe_config_format(&config, sizeof(config), "level", text, 32));
@@ -191,6 +192,7 @@ TEST_F(text, keys_of_a_structure)
 	config.mask = 0;
 	EXPECT_FAILS(ENOENT, bpipe_config_assign(&config, size, "level", "1"));
 	EXPECT_FAILS(EINVAL, bpipe_config_assign(&config, size, "mode", "records"));
+	EXPECT_FAILS(EINVAL, bpipe_config_assign(&config, size, "policy", "channel"));
 	EXPECT_FAILS(ERANGE, bpipe_config_assign(&config, size, "limit.7", "0%"));
 	EXPECT_FAILS(ERANGE, bpipe_config_assign(&config, size, "permissions", "1777"));
 	EXPECT_FAILS(EINVAL, bpipe_config_assign(&config, size, "uid", "no-such-user"));
@@ -397,7 +399,7 @@ TEST_F(channel, status_page)
 	ASSERT_EQ(0, bpipe_add(NAME, NULL, 0));
 }
 
-/* To look takes no permission, keeps no channel, and is told of each state. */
+/* A look takes no permission and keeps no channel, and poll reports each state. */
 TEST_F(channel, looked_at)
 {
 	struct bpipe_config config;

@@ -40,6 +40,11 @@ static int parse_policy(const char *text, uint64_t *policy)
 
 	if (bpipe_parse_word(BPIPE_WORDS_POLICY, text, &value))
 		return -1;
+	/* The default, which is no option. */
+	if (value == BPIPE_POLICY_CHANNEL) {
+		errno = EINVAL;
+		return -1;
+	}
 	*policy = value;
 	return 0;
 }

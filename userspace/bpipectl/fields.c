@@ -157,10 +157,11 @@ void field_store(const struct field *field, struct channel *ch, uint64_t value)
 		*(uint64_t *)at = value;
 }
 
-/* A channel that is gone has no fields. */
+/* A channel that is gone has no fields, and no channel leaves its policy to the channel. */
 static bool is_possible(const struct field *field, uint64_t value)
 {
-	return field->words != BPIPE_WORDS_STATE || value != BPIPE_STATE_GONE;
+	return !(field->words == BPIPE_WORDS_STATE && value == BPIPE_STATE_GONE) &&
+	       !(field->words == BPIPE_WORDS_POLICY && value == BPIPE_POLICY_CHANNEL);
 }
 
 static int parse_word(const struct field *field, const char *text, uint64_t *value)

@@ -175,7 +175,7 @@ struct bpipe_frames;
  * @fd: file that is open for reading, of a channel in record mode
  * @size: bytes to read at once; grows if a record is longer
  *
- * @fd stays the caller's. From then on, each read(2) of it returns frames.
+ * @fd stays the caller's. After this call, each read(2) of it returns frames.
  *
  * Return: an iterator, or NULL with an error of BPIPE_SET_READER or ENOMEM.
  */
@@ -268,7 +268,8 @@ int bpipe_watch_again(int fd);
  * enum bpipe_words - kinds of values that have words
  * @BPIPE_WORDS_MODE: enum bpipe_mode: stream, record
  * @BPIPE_WORDS_ORDER: enum bpipe_order: fifo, priority
- * @BPIPE_WORDS_POLICY: enum bpipe_policy: block, error, drop-newest, drop-oldest
+ * @BPIPE_WORDS_POLICY: enum bpipe_policy: block, error, drop-newest, drop-oldest, and channel
+ *	for a writer that did not choose one
  * @BPIPE_WORDS_CREDIT: enum bpipe_credit: off, bytes, records
  * @BPIPE_WORDS_STATE: enum bpipe_state: normal, pressured, overloaded, gone
  * @BPIPE_WORDS_DROP: enum bpipe_drop: full, shed, evicted, expired, sojourn

@@ -21,7 +21,7 @@ enum kind {
 	COUNT_RATE,	/* records a second */
 	BYTES,
 	LEVEL,		/* bytes, or a percentage of the size */
-	LIMIT,		/* a level, of which 0 means the size */
+	LIMIT,		/* a level; 0 means the size */
 	RATE,		/* bytes a second */
 	TIME,		/* nanoseconds */
 	UID,
@@ -102,6 +102,9 @@ static int parse_word(enum bpipe_words words, const char *text, uint64_t *value)
 
 	if (bpipe_parse_word(words, text, &number))
 		return -1;
+	/* A channel cannot leave its policy to the channel. */
+	if (words == BPIPE_WORDS_POLICY && number == BPIPE_POLICY_CHANNEL)
+		return fail(EINVAL);
 	*value = number;
 	return 0;
 }
@@ -330,7 +333,8 @@ static int print_id(enum kind kind, uint64_t id, char *buf, size_t len)
 		name = user->pw_name;
 	if (kind == GID && !getgrgid_r(id, &entry.group, strings, sizeof(strings), &group) && group)
 		name = group->gr_name;
-	if (name && *name && strlen(name) < len && !isdigit((unsigned char)*name) && !is_unset(name))
+	if (name && *name && strlen(name) < len && !isdigit((unsigned char)*name) &&
+	    !is_unset(name))
 		return snprintf(buf, len, "%s", name);
 	return snprintf(buf, len, "%" PRIu64, id);
 }
@@ -380,7 +384,7 @@ int bpipe_config_format(const struct bpipe_config *config, size_t size, const ch
 	return 0;
 }
 
-/* Assign the words that set the size, or those that do not. */
+/* Assign the words that set the size if @sizes is true, else the other words. */
 static int assign_words(struct bpipe_config *config, const char *const *words, bool sizes)
 {
 	const struct key *key;

@@ -19,6 +19,7 @@ static const char *const policies[] = {
 	[BPIPE_POLICY_ERROR]		= "error",
 	[BPIPE_POLICY_DROP_NEWEST]	= "drop-newest",
 	[BPIPE_POLICY_DROP_OLDEST]	= "drop-oldest",
+	[BPIPE_POLICY_CHANNEL]		= "channel",
 };
 
 static const char *const credits[] = {
