@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writing: from a caller's memory into a channel, or what else becomes of it.
+ * Write path: copy data from a caller's memory into a channel; or queue, drop or refuse a write.
  */
 
 #include <linux/ktime.h>
@@ -25,16 +25,18 @@
 #include "write.h"
 
 /**
- * struct bpipe_writing - a write, and how far it has come
- * @req: what is left of it, as the flow is asked
- * @self: its place among those that wait
- * @flags: BPIPE_NONBLOCK, BPIPE_NOWAIT
- * @begun: the settings that it began with are known; others are not its own
- * @record: it is a record
- * @timeout_ns: how long it waits; 0 for ever
- * @first: nothing of it has been taken yet
- * @fetched: the caller's pages have been there a moment ago
- * @evict: bytes that older records still have to free for it
+ * struct bpipe_writing - state of one write
+ * @req: rest of the write, as a request to the flow
+ * @self: place among the waiting writers; struct bpipe_waiter says which lock protects it
+ * @flags: BPIPE_NONBLOCK, BPIPE_NOWAIT and BPIPE_NOSIGNAL
+ * @begun: @record, @timeout_ns and the settings in @req are valid, and do not change
+ * @record: the write is a record
+ * @timeout_ns: longest wait, nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 for no limit
+ * @first: no byte has been stored or dropped yet
+ * @fetched: the caller's pages have been faulted in before
+ * @evict: bytes that evictions still have to free for the write
+ *
+ * A local variable of one task. No lock protects it, except @self.
  */
 struct bpipe_writing {
 	struct bpipe_request req;
@@ -48,7 +50,10 @@ struct bpipe_writing {
 	u64 evict;
 };
 
-/* As bpipe_channel_lock_side(). If the lock is taken, poll lets the write try again. */
+/*
+ * Take a side's lock for a writer, as bpipe_channel_lock_side() does. If the lock is taken, let
+ * poll report EPOLLOUT, so that io_uring retries the write.
+ */
 static int bpipe_writer_lock_side(struct bpipe_file *bf, struct bpipe_side *side,
 				  unsigned int flags)
 {
@@ -59,7 +64,7 @@ static int bpipe_writer_lock_side(struct bpipe_file *bf, struct bpipe_side *side
 	return ret;
 }
 
-/* What the write is, by the settings there are as it begins. */
+/* Take over the settings that are in force as a write begins. They hold for all of it. */
 static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *op)
 {
 	const struct bpipe_channel *ch = bf->ch;
@@ -77,7 +82,7 @@ static void bpipe_begin_wr(struct bpipe_file *bf, struct bpipe_writing *op)
 	req->nonblock = op->flags & BPIPE_NONBLOCK || req->policy != BPIPE_POLICY_BLOCK;
 }
 
-/* As bpipe_channel_write_error_locked(), asked only where there may be an error. */
+/* Call bpipe_channel_write_error_locked(), with its lock, only if an error is possible. */
 static int bpipe_error_wr(struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
@@ -93,10 +98,11 @@ static int bpipe_error_wr(struct bpipe_file *bf)
 }
 
 /*
- * Look at what a write is and whether it may be stored at all. While it fetched a page, the
- * mode may have changed: then it begins again, or ends with the part that was taken.
+ * Check whether a write may be stored at all, and take over its settings at first. The mode may
+ * change while no lock is held. The write then begins again, or ends with the bytes taken so far.
  *
- * Return: 0, -EAGAIN, -EMSGSIZE; or as bpipe_channel_write_error_locked().
+ * Return: 0; -EAGAIN if the mode changed after some bytes were taken; -EMSGSIZE for a record that
+ * never fits; or as bpipe_channel_write_error_locked().
  */
 static inline int bpipe_check_wr(struct bpipe_file *bf, struct bpipe_writing *op)
 {
@@ -118,7 +124,7 @@ static inline int bpipe_check_wr(struct bpipe_file *bf, struct bpipe_writing *op
 	return 0;
 }
 
-/* Ask the flow about a write, with its place among the waiters. */
+/* Ask the flow for a decision on a write, given the place of the write among the waiters. */
 static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct bpipe_writing *op,
 					      u64 now, struct bpipe_decision *decision)
 {
@@ -134,8 +140,8 @@ static inline enum bpipe_verdict bpipe_ask_wr(struct bpipe_channel *ch, struct b
 }
 
 /*
- * Return true if expired records may stand in the way of a write: they take the room that it
- * lacks, or its turn, for which others wait.
+ * Return true if dropping expired records may admit a write. Expired records take room that the
+ * write, or a waiter ahead of it, lacks. They also keep the level above the low mark.
  */
 static bool bpipe_expiry_helps(const struct bpipe_channel *ch, enum bpipe_verdict reason)
 {
@@ -144,8 +150,9 @@ static bool bpipe_expiry_helps(const struct bpipe_channel *ch, enum bpipe_verdic
 }
 
 /*
- * Evict older records for a write, in pieces between which others may go on. What is free by
- * then is reserved for the write. No more is evicted than the first answer asked for.
+ * Evict a piece of the older records for a write. Other tasks may run between two pieces, so
+ * reserve the need of the write before the first. All pieces together free no more than @bytes
+ * of the first, whatever is written meanwhile.
  */
 static void bpipe_evict_rd(struct bpipe_channel *ch, struct bpipe_writing *op, u64 bytes)
 {
@@ -162,12 +169,13 @@ static void bpipe_evict_rd(struct bpipe_channel *ch, struct bpipe_writing *op, u
 }
 
 /*
- * Admit a write: ask the flow. If expired or older records stand in the way, take the readers'
- * lock, drop the expired records and ask again: a reader may have made room meanwhile. If older
- * records still have to make room, evict a piece of them.
+ * Ask the flow to admit a write. If expired or evictable records stand in the way, take the
+ * readers' lock, drop the expired records and ask again. A reader may have made room meanwhile.
+ * If the flow still wants an eviction, evict a piece. Evict nothing for data that cannot be read.
  *
- * Return: a verdict other than BPIPE_EVICT; -EBPIPE_RETRY after a piece; -EFAULT if the caller
- * must fetch its pages before records are evicted; -EAGAIN, -EINTR.
+ * Return: a verdict other than BPIPE_EVICT; -EBPIPE_RETRY after a piece; -EFAULT if the caller's
+ * pages must be faulted in before an eviction; -EAGAIN if a lock is taken and BPIPE_NOWAIT is
+ * set; -EINTR if the caller was killed.
  */
 static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
 			  struct bpipe_writing *op, u64 now, struct bpipe_decision *decision)
@@ -190,7 +198,7 @@ static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
 		locked = true;
 		if (bpipe_expiry_helps(ch, decision->wait_reason) &&
 		    bpipe_shed_expired_rd(ch) == BPIPE_BAND_PIECE) {
-			/* There may be more: let others have a look before that. */
+			/* More may have expired. Let other tasks take the locks before that. */
 			mutex_unlock(&ch->rd.lock);
 			return -EBPIPE_RETRY;
 		}
@@ -208,13 +216,13 @@ static int bpipe_admit_wr(struct bpipe_file *bf, const struct iov_iter *from,
 		ret = -EBPIPE_RETRY;
 	}
 	mutex_unlock(&ch->rd.lock);
-	/* It may have been more than is stored now. */
+	/* The eviction may have freed more than the write needs: wake waiters for the rest. */
 	if (ret == -EBPIPE_RETRY)
 		bpipe_wait_update(ch);
 	return ret;
 }
 
-/* The write is dropped: it counts as written all the same, and as dropped. */
+/* Drop the rest of a write: count it as written and as dropped. */
 static void bpipe_drop_wr(struct bpipe_file *bf, const struct bpipe_writing *op, bool shed)
 {
 	enum bpipe_drop reason = shed ? BPIPE_DROP_SHED : BPIPE_DROP_FULL;
@@ -230,7 +238,7 @@ static void bpipe_drop_wr(struct bpipe_file *bf, const struct bpipe_writing *op,
 	trace_bpipe_drop(ch, op->req.class, reason, op->req.len);
 }
 
-/* Return true if a rate limit is in the way, of the channel or of the file. */
+/* Return true if a write lacks tokens, of the channel or of its own file. */
 static bool bpipe_lacks_tokens(const struct bpipe_decision *decision)
 {
 	return decision->wait_reason == BPIPE_WAIT_TOKENS ||
@@ -238,15 +246,15 @@ static bool bpipe_lacks_tokens(const struct bpipe_decision *decision)
 }
 
 /*
- * The write is turned away. From now on poll speaks for it: note when there will be
- * tokens and credit for it, and room.
+ * Refuse a write with EAGAIN, and note what it lacks: room, tokens or credit. Poll then reports
+ * EPOLLOUT once the same write would succeed.
  */
 static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writing *op,
 				  const struct bpipe_decision *decision, u64 now)
 	__must_hold(&bf->ch->lock)
 {
 	bool throttled = bpipe_lacks_tokens(decision);
-	/* io_uring polls where it gets EAGAIN, with O_NONBLOCK, too: its user sees none. */
+	/* io_uring polls after EAGAIN, even with O_NONBLOCK: its user sees no error to count. */
 	bool counts = op->first && !(op->flags & BPIPE_NOWAIT);
 	const struct bpipe_request *req = &op->req;
 	struct bpipe_channel *ch = bf->ch;
@@ -276,7 +284,10 @@ static void bpipe_again_wr_locked(struct bpipe_file *bf, const struct bpipe_writ
 		bpipe_account_refused_locked(bf, BPIPE_THROTTLED);
 }
 
-/* Queue the write, or let it wait for tokens of its own file beside the queue. */
+/*
+ * Queue a write. A write that lacks only tokens of its own file stays out of the queue of its
+ * class: it delays no other writer.
+ */
 static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *op,
 				  const struct bpipe_decision *decision, u64 now)
 	__must_hold(&bf->ch->lock)
@@ -305,11 +316,12 @@ static void bpipe_queue_wr_locked(struct bpipe_file *bf, struct bpipe_writing *o
 }
 
 /*
- * A write was not admitted: ask once more with nothing changing meanwhile, then
- * queue it, drop it or turn it away.
+ * Queue, drop or refuse a write that was not admitted. Ask the flow once more before that, under
+ * the channel's lock. Nothing changes between this answer and the queueing, so no writer sleeps
+ * on a condition that is already met.
  *
- * Return: -EAGAIN, -EBPIPE_QUEUED; the bytes dropped; or -EBPIPE_RETRY if things are
- * otherwise by now.
+ * Return: bytes dropped; -EAGAIN; -EBPIPE_QUEUED; -EBPIPE_RETRY if the write may go by now, or
+ * must fail.
  */
 static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct iov_iter *from,
 			       struct bpipe_writing *op, u64 now)
@@ -321,7 +333,7 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct iov_iter *from,
 
 	lockdep_assert_held(&ch->wr.lock);
 	bpipe_channel_lock(ch);
-	/* The last reader, as it left, woke only those in the queue. */
+	/* The last reader may have left since the check, and woke only queued writers. */
 	if (bpipe_channel_write_error_locked(bf))
 		goto out;
 	verdict = bpipe_ask_wr(ch, op, now, &decision);
@@ -348,7 +360,10 @@ out:
 	return ret;
 }
 
-/* Copies a part of a stream in. */
+/*
+ * Copy bytes of a stream in beyond the head. An atomic write copies all @n or none, another write
+ * at most BPIPE_CHUNK. Return the number of bytes copied.
+ */
 static size_t bpipe_fill_stream_wr(struct bpipe_channel *ch, struct iov_iter *from,
 				   const struct bpipe_request *req, size_t n)
 {
@@ -367,7 +382,10 @@ static size_t bpipe_fill_stream_wr(struct bpipe_channel *ch, struct iov_iter *fr
 	return done;
 }
 
-/* What was copied in is there from now on, and paid for: @now is 0 if there is nothing to. */
+/*
+ * Publish @n bytes that were copied in, and take tokens and credit for them. A stream without
+ * rate limit and credit has nothing to take, and needs no channel lock: @now is 0 then.
+ */
 static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *op, size_t n, u64 now)
 {
 	struct bpipe_channel *ch = bf->ch;
@@ -396,7 +414,10 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *op,
 		bpipe_bucket_take(&bf->writer.rate, n, now);
 		bf->refused_gen = 0;
 		bf->refused_len = 0;
-		/* A writer that polls first will not ask for credit: let readers come now. */
+		/*
+		 * A writer that polls first will not block in write(), so wake the readers when
+		 * the credit runs out.
+		 */
 		if (ch->flow.credit_unit && !ch->flow.credit) {
 			bpipe_wait_poll_locked(ch, -1);
 			bpipe_wait_update_locked(ch);
@@ -406,9 +427,9 @@ static void bpipe_push_wr(struct bpipe_file *bf, const struct bpipe_writing *op,
 }
 
 /*
- * Store what was admitted of a write.
+ * Store the part of a write that was admitted.
  *
- * Return: bytes stored; -EFAULT if a page of the caller's is not there, to be fetched
+ * Return: bytes stored; -EFAULT if a page of the caller is missing and must be faulted in
  * without locks.
  */
 static inline ssize_t bpipe_store_wr(struct bpipe_file *bf, struct iov_iter *from,
@@ -442,10 +463,10 @@ static inline ssize_t bpipe_store_wr(struct bpipe_file *bf, struct iov_iter *fro
 }
 
 /*
- * One straight way: check a write, admit it, and store it or refuse it; once.
+ * Make one pass of a write: check it, admit it, and store or refuse it.
  *
- * Return: bytes taken, stored or dropped; -EBPIPE_QUEUED, -EBPIPE_RETRY, -EFAULT, -EINTR;
- * or as bpipe_check_wr().
+ * Return: bytes taken, whether stored or dropped; -EBPIPE_QUEUED, -EBPIPE_RETRY, -EAGAIN, -EFAULT
+ * or -EINTR; or as bpipe_check_wr().
  */
 static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 			      struct bpipe_writing *op)
@@ -466,7 +487,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	return ret < 0 ? ret : bpipe_refuse_wr(bf, from, op, now);
 }
 
-/* Bytes were taken from a write, stored or dropped. */
+/* Account for @n bytes taken from a write, whether stored or dropped. */
 static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *op, size_t n)
 {
 	struct bpipe_channel *ch = bf->ch;
@@ -481,9 +502,10 @@ static void bpipe_taken_wr(struct bpipe_file *bf, struct bpipe_writing *op, size
 }
 
 /*
- * Fetch the pages that come next, and return true if it is worth trying again. Of a stream,
- * not the first byte alone: i386 copies several bytes at a time, and copies none of them if
- * one is on a page that is not there.
+ * Fault in the caller's next pages. Return true if another copy can make progress.
+ *
+ * For a stream, fault in more than the first byte. i386 copies several bytes at a time, and none
+ * of them if any is on a missing page.
  */
 static bool bpipe_write_fetch(const struct iov_iter *from, struct bpipe_writing *op)
 {
@@ -494,7 +516,10 @@ static bool bpipe_write_fetch(const struct iov_iter *from, struct bpipe_writing 
 	return op->req.atomic ? there == n : there;
 }
 
-/* What comes with an error of a write of which nothing was taken: a count, or a signal. */
+/*
+ * Finish a write that failed before any byte was taken. Count a timeout, send SIGPIPE, or keep
+ * the deadline for a restart. Return the error for the caller of write().
+ */
 static ssize_t bpipe_write_failed(struct bpipe_file *bf, const struct bpipe_writing *op,
 				  ssize_t error)
 {
@@ -514,15 +539,22 @@ static ssize_t bpipe_write_failed(struct bpipe_file *bf, const struct bpipe_writ
 /**
  * bpipe_channel_write() - write to a channel
  * @bf: the open file, open for writing
- * @from: what to write; advanced by what was taken
- * @flags: BPIPE_NONBLOCK, BPIPE_NOWAIT, BPIPE_NOSIGNAL
+ * @from: source of the data; advanced by the bytes taken
+ * @flags: any of BPIPE_NONBLOCK, BPIPE_NOWAIT and BPIPE_NOSIGNAL
  *
- * A record, or up to PIPE_BUF bytes, are stored at once or not at all. What is
- * dropped, by the policy, is taken as well.
+ * Store a record, or up to PIPE_BUF bytes, at once or not at all. Bytes that the policy drops are
+ * taken, too. Partial progress beats an error.
  *
- * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
- * Return: bytes taken, if any were; else -EAGAIN, -EFAULT, -EINTR, -EMSGSIZE, -ENODEV,
- * -EPIPE, -ERESTARTNOHAND, -ERESTARTSYS or -ETIMEDOUT.
+ * Context: called without locks; may sleep, but with BPIPE_NOWAIT only to fault in user pages.
+ * Return: bytes taken, if any, or 0 for an empty write; else
+ *
+ * * -EAGAIN if the write would wait, and its policy or @flags forbid it
+ * * -EFAULT if the caller's memory cannot be read
+ * * -EMSGSIZE for a record that never fits
+ * * -ENODEV if the channel is gone
+ * * -EPIPE if the channel drains, or lacks a reader that it must have
+ * * -ETIMEDOUT if the timeout has expired
+ * * -ERESTARTSYS, -ERESTARTNOHAND or -EINTR after a signal
  */
 ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsigned int flags)
 {
@@ -561,7 +593,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 			faults = 0;
 			if (likely(!op.req.len) || fatal_signal_pending(current))
 				break;
-			/* With some of it done, the rest goes to the end of the queue. */
+			/* After partial progress, the rest queues behind the other waiters. */
 			bpipe_wait_leave(ch, &op.self);
 			cond_resched();
 		} else if (ret == -EBPIPE_QUEUED) {
@@ -570,7 +602,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 				break;
 			faults = 0;
 		} else if (ret == -EFAULT) {
-			/* Nobody waits while a page of ours is fetched. */
+			/* Leave the queue: no waiter is delayed by a page fault of this caller. */
 			bpipe_wait_leave(ch, &op.self);
 			op.evict = 0;
 			if (!user_backed_iter(from) || faults++ == BPIPE_FAULTS_MAX)
