@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fetching the pages of a caller, without locks, where a copy came up short.
+ * Fault in a caller's pages without locks, after a copy came up short.
  */
 
 #include <linux/minmax.h>
@@ -11,7 +11,7 @@
 #include "fetch.h"
 #include "types.h"
 
-/* A part of it, as large as what is copied in one go; how many bytes are not there. */
+/* Fault in the pages of @n bytes. Return the number of bytes that are still missing. */
 static size_t bpipe_fetch_part(const struct iov_iter *iter, size_t n)
 {
 	return iov_iter_rw(iter) == WRITE ? fault_in_iov_iter_readable(iter, n) :
@@ -19,15 +19,15 @@ static size_t bpipe_fetch_part(const struct iov_iter *iter, size_t n)
 }
 
 /**
- * bpipe_fetch() - fetch the pages that come next
- * @iter: where they are; it does not move
- * @n: how many bytes
+ * bpipe_fetch() - fault in the pages of an iterator
+ * @iter: the iterator, at the first byte; it is not advanced
+ * @n: number of bytes, 1..BPIPE_SIZE_MAX
  *
- * They may be as many as a channel holds: others may run in between, and a caller that is
- * killed is not kept.
+ * A record may be as long as its channel. Other tasks may run after each piece, and a fatal
+ * signal ends the loop.
  *
  * Context: may sleep; called without locks.
- * Return: bytes from the first one on that are there now.
+ * Return: number of bytes, starting with the first, that are present now; 0..@n.
  */
 size_t bpipe_fetch(const struct iov_iter *iter, size_t n)
 {

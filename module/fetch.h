@@ -7,10 +7,10 @@
 struct iov_iter;
 
 /*
- * Copies in a row that may come up short although the user's pages were faulted in. Most
- * often a page was taken away again. With memory tags, as of arm64's MTE, a page is there
- * and some of its bytes are out of bounds to the caller: that does not get better. Copies
- * between which the caller slept are not in a row: a long sleep costs it any page.
+ * Most consecutive copies that may come up short although the user's pages were faulted in. Most
+ * often a page was reclaimed again. With memory tags (MTE of arm64), some bytes of a present page
+ * may be out of the caller's bounds, and no retry helps. A sleep starts the count
+ * again, because any page may be reclaimed during a long sleep.
  */
 #define BPIPE_FAULTS_MAX	16
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reading: from a channel into a caller's memory.
+ * Read path: copy data from a channel into a caller's memory.
  */
 
 #include <linux/ktime.h>
@@ -22,17 +22,20 @@
 #include "wait.h"
 
 /**
- * struct bpipe_reading - a read, and how far it has come
- * @self: its place among those that wait
- * @flags: BPIPE_NONBLOCK, BPIPE_NOWAIT
- * @pos: where in the stream it goes on, if it has taken something
- * @begun: the settings that it began with are known
- * @record: what it found was a record
- * @framed: it gives frames
- * @first: it has taken nothing yet
- * @spent: tokens have cut short what it got
- * @partly: a page of the caller's cannot be had, so take what goes before it
- * @missing: bytes of the caller's memory that were needed and not there
+ * struct bpipe_reading - state of one read
+ * @self: place among the waiting readers; struct bpipe_waiter says which lock protects it
+ * @flags: BPIPE_NONBLOCK and BPIPE_NOWAIT
+ * @pos: position in the stream behind the bytes returned so far, as bpipe_end.pos; valid in a
+ *	stream if @first is false
+ * @begun: @framed is valid, and does not change
+ * @record: the channel is in record mode; fixed once @first is false
+ * @framed: each record is returned behind its struct bpipe_frame
+ * @first: nothing has been returned yet
+ * @spent: tokens have cut short the latest copy
+ * @partly: accept a short copy of a stream, because the page behind it cannot be faulted in
+ * @missing: bytes of the caller's memory that the latest copy needed, when it came up short
+ *
+ * A local variable of one task. No lock protects it, except @self.
  */
 struct bpipe_reading {
 	struct bpipe_waiter self;
@@ -47,7 +50,7 @@ struct bpipe_reading {
 	size_t missing;
 };
 
-/* Queue the read, or let it wait for tokens beside the queue. */
+/* Queue a read: in the tree of thresholds, or with the rate waiters if it lacks tokens. */
 static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *op, bool rate_waiter,
 				  enum bpipe_account account)
 	__must_hold(&bf->ch->lock)
@@ -71,10 +74,10 @@ static void bpipe_queue_rd_locked(struct bpipe_file *bf, struct bpipe_reading *o
 }
 
 /*
- * Nothing to read: end-of-file, EAGAIN, or a place in the queue.
+ * Queue a read that finds nothing, unless it must end.
  *
- * Return: 0 for end-of-file, -EAGAIN, -EBPIPE_QUEUED, -ENODEV, or 1 if there is
- * something by now.
+ * Return: 0 for end-of-file; -EAGAIN with BPIPE_NONBLOCK; -EBPIPE_QUEUED; -ENODEV if the channel
+ * is gone; 1 if data has arrived meanwhile.
  */
 static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *op)
 {
@@ -86,12 +89,12 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *op)
 	if (unlikely(ch->life == BPIPE_LIFE_GONE)) {
 		ret = -ENODEV;
 	} else if (bpipe_channel_at_end_locked(bf)) {
-		/* The last writer wrote before it closed. */
+		/* The last writer may have written before it closed. */
 		ret = bpipe_level_queued(&ch->level) ? 1 : 0;
 	} else if (op->flags & BPIPE_NONBLOCK) {
 		ret = bpipe_level_queued(&ch->level) ? 1 : -EAGAIN;
 	} else {
-		/* A delay runs from the first byte that comes now. */
+		/* The channel is empty, so the delay starts again with the next byte. */
 		hrtimer_try_to_cancel(&ch->delay);
 		bpipe_queue_rd_locked(bf, op, false, BPIPE_STARVED);
 		ret = -EBPIPE_QUEUED;
@@ -101,9 +104,9 @@ static int bpipe_starve_rd(struct bpipe_file *bf, struct bpipe_reading *op)
 }
 
 /*
- * Nothing is there for it.
+ * End a read that finds nothing more, or queue a read that finds nothing at all.
  *
- * Return: as bpipe_starve_rd(); -EAGAIN also if it has got something.
+ * Return: as bpipe_starve_rd(); -EAGAIN also if the read has returned something.
  */
 static int bpipe_nothing_rd(struct bpipe_file *bf, struct bpipe_reading *op)
 {
@@ -111,7 +114,10 @@ static int bpipe_nothing_rd(struct bpipe_file *bf, struct bpipe_reading *op)
 	return op->first ? bpipe_starve_rd(bf, op) : -EAGAIN;
 }
 
-/* Too few tokens: EAGAIN, or a place in the queue until the timer goes off. */
+/*
+ * Queue a read that lacks tokens until the token timer expires. With BPIPE_NONBLOCK, return
+ * -EAGAIN instead.
+ */
 static int bpipe_throttle_rd(struct bpipe_file *bf, struct bpipe_reading *op, u64 now,
 			     u64 wait_ns)
 {
@@ -140,7 +146,12 @@ static bool bpipe_rated_rd(const struct bpipe_channel *ch)
 	return ch->flow.read.bytes.rate || ch->flow.read.records.rate;
 }
 
-/* May @len bytes be read now, all at once or as many as possible, by the rates there are? */
+/*
+ * Limit @len to the bytes that the readers' rate limit lets through now. An atomic read needs
+ * tokens for all of @len.
+ *
+ * Return: 0; -EBPIPE_QUEUED; -EAGAIN with BPIPE_NONBLOCK, or if the read has returned something.
+ */
 static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *op, size_t *len,
 			   bool atomic)
 {
@@ -161,7 +172,7 @@ static int bpipe_afford_rd(struct bpipe_file *bf, struct bpipe_reading *op, size
 	return 0;
 }
 
-/* What the rates ask for, and what of a record is to be gone, at one moment. */
+/* Remove @record, unless it is NULL, and take tokens for @n bytes. */
 static void bpipe_pay_rd(struct bpipe_channel *ch, const struct bpipe_frame *record,
 			 size_t n)
 {
@@ -176,7 +187,7 @@ static void bpipe_pay_rd(struct bpipe_channel *ch, const struct bpipe_frame *rec
 	bpipe_channel_unlock(ch);
 }
 
-/* The first data of a file: now it can be at its end, and pollers are told. */
+/* Note that a file has seen data. If that puts the file at end-of-file, notify the pollers. */
 static void bpipe_seen_rd(struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
@@ -189,6 +200,7 @@ static void bpipe_seen_rd(struct bpipe_file *bf)
 	bpipe_channel_unlock(ch);
 }
 
+/* Account for @n bytes that a read returned: a record, or a part of a stream. */
 static inline void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *op, size_t n,
 			   bool record)
 {
@@ -206,9 +218,10 @@ static inline void bpipe_given_rd(struct bpipe_file *bf, struct bpipe_reading *o
 }
 
 /*
- * Takes what is there of a stream, once, and all for which there is room: if it
- * were a part because of a missing page, another reader might take what comes
- * next while the page is fetched.
+ * Read from a stream once. The bytes of one read are consecutive, so end the read if another
+ * reader has taken bytes meanwhile. For the same reason, undo a copy that came up short. Another
+ * reader could take the next bytes while the missing page is faulted in. With op->partly, that
+ * page cannot be had, and the read ends with the short copy.
  *
  * Return: as bpipe_read_rd().
  */
@@ -250,9 +263,9 @@ static ssize_t bpipe_read_stream_rd(struct bpipe_file *bf, struct iov_iter *to,
 }
 
 /*
- * Takes the next record, if there is room for it.
+ * Read the next record, if the rest of the caller's buffer can hold it.
  *
- * Return: as bpipe_read_rd(); -EMSGSIZE if the record is longer than what is left.
+ * Return: as bpipe_read_rd(); -EMSGSIZE if the record is too long.
  */
 static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
 				    struct bpipe_reading *op)
@@ -295,11 +308,11 @@ static ssize_t bpipe_read_record_rd(struct bpipe_file *bf, struct iov_iter *to,
 }
 
 /*
- * Takes something, once.
+ * Make one pass of a read.
  *
- * Return: bytes given, 0 at end-of-file, -EFAULT if a page of the caller's is not
- * there, -EBPIPE_QUEUED, -EBPIPE_RETRY once others had a look, -EMSGSIZE, -ENODEV; or
- * -EAGAIN, also if there is no more for it.
+ * Return: bytes returned; 0 at end-of-file; -EFAULT if a page of the caller is missing;
+ * -EBPIPE_QUEUED; -EBPIPE_RETRY after a piece of drops; -EMSGSIZE; -ENODEV; -EAGAIN with
+ * BPIPE_NONBLOCK, or if the read has returned all that it can.
  */
 static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 			     struct bpipe_reading *op)
@@ -318,7 +331,7 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 		if (ret <= 0)
 			return ret;
 	}
-	/* What the mode was as it took something holds for the rest of the read. */
+	/* A read that has returned something ends when the mode changes. */
 	if (unlikely(!op->first && op->record != bpipe_is_record(ch)))
 		return -EAGAIN;
 	op->record = bpipe_is_record(ch);
@@ -326,13 +339,13 @@ static ssize_t bpipe_read_rd(struct bpipe_file *bf, struct iov_iter *to,
 			    bpipe_read_stream_rd(bf, to, op, queued);
 }
 
-/* Fetch the pages that the next bytes go to; return true if it is worth trying again. */
+/* Fault in the caller's next pages. Return true if another copy can make progress. */
 static bool bpipe_read_fetch(const struct iov_iter *to, struct bpipe_reading *op)
 {
 	size_t n = min(op->missing, iov_iter_count(to));
 	size_t there = bpipe_fetch(to, n);
 
-	/* A record is not given in part. */
+	/* A record is copied whole, so all of its pages must be there. */
 	if (op->record)
 		return there == n;
 	op->partly = there < n;
@@ -342,16 +355,21 @@ static bool bpipe_read_fetch(const struct iov_iter *to, struct bpipe_reading *op
 /**
  * bpipe_channel_read() - read from a channel
  * @bf: the open file, open for reading
- * @to: where to; advanced by what was given
- * @flags: BPIPE_NONBLOCK, BPIPE_NOWAIT
+ * @to: destination of the data; advanced by the bytes returned
+ * @flags: any of BPIPE_NONBLOCK and BPIPE_NOWAIT
  *
- * Gives what is there, up to the count; sleeps only if there is nothing. The
- * bytes of a stream follow each other in it, also with other readers. Of records,
- * it gives one; or, to a file that wants frames, as many as fit.
+ * Return what is there, up to the count, and sleep only if nothing is there. The bytes of a
+ * stream are consecutive, even if other readers read at the same time. In record mode, return
+ * one record. A file with framed reads gets as many records as fit.
  *
- * Context: may sleep, except with BPIPE_NOWAIT for anything but user pages.
- * Return: bytes read, 0 at end-of-file, -EAGAIN, -EFAULT, -EINTR, -EMSGSIZE, -ENODEV or
- * -ERESTARTSYS.
+ * Context: called without locks; may sleep, but with BPIPE_NOWAIT only to fault in user pages.
+ * Return: bytes read, if any; 0 at end-of-file and for an empty read; else
+ *
+ * * -EAGAIN if the read would wait, and @flags forbid it
+ * * -EFAULT if the caller's memory cannot be written
+ * * -EMSGSIZE if the next record does not fit
+ * * -ENODEV if the channel is gone
+ * * -ERESTARTSYS or -EINTR after a signal
  */
 ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned int flags)
 {
@@ -367,7 +385,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 	op.begun = false;
 	op.first = true;
 	op.spent = false;
-	/* What is no memory of a user's is as long as it is. */
+	/* Kernel memory cannot be faulted in, so a short copy is final. */
 	op.partly = !user_backed_iter(to);
 	op.self.queued = false;
 
@@ -383,7 +401,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 			faults = 0;
 			if (!iov_iter_count(to))
 				break;
-			/* Look for more only where more can be. */
+			/* End the read if another pass would find nothing, or must not begin. */
 			if (!bpipe_level_now(&ch->level) || op.spent ||
 			    fatal_signal_pending(current))
 				break;
@@ -394,7 +412,7 @@ ssize_t bpipe_channel_read(struct bpipe_file *bf, struct iov_iter *to, unsigned 
 				break;
 			faults = 0;
 		} else if (ret == -EFAULT) {
-			/* Nobody waits while a page of ours is fetched. */
+			/* Leave the queue: no waiter is delayed by a page fault of this caller. */
 			bpipe_wait_leave(ch, &op.self);
 			if (!user_backed_iter(to) || faults++ == BPIPE_FAULTS_MAX)
 				break;
