@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A channel and its open files: open, release, and the end of a channel. How bytes get in
- * and out is in write.c and read.c, how a channel is made in control.c.
+ * Life of an open file and end of a channel: open, release, removal. write.c and read.c move
+ * data in and out, and control.c creates channels.
  *
  * Lock order
- *	1. control.c's lock	which channels there are
- *	2. channel.config	one change of the configuration at a time
- *	3. channel.wr.lock	owner of the rings' heads: copying in
- *	4. channel.rd.lock	owner of the rings' tails: copying out
- *	5. channel.lock		gate, sleepers, counts (spin, softirq)
- *	6. buffer.c's lock	what the buffers take (spin, softirq)
- *	7. wait queues' own
- * A function whose name ends in _config, _wr, _rd or _locked is called with config,
- * wr.lock, rd.lock or lock held. No user page is faulted in under any of them, and no
- * buffer is allocated: that takes as long as the caller's memory cgroup is throttled.
+ *	1. lock of control.c	list of channels, their names and minors
+ *	2. channel.config	one change of the configuration at a time; claims on classes
+ *	3. channel.wr.lock	heads of all rings: copying in
+ *	4. channel.rd.lock	tails of all rings: copying out, dropping
+ *	5. channel.lock		gates, waiters, reservations, counts, settings (spin, softirqs off)
+ *	6. lock of buffer.c	memory charged to channels (spin, softirqs off)
+ *	7. locks of wait queues	the kernel's own (spin)
+ *
+ * The suffixes _control, _config, _wr, _rd and _locked stand for locks 1 to 5, which the caller
+ * of the function holds. No user page is faulted in and no buffer is allocated under any of
+ * these locks. Both take minutes if the caller's memory cgroup is throttled.
  */
 
 #include <linux/err.h>
@@ -29,18 +30,19 @@
 #include "types.h"
 #include "wait.h"
 
-/* Files that were ever opened. */
+/* Number of files opened since the module was loaded; gives each file its id. */
 static atomic64_t bpipe_files;
 
 /**
- * bpipe_channel_at_end_locked() - would a reader that finds nothing be told
- *	end-of-file?
- * @bf: its open file
+ * bpipe_channel_at_end_locked() - return true if a read that finds nothing gets end-of-file
+ * @bf: open file of the reader
  *
- * Not while there is a writer, and not before this file has seen data or a writer; but
- * always once the channel drains, as there will be no more.
+ * Data may still come while a writer is open, and in a channel with "hold" at any time. Either
+ * side may start first, so a file that has seen neither data nor a writer waits for the first
+ * writer. A channel that drains or is gone gets no more data.
  *
  * Context: called with the channel's lock held.
+ * Return: true at end-of-file.
  */
 bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
 	__must_hold(&bf->ch->lock)
@@ -55,14 +57,15 @@ bool bpipe_channel_at_end_locked(const struct bpipe_file *bf)
 }
 
 /**
- * bpipe_channel_write_error_locked() - error of a write, whatever room there is
- * @bf: its open file
+ * bpipe_channel_write_error_locked() - get the error of a write that fails for any length
+ * @bf: open file of the writer
  *
- * A write lacks a reader that the channel is set up to need only once this file has seen
- * one: either side may start first.
+ * Either side may start first. So with "epipe", a write without a reader fails only if this file
+ * has seen a reader before.
  *
  * Context: called with the channel's lock held.
- * Return: -ENODEV if the channel is gone; -EPIPE if it drains, or a reader is lacking; else 0.
+ * Return: 0 if the write may go on; -ENODEV if the channel is gone; -EPIPE if the channel
+ * drains, or lacks a reader that it must have.
  */
 int bpipe_channel_write_error_locked(const struct bpipe_file *bf)
 	__must_hold(&bf->ch->lock)
@@ -78,12 +81,19 @@ int bpipe_channel_write_error_locked(const struct bpipe_file *bf)
 }
 
 /**
- * bpipe_channel_open() - a file is opened
- * @ch: the channel; the file holds a reference to it
- * @mode: FMODE_READ, FMODE_WRITE, both, or none
+ * bpipe_channel_open() - create an open file of a channel
+ * @ch: the channel; the open file takes a reference
+ * @mode: FMODE_READ, FMODE_WRITE, both, or none; other bits are ignored
  *
- * Context: may sleep for memory: the first writer finds the channel's buffer.
- * Return: the open file, or ERR_PTR: -EINTR, -ENOMEM, -ENOSPC, -ENXIO.
+ * The first writer allocates the buffer of class 0.
+ *
+ * Context: called without locks; may sleep, for minutes if the memory cgroup is throttled.
+ * Return: the open file, or an ERR_PTR
+ *
+ * * -EINTR if the caller was killed
+ * * -ENOMEM if memory is lacking
+ * * -ENOSPC if the cap on all buffers, or the channel's share, would be exceeded
+ * * -ENXIO if the channel is gone, or drains and @mode has FMODE_WRITE
  */
 struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 {
@@ -115,7 +125,7 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 	bf->high_seen = ch->high_events;
 	bf->low_seen = ch->low_events;
 	bf->overload_seen = ch->overload.events;
-	/* A writer or reader that is there counts as seen. */
+	/* A writer or reader that is open by now counts as seen. */
 	bf->opens_before = ch->writer_opens - (ch->wr.open ? 1 : 0);
 	bf->readers_before = ch->reader_opens - (ch->rd.open ? 1 : 0);
 	if (bpipe_is_writer(bf)) {
@@ -134,10 +144,10 @@ struct bpipe_file *bpipe_channel_open(struct bpipe_channel *ch, fmode_t mode)
 }
 
 /**
- * bpipe_channel_release() - the last reference to an open file is gone
- * @bf: the open file, freed here
+ * bpipe_channel_release() - close and free an open file
+ * @bf: the open file, after its last reference is gone
  *
- * Context: may sleep.
+ * Context: called without locks; may sleep.
  */
 void bpipe_channel_release(struct bpipe_file *bf)
 {
@@ -155,7 +165,7 @@ void bpipe_channel_release(struct bpipe_file *bf)
 	if (bpipe_is_reader(bf)) {
 		bpipe_wait_unwatch_locked(bf);
 		WRITE_ONCE(ch->rd.open, ch->rd.open - 1);
-		/* What was granted was for readers who are there. */
+		/* Credit ends with the last reader, because no reader is left to honour it. */
 		if (!ch->rd.open)
 			ch->flow.credit = 0;
 		lost = !ch->rd.open && ch->set.epipe;
@@ -185,11 +195,11 @@ void bpipe_channel_release(struct bpipe_file *bf)
 }
 
 /**
- * bpipe_channel_get() - let nothing remove a channel, as if it were open
- * @ch: the channel
+ * bpipe_channel_get() - count a user of a channel, as an open file does
+ * @ch: the channel, which is not removed without force until bpipe_channel_put()
  *
  * Context: does not sleep.
- * Return: 0, or -ENODEV if it is gone.
+ * Return: 0, or -ENODEV if the channel is gone.
  */
 int bpipe_channel_get(struct bpipe_channel *ch)
 {
@@ -216,7 +226,13 @@ void bpipe_channel_put(struct bpipe_channel *ch)
 	bpipe_channel_unlock(ch);
 }
 
-/* Called with both sides' locks held, too; the caller frees @old, and kicks the rest. */
+/*
+ * Change a channel to gone or draining, and wake its waiters. Move the buffers of a channel that
+ * is gone to @old. The configuration lock and both sides' locks are held, too. The caller wakes
+ * the rest with bpipe_wait_kick_rest() and frees @old, after it has dropped the locks.
+ *
+ * Return: 0, -EBUSY or -EINPROGRESS, as bpipe_channel_retire().
+ */
 static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 				       struct bpipe_storage *old)
 	__must_hold(&ch->lock)
@@ -244,15 +260,19 @@ static int bpipe_channel_retire_locked(struct bpipe_channel *ch, u32 flags,
 }
 
 /**
- * bpipe_channel_retire() - let a channel be gone, or drain
+ * bpipe_channel_retire() - remove a channel, or begin to drain it
  * @ch: the channel
  * @flags: BPIPE_REMOVE_DRAIN, BPIPE_REMOVE_FORCE, or 0
  *
- * The storage of one that is gone is freed at once, whatever keeps the rest of it.
+ * The buffers of a removed channel are freed at once. Open files keep the rest of it.
  *
- * Context: may sleep.
- * Return: 0 if the channel is gone; -EINPROGRESS if it drains, and the reaper will be
- * scheduled; -EBUSY without @flags if it is open; -EINTR.
+ * Context: called with the lock of control.c held; may sleep.
+ * Return: status of the channel
+ *
+ * * 0 if the channel is gone
+ * * -EINPROGRESS if the channel drains; the reaper runs once it is empty and not open
+ * * -EBUSY if the channel is open and @flags is 0
+ * * -EINTR if the caller was killed
  */
 int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 {
@@ -277,7 +297,7 @@ unlock_config:
 		return ret;
 	bpipe_wait_kick_rest(ch, &ch->wr, sleeps);
 	bpipe_wait_kick_rest(ch, &ch->rd, sleeps);
-	/* To be gone is not consumed by one poller, so wake the exclusive ones, too. */
+	/* Removal is not consumed by one poller, so wake exclusive waiters, too. */
 	if (!ret)
 		wake_up_interruptible_all(&ch->status_poll);
 	bpipe_storage_free(ch, &old);
