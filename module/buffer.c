@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory for what the channels hold. The buffers of all channels together stay below
- * a cap, and those of one channel below its share of the cap. In addition, a buffer is
- * charged to the memory cgroup of the task that allocates it.
+ * Memory of the buffers. A cap limits the buffers of all channels. A share of the cap limits the
+ * buffers of each channel. In addition, a buffer is charged to the memory cgroup of the task that
+ * allocates it.
  */
 
 #include <linux/gfp.h>
@@ -18,19 +18,21 @@
 #include "buffer.h"
 
 /*
- * Protects the sums. One lock for both limits: if two counters changed one after the
- * other, a charge that fails on the second would for a moment refuse others on the first.
+ * Protects bpipe_buffer_bytes and bpipe_memory.bytes. The two sums change together. Otherwise a
+ * charge that the second limit refuses would take from the first for a moment, and other charges
+ * would be refused.
  */
 static DEFINE_SPINLOCK(bpipe_buffer_lock);
 static u64 bpipe_buffer_bytes;
 
+/* Limits: bytes for all channels, and percent of these for one. Read without the lock. */
 static u64 bpipe_buffer_cap;
 static unsigned int bpipe_buffer_part = 50;
 
 /**
- * struct bpipe_buffer_idle - the first bytes of a buffer that waits to be freed
- * @node: in the list of these; added and removed without a lock
- * @size: bytes, as allocated; does not change
+ * struct bpipe_buffer_idle - header in the first bytes of a buffer that waits to be freed
+ * @node: in bpipe_buffer_list; added and removed without a lock
+ * @size: bytes of the buffer, as allocated; does not change
  */
 struct bpipe_buffer_idle {
 	struct llist_node node;
@@ -40,9 +42,9 @@ struct bpipe_buffer_idle {
 static LLIST_HEAD(bpipe_buffer_list);
 
 /**
- * bpipe_buffer_used() - sum of all buffers
+ * bpipe_buffer_used() - get the memory charged for all buffers
  *
- * Context: any but hard interrupt.
+ * Context: process or softirq; does not sleep.
  * Return: bytes.
  */
 u64 bpipe_buffer_used(void)
@@ -56,10 +58,10 @@ u64 bpipe_buffer_used(void)
 }
 
 /**
- * bpipe_buffer_used_by() - sum of one channel's buffers
- * @memory: the channel's account
+ * bpipe_buffer_used_by() - get the memory charged for the buffers of one channel
+ * @memory: account of the channel
  *
- * Context: any but hard interrupt.
+ * Context: process or softirq; does not sleep.
  * Return: bytes.
  */
 u64 bpipe_buffer_used_by(const struct bpipe_memory *memory)
@@ -73,8 +75,9 @@ u64 bpipe_buffer_used_by(const struct bpipe_memory *memory)
 }
 
 /**
- * bpipe_buffer_max() - the cap on all buffers together
+ * bpipe_buffer_max() - get the cap on the buffers of all channels
  *
+ * Context: any.
  * Return: bytes.
  */
 u64 bpipe_buffer_max(void)
@@ -83,8 +86,12 @@ u64 bpipe_buffer_max(void)
 }
 
 /**
- * bpipe_buffer_set_max() - change the cap, for buffers to come
- * @bytes: the cap
+ * bpipe_buffer_set_max() - set the cap on the buffers of all channels
+ * @bytes: the cap, bytes
+ *
+ * Later charges obey the cap. Existing buffers stay.
+ *
+ * Context: any.
  */
 void bpipe_buffer_set_max(u64 bytes)
 {
@@ -92,9 +99,10 @@ void bpipe_buffer_set_max(u64 bytes)
 }
 
 /**
- * bpipe_buffer_percent() - the part of the cap that one channel may take
+ * bpipe_buffer_percent() - get the share of one channel, in percent of the cap
  *
- * Return: percent, 1 to 100.
+ * Context: any.
+ * Return: percent, 1..100.
  */
 unsigned int bpipe_buffer_percent(void)
 {
@@ -102,8 +110,12 @@ unsigned int bpipe_buffer_percent(void)
 }
 
 /**
- * bpipe_buffer_set_percent() - change that part, for buffers to come
- * @percent: the part, 1 to 100
+ * bpipe_buffer_set_percent() - set the share of one channel, in percent of the cap
+ * @percent: the share, 1..100
+ *
+ * Later charges obey the share. Existing buffers stay.
+ *
+ * Context: any.
  */
 void bpipe_buffer_set_percent(unsigned int percent)
 {
@@ -111,8 +123,9 @@ void bpipe_buffer_set_percent(unsigned int percent)
 }
 
 /**
- * bpipe_buffer_share() - the cap on the buffers of one channel
+ * bpipe_buffer_share() - get the limit on the buffers of one channel
  *
+ * Context: any.
  * Return: bytes.
  */
 u64 bpipe_buffer_share(void)
@@ -135,14 +148,14 @@ static bool bpipe_buffer_try_charge(struct bpipe_memory *memory, u64 bytes)
 	return fits;
 }
 
-/* Free all buffers that wait for it. */
+/* Free all buffers that bpipe_buffer_free_later() has queued. */
 static void bpipe_buffer_free_idle(struct work_struct *work)
 {
 	struct bpipe_buffer_idle *idle, *next;
 	struct bpipe_memory gone = { };
 
 	llist_for_each_entry_safe(idle, next, llist_del_all(&bpipe_buffer_list), node) {
-		/* The channel has been uncharged already, and may not exist any more. */
+		/* The channel was uncharged before, and may no longer exist. */
 		gone.bytes = PAGE_ALIGN(idle->size);
 		bpipe_buffer_free(&gone, idle, idle->size);
 	}
@@ -151,30 +164,30 @@ static void bpipe_buffer_free_idle(struct work_struct *work)
 static DECLARE_WORK(bpipe_buffer_work, bpipe_buffer_free_idle);
 
 /**
- * bpipe_buffer_charge() - count buffers that are about to be allocated
- * @memory: the account of their channel
- * @bytes: their sum, whole pages
+ * bpipe_buffer_charge() - charge buffers that are about to be allocated
+ * @memory: account of the channel
+ * @bytes: memory that the buffers will take, whole pages
  *
- * All of them or none. A charge that is refused never causes another to be refused.
+ * Charge all bytes or none. A refused charge never causes another charge to be refused.
  *
  * Context: may sleep.
- * Return: 0; or -ENOSPC if the channel's share, or the cap on all, would be exceeded.
+ * Return: 0, or -ENOSPC if the cap on all buffers, or the channel's share, would be exceeded.
  */
 int bpipe_buffer_charge(struct bpipe_memory *memory, u64 bytes)
 {
 	if (bpipe_buffer_try_charge(memory, bytes))
 		return 0;
-	/* Buffers that wait to be freed still count. */
+	/* Buffers that wait to be freed still count, so free them before the second attempt. */
 	bpipe_buffer_flush();
 	return bpipe_buffer_try_charge(memory, bytes) ? 0 : -ENOSPC;
 }
 
 /**
- * bpipe_buffer_uncharge() - undo a charge
- * @memory: the account of the channel
- * @bytes: the sum, or a part of it
+ * bpipe_buffer_uncharge() - undo a charge, or a part of it
+ * @memory: account of the channel
+ * @bytes: bytes to undo, whole pages
  *
- * Context: any but hard interrupt.
+ * Context: process or softirq; does not sleep.
  */
 void bpipe_buffer_uncharge(struct bpipe_memory *memory, u64 bytes)
 {
@@ -185,10 +198,10 @@ void bpipe_buffer_uncharge(struct bpipe_memory *memory, u64 bytes)
 }
 
 /**
- * bpipe_buffer_free() - free a buffer
- * @memory: the account that it is charged to
+ * bpipe_buffer_free() - free a buffer and undo its charge
+ * @memory: account that the buffer is charged to
  * @data: the buffer
- * @size: bytes, as allocated
+ * @size: bytes of the buffer, as allocated
  *
  * Context: may sleep.
  */
@@ -199,14 +212,14 @@ void bpipe_buffer_free(struct bpipe_memory *memory, void *data, size_t size)
 }
 
 /**
- * bpipe_buffer_free_later() - free a buffer where the caller cannot sleep
- * @memory: the account that it is charged to; the channel may go at once
- * @data: the buffer, no longer in use; a list takes its first bytes
- * @size: bytes, as allocated
+ * bpipe_buffer_free_later() - queue a buffer to be freed, for a caller that cannot sleep
+ * @memory: account that the buffer is charged to; not used after the call
+ * @data: the buffer, no longer in use; its first bytes become a list node
+ * @size: bytes of the buffer, as allocated
  *
- * The channel is uncharged at once. The cap counts the buffer until it is freed.
+ * The channel is uncharged at once. The buffer counts against the cap until it is freed.
  *
- * Context: any but hard interrupt.
+ * Context: process or softirq; does not sleep.
  */
 void bpipe_buffer_free_later(struct bpipe_memory *memory, void *data, size_t size)
 {
@@ -221,7 +234,7 @@ void bpipe_buffer_free_later(struct bpipe_memory *memory, void *data, size_t siz
 }
 
 /**
- * bpipe_buffer_flush() - wait until all buffers are freed that bpipe_buffer_free_later() got
+ * bpipe_buffer_flush() - wait until all buffers queued by bpipe_buffer_free_later() are freed
  *
  * Context: may sleep.
  */
@@ -231,13 +244,13 @@ void bpipe_buffer_flush(void)
 }
 
 /*
- * As vmalloc(), but what was got before it failed is given back at once. On Linux
- * 7.3, it stayed charged for a while after vmalloc() had failed, and whoever asked
- * for memory next, in that full memory cgroup, was killed.
+ * Allocate and map @n pages, as vmalloc() does, but after a failure free the pages at once. On
+ * Linux 7.3, the pages of a failed vmalloc() stayed charged for a while. The next allocation in
+ * that full memory cgroup then invoked the OOM killer.
  */
 static void *bpipe_buffer_map(const struct bpipe_memory *memory, size_t n)
 {
-	/* RETRY_MAYFAIL: a memory cgroup at its limit is an error, not a kill. */
+	/* RETRY_MAYFAIL: at the limit of a memory cgroup, fail without the OOM killer. */
 	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	struct page **pages = kvmalloc_array(n, sizeof(*pages), gfp);
 	void *data = NULL;
@@ -262,16 +275,13 @@ static void *bpipe_buffer_map(const struct bpipe_memory *memory, size_t n)
 }
 
 /**
- * bpipe_buffer_alloc() - allocate a buffer that is charged already
- * @memory: the account that it is charged to
- * @size: bytes
+ * bpipe_buffer_alloc() - allocate a buffer that has been charged
+ * @memory: account that the buffer is charged to
+ * @size: bytes of the buffer, 1..BPIPE_SIZE_MAX
  *
- * May take long, as the memory cgroup of the caller may be throttled: call it without
- * a lock.
- *
- * Context: may sleep.
- * Return: the buffer; NULL if there is no memory, the caller is being killed, or the channel
- * is gone.
+ * Context: called without locks; may sleep, for minutes if the memory cgroup is throttled.
+ * Return: the buffer; NULL if memory is lacking, the caller is being killed, or the channel is
+ * gone.
  */
 void *bpipe_buffer_alloc(const struct bpipe_memory *memory, size_t size)
 {

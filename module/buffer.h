@@ -5,10 +5,11 @@
 #include <linux/types.h>
 
 /**
- * struct bpipe_memory - what the buffers of one channel take
- * @bytes: bytes charged for them, whole pages: also for buffers that are being
- *	allocated or replaced; protected by a lock of buffer.c
- * @gone: the channel is gone: who still allocates for it gives up; read without a lock
+ * struct bpipe_memory - account of the memory that the buffers of one channel take
+ * @bytes: bytes charged, whole pages, including buffers that are being allocated or replaced;
+ *	0..bpipe_buffer_share(), unless the share was lowered. Protected by the lock of buffer.c.
+ * @gone: the channel is gone, so an allocation for it gives up. Set once, with
+ *	bpipe_channel.lock held, and read without a lock.
  */
 struct bpipe_memory {
 	u64 bytes;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Storage of the classes: allocated before its first use, freed after its last.
+ * Buffers of the classes: allocated before the first use, freed after the last.
  *
- * Class 0 gets its buffer with the first writer and keeps it. In mode record, each other
- * class has one while it has a writer or holds a record.
+ * Class 0 gets its buffer with the first writer and keeps it. In record mode, each other class
+ * has a buffer while it has a writer or holds a record.
  *
- * The memory cgroup of a caller may be throttled, so an allocation can take minutes. No
- * lock is held meanwhile: look under the locks what is lacking, drop them, allocate, and
- * look again. The configuration lock keeps the size, the mode and the claims on classes
- * as they are from the last look until the buffers are installed.
+ * An allocation can take minutes, because the caller's memory cgroup may be throttled. So no
+ * lock is held meanwhile. The code looks under the locks which buffers are missing, drops the
+ * locks, allocates, and looks again. The configuration lock is held from the last look until the
+ * buffers are installed, so size, mode and claims on classes do not change.
  */
 
 #include <linux/bitops.h>
@@ -26,7 +26,7 @@
 #include "storage.h"
 #include "types.h"
 
-/* Return true if a class has a use for its buffer, or is to keep it all the same. */
+/* Return true if a class needs a buffer in @mode. Class 0 keeps its buffer in any case. */
 static bool bpipe_storage_needed_locked(const struct bpipe_channel *ch, u32 mode, u32 class)
 	__must_hold(&ch->lock)
 {
@@ -43,12 +43,12 @@ static bool bpipe_storage_needed_locked(const struct bpipe_channel *ch, u32 mode
 /**
  * bpipe_storage_missing_config() - find the classes that need a buffer
  * @ch: the channel
- * @mode: the mode that the channel is to have
- * @size: the size that it is to have, bytes
- * @spare: the buffers at hand
+ * @mode: new mode of the channel, enum bpipe_mode
+ * @size: new size of the channel, bytes
+ * @spare: buffers at hand
  *
- * Context: called with the configuration lock held.
- * Return: a bit for each class for which a buffer of this size has to be allocated.
+ * Context: called with the configuration lock held; does not sleep.
+ * Return: a bit for each class that lacks a buffer of @size bytes.
  */
 u32 bpipe_storage_missing_config(struct bpipe_channel *ch, u32 mode, size_t size,
 				 const struct bpipe_storage *spare)
@@ -81,9 +81,11 @@ static void bpipe_storage_free_buffers(struct bpipe_channel *ch, struct bpipe_st
 }
 
 /**
- * bpipe_storage_free() - free buffers that no class has
+ * bpipe_storage_free() - free buffers that no class uses
  * @ch: the channel
  * @storage: the buffers; empty afterwards
+ *
+ * If the caller has allocated buffers, report the end of that to bpipe_storage_await().
  *
  * Context: may sleep.
  */
@@ -101,10 +103,10 @@ void bpipe_storage_free(struct bpipe_channel *ch, struct bpipe_storage *storage)
 }
 
 /**
- * bpipe_storage_fit() - free buffers of another size than is wanted by now
+ * bpipe_storage_fit() - free spare buffers of the wrong size
  * @ch: the channel
  * @spare: the buffers
- * @size: the size that is, bytes
+ * @size: bytes that each buffer must have
  *
  * Context: may sleep.
  */
@@ -118,12 +120,18 @@ void bpipe_storage_fit(struct bpipe_channel *ch, struct bpipe_storage *spare, si
 /**
  * bpipe_storage_alloc() - allocate buffers for classes
  * @ch: the channel
- * @spare: where to put them; buffers of another size in it are freed
+ * @spare: gets the buffers; its buffers of another size are freed
  * @classes: a bit for each class
- * @size: bytes of each
+ * @size: bytes of each buffer
  *
- * Context: may sleep, for minutes if the memory cgroup is throttled; called without locks.
- * Return: 0, -ENODEV, -ENOMEM or -ENOSPC. The caller frees @spare in any case.
+ * The caller frees @spare, even after an error.
+ *
+ * Context: called without locks; may sleep, for minutes if the memory cgroup is throttled.
+ * Return: 0 or an error
+ *
+ * * -ENODEV if the channel is gone
+ * * -ENOMEM if memory is lacking, or the caller is being killed
+ * * -ENOSPC if the cap on all buffers, or the channel's share, would be exceeded
  */
 int bpipe_storage_alloc(struct bpipe_channel *ch, struct bpipe_storage *spare, u32 classes,
 			size_t size)
@@ -151,11 +159,12 @@ int bpipe_storage_alloc(struct bpipe_channel *ch, struct bpipe_storage *spare, u
 }
 
 /*
- * The charge was refused. Two first writers allocate a buffer each, although only one of
- * these will be used, and there may be no room for both. So if another task allocates for
- * the channel, wait until such a task is done, and look again.
+ * Wait, after a refused charge, until another allocation for the channel has ended. Two first
+ * writers allocate a buffer each, although the class uses only one. The limits may not allow
+ * both.
  *
- * Return: -EAGAIN to look again; -EINTR; -ENOSPC if there is no other task.
+ * Return: -EAGAIN to look again; -EINTR if the caller was killed; -ENOSPC if no other task
+ * allocates for the channel.
  */
 static int bpipe_storage_await(struct bpipe_channel *ch, struct bpipe_storage *spare)
 {
@@ -176,11 +185,11 @@ static int bpipe_storage_await(struct bpipe_channel *ch, struct bpipe_storage *s
 }
 
 /*
- * Let the file write in the class, which has a band.
+ * Count a file as a writer of a class, which has a band. The caller sets the class of later
+ * writes.
  *
- * Until it is closed, what it needs of that class stays: a write that has begun may
- * still be under way when the next ones are of another. The caller sets the class of the
- * next ones.
+ * The count lasts until the file is closed. A write that has begun keeps its class, and may
+ * still run when later writes have another class.
  */
 static void bpipe_storage_add_writer_locked(struct bpipe_file *bf, u32 class)
 	__must_hold(&bf->ch->lock)
@@ -211,8 +220,9 @@ void bpipe_storage_forget_locked(struct bpipe_file *bf)
 }
 
 /*
- * Let the file write in the class if the class has its band and its buffer, or takes them
- * from @band and @spare. Else put into @size the bytes of the buffer that is lacking, or 0.
+ * Claim a class for a file, and return true. The class must have its band and buffer, or takes
+ * what it lacks from @band and @spare. Otherwise return false, with @size set to the bytes of
+ * the missing buffer, or to 0 if only the band is missing.
  */
 static bool bpipe_storage_try_claim(struct bpipe_file *bf, u32 class, struct bpipe_band **band,
 				    struct bpipe_storage *spare, size_t *size)
@@ -242,16 +252,22 @@ static bool bpipe_storage_try_claim(struct bpipe_file *bf, u32 class, struct bpi
 }
 
 /**
- * bpipe_storage_claim() - let an open file write in a class, and lock the configuration
+ * bpipe_storage_claim() - claim a class for an open file, and lock the configuration
  * @bf: the open file
- * @class: the class
- * @for_records: refuse if the channel is a stream
+ * @class: the class, 0..7
+ * @for_records: refuse a channel in stream mode
  *
- * The memory for all writes to come is allocated here, so that no write lacks it.
+ * Allocate all memory that later writes need, so that no write lacks memory.
  *
- * Context: may sleep, for minutes if the memory cgroup is throttled; called without locks.
- * Return: 0 with the configuration lock held; or without, -EINTR, -ENOMEM, -ENOSPC,
- * -ENODEV, -EOPNOTSUPP; -ENXIO for a new writer if the channel drains.
+ * Context: called without locks; may sleep, for minutes if the memory cgroup is throttled.
+ * Return: 0 with the configuration lock held; or an error without it
+ *
+ * * -EINTR if the caller was killed
+ * * -ENODEV if the channel is gone
+ * * -ENOMEM if memory is lacking
+ * * -ENOSPC if the cap on all buffers, or the channel's share, would be exceeded
+ * * -ENXIO if the channel drains and the file has no class yet
+ * * -EOPNOTSUPP if the channel is in stream mode and @for_records is set
  */
 int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 {
@@ -290,7 +306,7 @@ int bpipe_storage_claim(struct bpipe_file *bf, u32 class, bool for_records)
 	return ret;
 }
 
-/* What a class holds. Without the writers' lock, it may be more by now. */
+/* Return the bytes that a class holds. Without the writers' lock, more may arrive at any time. */
 static size_t bpipe_storage_queued_locked(struct bpipe_channel *ch, u32 class)
 	__must_hold(&ch->lock)
 {
@@ -313,7 +329,7 @@ static size_t bpipe_storage_queued_rd(struct bpipe_channel *ch, u32 class)
 	return queued;
 }
 
-/* Where in a buffer of @size bytes a byte stands, by how many have passed before it. */
+/* Return the offset, in a buffer of @size bytes, of the byte at position @passed of a ring. */
 static size_t bpipe_storage_place(u64 passed, u32 size)
 {
 	u32 place;
@@ -322,7 +338,10 @@ static size_t bpipe_storage_place(u64 passed, u32 size)
 	return place;
 }
 
-/* Copy some of a class, which comes off @piece. Return how many bytes are left. */
+/*
+ * Copy up to @piece bytes of a class, and subtract the bytes copied from @piece. Return the
+ * number of bytes left to copy.
+ */
 static size_t bpipe_storage_copy_rd(struct bpipe_channel *ch, struct bpipe_storage *spare,
 				    u32 class, size_t *piece)
 {
@@ -331,7 +350,7 @@ static size_t bpipe_storage_copy_rd(struct bpipe_channel *ch, struct bpipe_stora
 	const struct bpipe_ring *ring;
 
 	lockdep_assert_held(&ch->rd.lock);
-	/* What does not fit will not be moved. */
+	/* A resize fails if more is queued than the new buffer holds. */
 	if (!queued || !spare->data[class] || queued > spare->size)
 		return 0;
 	ring = &ch->band[class]->ring;
@@ -345,17 +364,18 @@ static size_t bpipe_storage_copy_rd(struct bpipe_channel *ch, struct bpipe_stora
 }
 
 /**
- * bpipe_storage_copy() - copy what is queued to buffers of another size, ahead of the move
+ * bpipe_storage_copy() - copy queued data to buffers of another size
  * @ch: the channel
- * @spare: the buffers; notes how far this has come
- * @rest: copy all that is left. The caller has the writers' lock, so that it is soon done.
+ * @spare: the buffers; @copied is advanced
+ * @rest: copy all data that is left; the caller holds the writers' lock, so the rest is bounded
  *
- * Readers get their turn after each BPIPE_CHUNK, and without @rest writers at any time:
- * what they add is copied as well, until none is left or that seems not to come. So moves
- * the memory of a virtual machine that goes on running.
+ * Readers may take their lock after each BPIPE_CHUNK. Without @rest, writers may write at any
+ * time, and new data is copied, too. The copy ends when no data is left, or after twice the
+ * size of a buffer. This is the pre-copy of a live migration.
  *
- * Context: called with the configuration lock held; may sleep.
- * Return: 0, or -EINTR: the caller was killed.
+ * Context: called with the configuration lock held, and with the writers' lock if @rest is set;
+ * may sleep.
+ * Return: 0, or -EINTR if the caller was killed.
  */
 int bpipe_storage_copy(struct bpipe_channel *ch, struct bpipe_storage *spare, bool rest)
 {
@@ -382,14 +402,16 @@ int bpipe_storage_copy(struct bpipe_channel *ch, struct bpipe_storage *spare, bo
 }
 
 /**
- * bpipe_storage_copied_rd() - has all that is queued been copied?
+ * bpipe_storage_copied_rd() - return true if the copy of all queued data is complete
  * @ch: the channel
  * @spare: the buffers
  *
- * Not what was more than they hold, which readers may have made fit since. Also true if it
- * still is more: then there will be no move.
+ * bpipe_storage_copy() skips a class that holds more than its new buffer. Readers may since have
+ * made the data fit, so that it must be copied now. If the data still does not fit, the resize
+ * fails and needs no copy.
  *
  * Context: called with both sides' locks held; does not sleep.
+ * Return: true if no data has to be copied.
  */
 bool bpipe_storage_copied_rd(struct bpipe_channel *ch, const struct bpipe_storage *spare)
 {
@@ -408,16 +430,15 @@ bool bpipe_storage_copied_rd(struct bpipe_channel *ch, const struct bpipe_storag
 }
 
 /**
- * bpipe_storage_swap_locked() - give and take buffers
+ * bpipe_storage_swap_locked() - exchange the buffers of a channel for new ones
  * @ch: the channel, still with its old configuration
- * @mode: the new mode
- * @spare: new buffers, into which all that is queued has been copied
- * @old: gets those that are not needed any more
+ * @mode: new mode of the channel, enum bpipe_mode
+ * @spare: new buffers, with a copy of all queued data; buffers that are not used stay here
+ * @old: gets the buffers that are no longer used
  *
- * A class for which a buffer was allocated may have lost its last writer meanwhile.
+ * A class may have lost its last writer since its new buffer was allocated.
  *
- * Context: called with the configuration lock, both sides' locks and the channel's lock
- * held.
+ * Context: called with the configuration lock, both sides' locks and the channel's lock held.
  */
 void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_storage *spare,
 			       struct bpipe_storage *old)
@@ -449,9 +470,9 @@ void bpipe_storage_swap_locked(struct bpipe_channel *ch, u32 mode, struct bpipe_
 }
 
 /**
- * bpipe_storage_trim_locked() - take the buffers that lost their last writer
+ * bpipe_storage_trim_locked() - take the buffers of unused classes
  * @ch: the channel
- * @old: gets those of classes that hold no record either
+ * @old: gets the buffers of classes 1 to 7 that have neither a writer nor a record
  *
  * Context: called with the channel's lock held.
  */
@@ -475,11 +496,10 @@ void bpipe_storage_trim_locked(struct bpipe_channel *ch, struct bpipe_storage *o
 
 /**
  * bpipe_storage_strip_locked() - take all buffers of a channel that is gone
- * @ch: the channel; what it held is gone, too
+ * @ch: the channel; the data in it is lost, and counts as neither read nor dropped
  * @old: gets the buffers
  *
- * Context: called with the configuration lock, both sides' locks and the channel's lock
- * held.
+ * Context: called with the configuration lock, both sides' locks and the channel's lock held.
  */
 void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *old)
 	__must_hold(&ch->lock)
@@ -506,7 +526,7 @@ void bpipe_storage_strip_locked(struct bpipe_channel *ch, struct bpipe_storage *
 }
 
 /**
- * bpipe_storage_bytes() - list what takes the memory of a channel
+ * bpipe_storage_bytes() - report the memory that the buffers of a channel take
  * @ch: the channel
  * @bytes: filled in
  *

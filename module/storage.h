@@ -11,15 +11,15 @@ struct bpipe_channel;
 struct bpipe_file;
 
 /**
- * struct bpipe_storage - buffers that no class has: not yet, or not any more
- * @data: a buffer for each class, or NULL
- * @size: bytes of each
- * @copied: of each class, the position in its ring of the next byte to copy into the buffer,
- *	counted as bpipe_ring.passed is
- * @pending: counts in the channel's @allocating
- * @seen: the channel's @allocated when the latest allocation began
+ * struct bpipe_storage - buffers that are not yet, or no longer, in use by a class
+ * @data: buffer for each class, or NULL
+ * @size: bytes of each buffer, 0..BPIPE_SIZE_MAX
+ * @copied: position in the ring of each class of the next byte to copy into its buffer, as
+ *	bpipe_ring.passed
+ * @pending: the task counts in bpipe_channel.allocating
+ * @seen: bpipe_channel.allocated when the latest allocation began
  *
- * A local variable of one task, so that no lock protects it.
+ * A local variable of one task, so no lock protects it.
  */
 struct bpipe_storage {
 	void *data[BPIPE_CLASSES];
@@ -30,9 +30,11 @@ struct bpipe_storage {
 };
 
 /**
- * struct bpipe_storage_bytes - what takes a channel's memory
- * @all: bytes of all its buffers, also of those that are being allocated
- * @class: of each class, bytes of the buffer in use
+ * struct bpipe_storage_bytes - memory that the buffers of a channel take
+ * @all: bytes of all buffers, including buffers that are being allocated or replaced
+ * @class: bytes of the buffer in use by each class, whole pages; 0 without a buffer
+ *
+ * A snapshot of one task, so no lock protects it.
  */
 struct bpipe_storage_bytes {
 	u64 all;
