@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counters, gathered for those who ask.
+ * Snapshots of the counters, for ioctl, sysfs and fdinfo.
  */
 
 #include <linux/ktime.h>
@@ -17,8 +17,8 @@
 #include "wait.h"
 
 /*
- * What became of a class's bytes and records, and what it adds to the sums. Of a stream,
- * @in and @out are what its band does not count.
+ * Fill in the counters of a class, and add them to the sums. @in and @out are the bytes of a
+ * stream that its band does not count; 0 in record mode.
  */
 static void bpipe_stats_class(const struct bpipe_band *band, u64 in, u64 out,
 			      struct bpipe_class_stats *class, struct bpipe_stats *sum)
@@ -49,7 +49,7 @@ static void bpipe_stats_class(const struct bpipe_band *band, u64 in, u64 out,
 	sum->dropped_records += dropped_records;
 }
 
-/* Of BPIPE_PRESSURE_ONE, in 1/100 %. */
+/* Convert averages, in parts of BPIPE_PRESSURE_ONE, to 1/100 %. */
 static void bpipe_stats_shares(u32 *shares, const struct bpipe_pressure *p)
 {
 	int i;
@@ -77,17 +77,17 @@ static void bpipe_stats_overload_locked(struct bpipe_channel *ch, u64 now,
 }
 
 /**
- * bpipe_stats_snapshot() - GET_STATS: all counters, as of one moment
+ * bpipe_stats_snapshot() - take a consistent snapshot of all counters (GET_STATS)
  * @ch: the channel
  * @stats: filled in
  *
- * This takes no lock under which data is copied, so reads and writes are not delayed. The
- * sums are exact all the same: a record is moved, and anything is dropped, under the
- * channel's lock; and the bytes of a stream are computed from both ends of the level, which
- * are read as of one moment.
+ * Take no lock under which data is copied, so that reads and writes are not delayed. The sums
+ * are exact nevertheless. Records move, and drops happen, under the channel's lock. The bytes of
+ * a stream are computed from both ends of the level, read as of one moment.
  *
  * Context: does not sleep.
- * Return: 0, or -ENODEV: the channel is gone, and what it held with it, in no count.
+ * Return: 0, or -ENODEV if the channel is gone. The data lost with a channel is in no counter, so
+ * the sums are no longer exact.
  */
 int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 {
@@ -150,8 +150,8 @@ int bpipe_stats_snapshot(struct bpipe_channel *ch, struct bpipe_stats *stats)
 }
 
 /**
- * bpipe_stats_window() - GET_WINDOW
- * @bf: the open file that asks: its class counts, and its own rate
+ * bpipe_stats_window() - report how much a file may write now (GET_WINDOW)
+ * @bf: the open file; its class and its own rate limit apply
  * @window: filled in
  *
  * Context: does not sleep.
@@ -183,11 +183,11 @@ void bpipe_stats_window(struct bpipe_file *bf, struct bpipe_window *window)
 }
 
 /**
- * bpipe_stats_readable() - FIONREAD
+ * bpipe_stats_readable() - get the number of bytes that a read finds now (FIONREAD)
  * @ch: the channel
  *
  * Context: does not sleep.
- * Return: bytes of a stream that can be read; of records, those of the next one.
+ * Return: bytes of the stream; in record mode, length of the next record, or 0 without a record.
  */
 u64 bpipe_stats_readable(struct bpipe_channel *ch)
 {
@@ -200,11 +200,11 @@ u64 bpipe_stats_readable(struct bpipe_channel *ch)
 }
 
 /**
- * bpipe_stats_reset_peaks() - RESET_PEAKS: start peaks anew from now
+ * bpipe_stats_reset_peaks() - reset the peaks of the level and of stalls (RESET_PEAKS)
  * @ch: the channel
  *
  * Context: may sleep.
- * Return: 0, or -EINTR: the caller was killed.
+ * Return: 0, or -EINTR if the caller was killed.
  */
 int bpipe_stats_reset_peaks(struct bpipe_channel *ch)
 {
@@ -220,7 +220,7 @@ int bpipe_stats_reset_peaks(struct bpipe_channel *ch)
 	return 0;
 }
 
-/* How often and how long calls of an open file slept for one reason. */
+/* Print how often and how long the calls of an open file slept for one reason. */
 static void bpipe_show_delay(struct seq_file *m, const char *name,
 			     const struct bpipe_delay *delay, u64 now)
 {
@@ -289,8 +289,8 @@ static void bpipe_show_reader(struct seq_file *m, struct bpipe_file *bf)
 }
 
 /**
- * bpipe_stats_show_file() - fdinfo: what one open file did
- * @m: where to print
+ * bpipe_stats_show_file() - print the counters of one open file (fdinfo)
+ * @m: file to print to
  * @bf: the open file
  *
  * Context: may sleep.
@@ -299,7 +299,7 @@ void bpipe_stats_show_file(struct seq_file *m, struct bpipe_file *bf)
 {
 	struct bpipe_channel *ch = bf->ch;
 
-	/* Another channel may have the name of one that was removed. */
+	/* Another channel may have the name of a removed channel by now. */
 	seq_printf(m, "bpipe-channel:\t%s%s\n", dev_name(&ch->dev),
 		   READ_ONCE(ch->life) == BPIPE_LIFE_GONE ? "(removed)" : "");
 	seq_printf(m, "bpipe-file:\t%llu\n", bf->id);
