@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The structures that the files of the module share, and what follows from their fields
- * alone. The locks that protect the fields are in lock.h.
+ * Structures that the files of the module share, and helpers that need only their fields. lock.h
+ * has the functions that take the locks.
  */
 #ifndef BPIPE_TYPES_H
 #define BPIPE_TYPES_H
@@ -30,25 +30,25 @@
 
 struct page;
 
-/* Bytes copied in one go under a side's lock, so that others get their turn. */
+/* Most bytes copied in one piece under a side's lock. Other tasks may run after each piece. */
 #define BPIPE_CHUNK	(256 * 1024)
 
-/* Sleepers of a side that are woken for one hold of the channel's lock, at most. */
+/* Most sleepers of a side that are woken for one hold of the channel's lock. */
 #define BPIPE_WAKE_MAX	16
 
-/* Notify no writer of room. */
+/* A poll_level below all others: notify no poller of room. */
 #define BPIPE_POLL_NONE	S64_MIN
 
-/* How a caller wants to be treated when nothing can be done at once: */
+/* Flags of a call, for when it cannot go on at once: */
 #define BPIPE_NONBLOCK	0x1	/* do not wait for the other side: O_NONBLOCK */
-#define BPIPE_NOWAIT	0x2	/* do not sleep at all: IOCB_NOWAIT; with the former */
+#define BPIPE_NOWAIT	0x2	/* do not sleep at all: IOCB_NOWAIT; only with BPIPE_NONBLOCK */
 #define BPIPE_NOSIGNAL	0x4	/* no SIGPIPE: IOCB_NOSIGNAL */
 
 /**
- * struct bpipe_band - what a channel holds of one class
- * @ring: the bytes; of records, each behind its struct bpipe_frame. Without storage while
- *	there is no use for it. wr.lock protects the head, rd.lock the tail, channel.lock
- *	the storage.
+ * struct bpipe_band - data and counters of one class of a channel
+ * @ring: the bytes; in record mode, each record behind its struct bpipe_frame. It has storage
+ *	only while the class needs it. wr.lock protects the head, rd.lock the tail,
+ *	channel.lock the storage.
  * @writers: open files that are or were of that class. Protected by channel.lock; grows with
  *	channel.config held too.
  * @held: bytes in it, with the overhead of records, 0..channel.flow.size; 0 in a stream.
@@ -57,7 +57,7 @@ struct page;
  *	channel.lock.
  * @written: bytes and records from writers; in a stream, those before the last change of the
  *	mode, see bpipe_band_end_stream_locked(). Protected by channel.lock.
- * @dropped: what of @written was dropped, by enum bpipe_drop; protected by channel.lock
+ * @dropped: part of @written that was dropped, by enum bpipe_drop; protected by channel.lock
  * @lost_before: records dropped since the last one that was stored; protected by wr.lock
  * @read: bytes and records that went to readers, as @written; protected by channel.lock
  * @lost: records dropped since the last one that was read; protected by rd.lock
@@ -81,21 +81,22 @@ struct bpipe_band {
  * @lock: owner of this end of the bands' rings. Held over a copy of at most BPIPE_CHUNK bytes
  *	or one record, with page faults disabled.
  * @calls: calls that moved at least one byte; protected by @lock, see struct bpipe_tally
- * @asleep: sleepers (struct bpipe_waiter): writers by class and ticket; readers, in the first,
- *	by threshold. channel.lock protects this and the fields below.
- * @rate_waiters: sleepers that wait for tokens of their own file, or of the readers
+ * @asleep: sleepers (struct bpipe_waiter): writers by class and ticket; readers by threshold,
+ *	all in asleep[0]. channel.lock protects this and the fields below.
+ * @rate_waiters: sleepers that lack tokens: a writer those of its open file, a reader those of
+ *	the readers' rate limit
  * @sleepers: all sleepers, in the order in which they fell asleep
  * @places: writers of each class that wait, asleep or not
  * @waiting: a bit for each class with @places; a writer reads it without the lock
- * @reserved: what the sleepers of each class have reserved
- * @released: a bit for each class whose gate is closed: other classes may use what its
- *	sleepers have reserved, except room
+ * @reserved: sum of the reservations of each class's sleepers
+ * @released: a bit for each class whose gate is closed: other classes may use the
+ *	reservations of its sleepers, except room
  * @woken: sleepers that were woken and have not looked again
  * @poll: wait queue of pollers; a poller queues before it takes channel.lock to look
- * @wake_all_reasons: reasons to wake all pollers, because not all of them can go on: files
- *	with a separate rate, and 1 if limits differ or a rate or credit is set; of readers,
- *	files with a delay
- * @fasync: files that want SIGIO; changed by fasync_helper() with its own lock
+ * @wake_all_reasons: number of reasons to wake all pollers, because not all of them can go on.
+ *	Of writers: files with their own rate, and 1 if limits differ or a rate or credit is
+ *	set. Of readers: files with a delay.
+ * @fasync: files that want SIGIO; changed by fasync_helper(), which has its own lock
  * @sigio: work that sends SIGIO
  * @tokens: timer that wakes the side when tokens have come in
  * @open: open files; read without the lock where only 0 matters
@@ -122,9 +123,10 @@ struct bpipe_side {
 };
 
 /**
- * struct bpipe_notice - which pollers of a side to notify; protected by channel.lock
- * @events: EPOLL* bits for one exclusive poller and all others; 0 for none
- * @all: notify all pollers, whatever they wait for
+ * struct bpipe_notice - pollers of a side to notify; protected by channel.lock
+ * @events: EPOLL* bits for one exclusive poller and all pollers that are not exclusive; 0 for
+ *	none
+ * @all: notify all pollers, of all events
  */
 struct bpipe_notice {
 	__poll_t events;
@@ -132,10 +134,11 @@ struct bpipe_notice {
 };
 
 /**
- * struct bpipe_wakeups - what to do once channel.lock is dropped, which protects it
- * @any: there is something to do
+ * struct bpipe_wakeups - wake-ups that are due once channel.lock is dropped; protected by
+ *	channel.lock
+ * @any: a task or a poller has to be woken
  * @tasks: number of tasks to wake, 0..BPIPE_WAKE_MAX
- * @writers: number of them that are writers whose turn has come, 0..BPIPE_WAKE_MAX
+ * @writers: number of admitted writers in @task, 0..BPIPE_WAKE_MAX
  * @task: the tasks, each with a reference
  * @wr: pollers of the writers' side
  * @rd: pollers of the readers' side
@@ -160,7 +163,7 @@ struct bpipe_share {
 };
 
 /**
- * struct bpipe_settings - how a channel is set up, apart from its flow and its overload
+ * struct bpipe_settings - settings of a channel, except those in its flow and its overload
  * @mode: enum bpipe_mode
  * @order: enum bpipe_order
  * @policy: enum bpipe_policy, not BPIPE_POLICY_CHANNEL
@@ -180,8 +183,8 @@ struct bpipe_share {
  * @gid: group of the node, or BPIPE_UNSET
  * @permissions: mode bits of the node, 0..0777, or BPIPE_UNSET
  *
- * Changes with channel.config, both sides' locks and channel.lock held; any of them is enough
- * to read it.
+ * The settings change with channel.config, both sides' locks and channel.lock held. Any of these
+ * locks is enough to read them.
  */
 struct bpipe_settings {
 	u32 mode;
@@ -203,8 +206,8 @@ struct bpipe_settings {
 };
 
 /**
- * struct bpipe_overload - whether a channel is pressured for too long, and how much its
- *	writers stall; protected by channel.lock
+ * struct bpipe_overload - overload alarm of a channel, and stalls of its writers; protected by
+ *	channel.lock
  * @after_ns: longest time under pressure, nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 for no limit
  * @active: the channel has been pressured for longer than @after_ns
  * @off: the channel is being removed: start no timer and no work
@@ -215,7 +218,8 @@ struct bpipe_settings {
  * @alarm_since: time of the first of @events since the peaks were reset, nanoseconds; 0 for
  *	none
  * @longest_ns: longest stall of a writer since the peaks were reset, nanoseconds
- * @some: share of the time in which a writer stalls: sleeps because it lacks room or credit
+ * @some: share of the time in which a writer stalls, that is, sleeps because it lacks room or
+ *	credit
  * @full: share of the time in which all writers stall
  * @timer: expires when @after_ns have passed
  * @notify: work that sends uevents, each at least BPIPE_OVERLOAD_PAUSE after the last
@@ -237,10 +241,10 @@ struct bpipe_overload {
 };
 
 /**
- * enum bpipe_life - what there is of a channel
- * @BPIPE_LIFE_USABLE: all of it
- * @BPIPE_LIFE_DRAINING: no writing; it is gone once it is empty and not open
- * @BPIPE_LIFE_GONE: no node and no storage, only what its open files need
+ * enum bpipe_life - state of a channel between creation and removal
+ * @BPIPE_LIFE_USABLE: all calls work
+ * @BPIPE_LIFE_DRAINING: writes fail; the channel is removed once it is empty and not open
+ * @BPIPE_LIFE_GONE: no node and no storage are left, only what open files need
  */
 enum bpipe_life {
 	BPIPE_LIFE_USABLE,
@@ -252,8 +256,8 @@ enum bpipe_life {
  * struct bpipe_channel - one bounded queue with its device node
  * @level: bytes held, with the overhead of records, 0..flow.size. wr.lock protects one end,
  *	rd.lock the other.
- * @band: what it holds, by class; a stream is in that of class 0. NULL for a class without a
- *	writer so far. Set once, with @config and @lock held.
+ * @band: its data, by class; a stream is in the band of class 0. NULL for a class that has had
+ *	no writer so far. Set once, with @config and @lock held.
  * @wr: the writers' side
  * @peak: highest level since the peaks were reset, bytes, 0..BPIPE_SIZE_MAX. Protected by
  *	wr.lock, and read without it.
@@ -266,20 +270,20 @@ enum bpipe_life {
  *	without it.
  * @wake_below: a reader that brings the level to this or below, bytes, calls
  *	bpipe_wait_update(); -1 for none. Changes with @lock held, and is read without it.
- * @lock: protects the fields below, unless they say otherwise, and what struct bpipe_side and
- *	struct bpipe_band say
- * @stream_from: bytes that had gone in before the stream began. The counts of the band lack
- *	those after it.
+ * @lock: protects the fields below, unless they say otherwise, and fields of struct bpipe_side
+ *	and struct bpipe_band that say so
+ * @stream_from: bytes that had gone in before the stream began. The counts of the band do not
+ *	include later bytes.
  * @flow: the gates, the rate limits and the credit. The settings, the writers' rate limit and
- *	the credit change with wr.lock held too, so that a writer reads them with that alone;
- *	the readers' rate limit changes with rd.lock held too. The last reader ends the
- *	credit without wr.lock.
- * @life: what there is of the channel; changes with @config and both sides' locks held too
+ *	the credit change with wr.lock held too, so a writer reads them with wr.lock alone.
+ *	The readers' rate limit changes with rd.lock held too. The last reader ends the credit
+ *	without wr.lock.
+ * @life: usable, draining or gone; changes with @config and both sides' locks held too
  * @set: its other settings
  * @record_files: open files with settings that a stream does not have
  * @writer_opens: times that a writer opened the channel
  * @reader_opens: times that a reader opened the channel
- * @wake: what to wake once @lock is dropped
+ * @wake: tasks and pollers to wake once @lock is dropped
  * @records: records held
  * @tickets: places given out in the writers' queue
  * @sleeps: times that a reader or writer fell asleep
@@ -288,24 +292,24 @@ enum bpipe_life {
  * @file_delays: open files of readers with a delay, by the delay
  * @poll_level: notify pollers of the writers' side when the level is at this or below, bytes;
  *	-1: when less is reserved; BPIPE_POLL_NONE: not
- * @retry_gen: starts at 1, and grows when a write that lacked tokens or credit may succeed: by
- *	a grant, new settings, or a reservation that ended
+ * @retry_gen: starts at 1, and grows when a write that lacked tokens or credit may succeed. The
+ *	causes are a grant, new settings, and a reservation that ended.
  * @counts: refusals and sleeps, also in bpipe_file.counts
  * @high_events: times that the level rose to high
  * @low_events: times that the level fell back to low
- * @event_ns: time of the last of these, or of those of @overload, nanoseconds
+ * @event_ns: time of the latest of @high_events, @low_events and overload.events, nanoseconds
  * @state_since: time of the last change of the state, nanoseconds
- * @events_fasync: files of neither side that want SIGIO; changed by fasync_helper() with
+ * @events_fasync: files of neither side that want SIGIO; changed by fasync_helper(), which has
  *	its own lock
- * @events_sigio: work that sends it
- * @overload: whether it is pressured for too long
+ * @events_sigio: work that sends SIGIO to @events_fasync
+ * @overload: overload alarm, and stalls of the writers
  * @notify: work that wakes pollers of the attribute "state"
  * @notify_from: earliest time of the next such wake-up, jiffies
  * @delay: timer that wakes readers when data has waited for their delay
  * @expiry: work that drops expired records
  * @expiry_at: time for which @expiry is scheduled, nanoseconds; U64_MAX for none
  * @status: the status page; NULL without @status_files
- * @status_files: open status files, also if only mapped
+ * @status_files: open status files, including closed files that are still mapped
  * @status_poll: wait queue of pollers of status files; woken once, when @life changes to gone
  * @opens: open files, and writes to attributes in sysfs
  * @id: as in struct bpipe_config; does not change
@@ -313,7 +317,7 @@ enum bpipe_life {
  * @node: in the list of channels; protected by the lock of control.c
  * @config: serialises changes of the configuration, and claims on classes. No buffer is
  *	allocated with it held.
- * @memory: what the buffers take; protected by the lock of buffer.c
+ * @memory: account of the buffers' memory; protected by the lock of buffer.c
  * @allocating: calls that are allocating buffers
  * @allocated: such calls that have ended; wraps around. Read without the lock.
  * @allocators: wait queue of calls that were refused memory while others were @allocating
@@ -377,11 +381,12 @@ struct bpipe_channel {
 };
 
 /**
- * struct bpipe_reader_settings - what SET_READER sets for an open file
+ * struct bpipe_reader_settings - settings of an open file by SET_READER
  * @threshold_node: in the channel's file_thresholds
  * @delay_node: in the channel's file_delays, if @delay_ns is not 0
- * @threshold: bytes at which readers of the file are woken, from 1 to the channel's size
- * @delay_ns: age of the data at which they are woken below @threshold, nanoseconds; 0 for never
+ * @threshold: level at which readers of the file are woken, bytes, 1..flow.size
+ * @delay_ns: age of the data at which readers are woken below @threshold, nanoseconds; 0 for
+ *	never
  * @framed: reads return frames; changes with rd.lock held too
  *
  * Protected by the channel's lock.
@@ -395,16 +400,17 @@ struct bpipe_reader_settings {
 };
 
 /**
- * struct bpipe_writer_settings - what SET_WRITER sets for an open file
+ * struct bpipe_writer_settings - settings of an open file by SET_WRITER
  * @class: class of its writes, 0..7
- * @classes: a bit for each class that it ever had: a write keeps the class it began with
- * @policy: enum bpipe_policy; BPIPE_POLICY_CHANNEL for the channel's
- * @timeout_ns: longest sleep of a write, nanoseconds, if @policy is its own; 0 for no limit
+ * @classes: a bit for each class that the file ever had: a write keeps the class it began with
+ * @policy: enum bpipe_policy; BPIPE_POLICY_CHANNEL for the channel's policy and timeout
+ * @timeout_ns: longest sleep of a write, nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 for no limit. Not
+ *	used with BPIPE_POLICY_CHANNEL.
  * @rate: its own rate limit, bytes
  * @burst_follows: the burst was not set and follows the rate
  *
  * Protected by the channel's lock. All but @classes change with wr.lock held too, so that a
- * writer reads them with that alone.
+ * writer needs only wr.lock to read them.
  */
 struct bpipe_writer_settings {
 	u32 class;
@@ -421,9 +427,9 @@ struct bpipe_writer_settings {
  * @sleepers: its calls that are asleep. The channel's lock protects this and the fields
  *	below, unless they say otherwise.
  * @restarts: deadlines of its writes that will be restarted, see restart.c
- * @nr_restarts: number of @restarts, 0..BPIPE_RESTARTS_MAX; read without the lock by the
- *	caller that may have one of them
- * @id: number of the file, which no other open file of the module has; does not change
+ * @nr_restarts: number of @restarts, 0..BPIPE_RESTARTS_MAX; read without the lock by a caller
+ *	that may find its own deadline there
+ * @id: number of the file, unique until the module is unloaded; does not change
  * @mode: FMODE_READ, FMODE_WRITE, both, or none; does not change
  * @read_any: a read has returned data; changes with rd.lock held too
  * @opens_before: the channel's writer_opens when this file was opened, without a writer
@@ -434,18 +440,19 @@ struct bpipe_writer_settings {
  * @writer: its settings as a writer
  * @refused_gen: the channel's retry_gen when its last write was refused because it lacked
  *	tokens or credit; 0 if it was not
- * @refused_until: time at which the tokens will be there, nanoseconds; U64_MAX for credit
- * @refused_len: length of its last write, bytes, if that was refused because it lacked room;
- *	else 0
+ * @refused_until: time at which the tokens will be there, nanoseconds; U64_MAX if not known,
+ *	and for credit
+ * @refused_len: length of its last write, bytes, if that write was atomic and was refused
+ *	because it lacked room; else 0
  * @contended: a write with BPIPE_NOWAIT found a side's lock taken, and no write of the file
  *	has been refused since. Set without a lock.
  * @listens: events are kept for this file
  * @high_seen: the channel's high_events when GET_EVENTS last returned them to this file
- * @low_seen: the channel's low_events then
- * @overload_seen: the channel's overload.events then
- * @written: what was written here; protected by wr.lock, see struct bpipe_tally
- * @dropped: what of @written was dropped at once
- * @read: what was read here; protected by rd.lock, see struct bpipe_tally
+ * @low_seen: the channel's low_events at that time
+ * @overload_seen: the channel's overload.events at that time
+ * @written: bytes and records written here; protected by wr.lock, see struct bpipe_tally
+ * @dropped: part of @written that was dropped at once; protected by wr.lock and @ch's lock
+ * @read: bytes and records read here; protected by rd.lock, see struct bpipe_tally
  * @counts: refusals and sleeps, also in bpipe_channel.counts
  */
 struct bpipe_file {
@@ -489,7 +496,7 @@ static inline bool bpipe_is_record(const struct bpipe_channel *ch)
 	return ch->set.mode == BPIPE_MODE_RECORD;
 }
 
-/* Called with the channel's lock held. */
+/* Return the state of a channel. Called with the channel's lock held. */
 static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
@@ -502,14 +509,14 @@ static inline enum bpipe_state bpipe_channel_state_locked(const struct bpipe_cha
 }
 
 /**
- * bpipe_channel_window_locked() - how much a writer may send now
+ * bpipe_channel_window_locked() - get the number of bytes that a writer may write now
  * @ch: the channel
  * @who: the writer, as for bpipe_flow_window()
- * @level: bytes held
+ * @level: bytes held, with the overhead of records
  * @now: the time, nanoseconds
  *
  * Context: called with the channel's lock held.
- * Return: bytes; 0 once the channel is removed.
+ * Return: bytes; 0 if the channel drains or is gone.
  */
 static inline u64 bpipe_channel_window_locked(const struct bpipe_channel *ch,
 					      const struct bpipe_request *who, u64 level, u64 now)
@@ -528,8 +535,8 @@ static inline bool bpipe_file_for_records(const struct bpipe_file *bf)
 }
 
 /**
- * bpipe_channel_reap_locked() - see to the end of a channel that may have drained
- * @ch: the channel, which lost an open file or a record
+ * bpipe_channel_reap_locked() - schedule the reaper if a draining channel is empty and not open
+ * @ch: the channel, which has lost an open file or a record
  *
  * Context: called with the channel's lock held.
  */
@@ -545,7 +552,7 @@ static inline void bpipe_channel_reap_locked(struct bpipe_channel *ch)
 /**
  * bpipe_account_begin_locked() - count a sleep that begins
  * @bf: the open file
- * @account: what it is for
+ * @account: reason of the sleep
  * @now: the time, nanoseconds
  *
  * Context: called with the channel's lock held.
@@ -562,8 +569,8 @@ static inline void bpipe_account_begin_locked(struct bpipe_file *bf, enum bpipe_
 /**
  * bpipe_account_end_locked() - count a sleep that ends
  * @bf: the open file
- * @account: what it was for
- * @since: when it began, nanoseconds
+ * @account: reason of the sleep
+ * @since: time at which the sleep began, nanoseconds
  * @now: the time, nanoseconds
  *
  * Context: called with the channel's lock held.
@@ -580,7 +587,7 @@ static inline void bpipe_account_end_locked(struct bpipe_file *bf, enum bpipe_ac
 /**
  * bpipe_account_refused_locked() - count a call that was refused instead of put to sleep
  * @bf: the open file
- * @account: what it lacked
+ * @account: reason of the sleep that the call would have needed
  *
  * Context: called with the channel's lock held.
  */
