@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random operations from several processes against the real device, and each
- * result, error, level, poll mask and counter against the model.
+ * Run random operations from several processes on the real device, and compare each
+ * result, error, level, poll mask and counter with the model.
  *
- * The operations are done one at a time, each by one of a few workers. What
- * sleeps is left asleep until the model says that it must wake; then it has to,
- * and nobody else may. An operation is over once results, counters and poll
- * masks are those of one of the states that the model allows.
+ * The operations are done one at a time, each by one of a few workers. A
+ * sleeping worker stays asleep until the model says that it must wake; then it must
+ * wake, and no other worker may. An operation has ended once results, counters and poll
+ * masks match one of the states that the model allows.
  *
- * Operations come in episodes, each on a channel of its own. The history of one
- * that fails is made shorter as long as it still fails, and printed.
+ * Operations come in episodes, each on its own channel. A failed episode is
+ * shortened as long as it still fails, and printed.
  *
- * A new operation is a line in the table of operations and a function that
- * does it, to the model and to the device.
+ * To add an operation, add a line to the table of operations and a function that
+ * applies it to the model and to the device.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -49,11 +49,11 @@
 
 static unsigned int patience_ms = 20000;
 
-/* Failure: noted once an episode, with its reason. */
+/* Failures: the reason is noted once an episode. */
 
 static char failure[512];
 static unsigned int failure_rank;
-static bool lost;	/* not failed, but more may be the case than can be followed */
+static bool lost;	/* not a failure, but too many states to follow */
 
 __attribute__((format(printf, 1, 2)))
 static bool fail(const char *format, ...)
@@ -66,7 +66,7 @@ static bool fail(const char *format, ...)
 	return false;
 }
 
-/* Of several reasons, that of the model which is closest to what happened. */
+/* Keep the reason of the model that is closest to what happened. */
 static void fail_best(char *best, unsigned int rank)
 {
 	if (rank < failure_rank)
@@ -90,7 +90,7 @@ static uint64_t pick(const uint64_t *from, size_t nr)
 #define PICK(...) pick((const uint64_t[]) { __VA_ARGS__ }, \
 		       ARRAY_SIZE(((const uint64_t[]) { __VA_ARGS__ })))
 
-/* Workers: processes that share the table of files with us. */
+/* Workers: processes that share the driver's file descriptors. */
 
 enum how {
 	PLAIN, VECTOR, NOWAIT, POLLING,
@@ -149,7 +149,7 @@ static int64_t transfer(const struct order *o, unsigned char *buf)
 	}
 }
 
-/* No model knows when a record was written. */
+/* Clear the times of records: the model does not know them. */
 static void forget_times(unsigned char *buf, int64_t len)
 {
 	struct bpipe_frame frame;
@@ -210,7 +210,7 @@ static void hire(int proc)
 {
 	struct clone_args args = { .flags = CLONE_FILES, .exit_signal = SIGCHLD };
 
-	/* A new pipe: its predecessor may have left an order unread. */
+	/* A new pipe: the worker before may have left an order unread. */
 	if (pipe2(worker[proc].orders, O_CLOEXEC))
 		die("pipe");
 	worker[proc].busy = false;
@@ -230,7 +230,7 @@ static uint64_t now_ms(void)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-/* What a call that cannot be ended is doing, for whoever has to find out. */
+/* Show what a call that does not end is doing. */
 static void show_stack(pid_t pid)
 {
 	char path[64], line[256];
@@ -279,16 +279,16 @@ static void collect(void)
 /* The device. */
 
 static int control;			/* makes channels */
-static int ctl = -1;			/* looks and steers, counts as nothing */
+static int ctl = -1;			/* queries and configures, without being counted */
 static int files[MODEL_FILES];		/* descriptors, or -1 */
-static struct models now;		/* what may be the case */
+static struct models now;		/* all possible states */
 
 static struct bpipe_stats last_stats;
 
 #define FOR_EACH_MODEL(m) \
 	for (struct model *(m) = now.at; (m) < now.at + now.nr; (m)++)
 
-/* Counters of the model that are also the device's; those of time are not. */
+/* The device's counters that the model has too; it has none of time. */
 #define STAT(name) { #name, offsetof(struct bpipe_stats, name), \
 		     sizeof(((struct bpipe_stats *)0)->name) }
 
@@ -315,7 +315,7 @@ static uint64_t stat_of(const struct bpipe_stats *stats, size_t field)
 	return value;
 }
 
-/* The law, of one class or of all together. */
+/* Return true if written == read + queued + dropped, for a class, or for all (-1). */
 static bool balanced(uint64_t written, uint64_t read, uint64_t queued, uint64_t dropped,
 		     const char *what, int class)
 {
@@ -338,7 +338,7 @@ static bool class_balanced(const struct bpipe_class_stats *c, int class)
 			"records", class);
 }
 
-/* What holds in each snapshot, whatever the model says. */
+/* Check what holds in each snapshot, whatever the state of the model. */
 static bool check_law(const struct bpipe_stats *s)
 {
 	const struct bpipe_stats *l = &last_stats;
@@ -366,7 +366,7 @@ static bool check_law(const struct bpipe_stats *s)
 	return true;
 }
 
-/* The first difference between a state of the model and what is; or none. */
+/* Find the first difference between a state of the model and the device. */
 
 static bool results_agree(const struct model *m)
 {
@@ -415,7 +415,7 @@ static bool masks_agree(const struct model *m, const struct pollfd *pfd)
 	return true;
 }
 
-/* Keeps the models that agree with what is now; whether there are any. */
+/* Keep the models that agree with the device. Return true if any do. */
 static bool look(void)
 {
 	struct pollfd pfd[MODEL_FILES];
@@ -451,7 +451,7 @@ static bool look(void)
 	return true;
 }
 
-/* All that sleep or are done have been accounted for. */
+/* Forget the results of all calls that have ended. */
 static void acknowledge(void)
 {
 	FOR_EACH_MODEL(m)
@@ -464,7 +464,7 @@ static void acknowledge(void)
 	}
 }
 
-/* No counter of the device's tells that a poll has begun. */
+/* Wait until the worker is in ppoll(): no counter of the device changes when a poll begins. */
 static void await_poll(int proc)
 {
 	uint64_t end = now_ms() + patience_ms;
@@ -484,7 +484,7 @@ static void await_poll(int proc)
 	} while (nr != SYS_ppoll && !worker[proc].done && now_ms() < end);
 }
 
-/* Has everybody who has not returned gone to sleep? */
+/* Return true if all busy workers sleep. */
 static bool all_sleep(void)
 {
 	char path[64], line[64], state;
@@ -507,15 +507,15 @@ static bool all_sleep(void)
 }
 
 /*
- * Where more than one thing may have come of it, who has not returned may be on the way.
- * Twice: one that was seen to sleep may have been woken by one that was seen later.
+ * Return true if no worker is still running. With one possible state, its result decides.
+ * Check twice: a worker seen asleep may have been woken by one that was checked later.
  */
 static bool all_is_quiet(void)
 {
 	return now.nr == 1 || (all_sleep() && all_sleep());
 }
 
-/* Waits until the device has got where the model says. */
+/* Wait until the device agrees with the model. */
 static bool update(void)
 {
 	struct pollfd pfd = { .fd = results[0], .events = POLLIN };
@@ -558,7 +558,7 @@ static bool polled(int file)
 	return false;
 }
 
-/* Those models stay in which the call gave @real, which was given in turn. */
+/* Keep the models in which the call returned @real; @gave has their results. */
 static bool expect(const int *gave, int real, const char *what)
 {
 	size_t kept = 0;
@@ -654,8 +654,8 @@ static void gen_flag(uint64_t *v)
 /*
  * read, write FILE WORKER LENGTH HOW
  *
- * With somebody asleep on the other side, two long transfers can share the
- * buffer in more ways than can be followed.
+ * While the other side sleeps, two long transfers can share the buffer in too
+ * many ways to follow.
  */
 static bool can_transfer(const struct op *op)
 {
@@ -676,7 +676,7 @@ static bool transfers(const struct op *op, enum call call)
 		.framed = any()->proc[op->v[1]].framed,
 		.id = op->id, .len = op->v[2],
 	});
-	/* It would not wait for us, either, if we looked at the counters now. */
+	/* Wait first: a call with RWF_NOWAIT would find the lock that GET_STATS takes. */
 	if (op->v[3] == NOWAIT) {
 		struct pollfd pfd = { .fd = results[0], .events = POLLIN };
 
@@ -695,7 +695,7 @@ static bool do_write(const struct op *op)
 	return transfers(op, WRITE);
 }
 
-/* Lengths at which something may change, and any. */
+/* Return a length near a value where the behaviour changes, or any length. */
 static uint64_t some_length(void)
 {
 	const struct bpipe_config *c = &any()->config;
@@ -776,8 +776,8 @@ static bool do_kill(const struct op *op)
  * TIMEOUT LIMIT RATE_RECORDS READ_RATE READ_RATE_RECORDS BURSTS OVERLOAD_AFTER TTL SOJOURN
  * DROP_TO_LOW
  *
- * All bursts but the first are the same, and what is by class is so in each. Owner,
- * group and permissions are made of ORDER, CREDIT and POLICY.
+ * All bursts but the first are equal, and settings by class are equal for all classes.
+ * Owner, group and permissions are derived from ORDER, CREDIT and POLICY.
  */
 static bool do_config(const struct op *op)
 {
@@ -941,7 +941,7 @@ static bool do_events(const struct op *op)
 	if (ioctl(files[op->v[0]], BPIPE_GET_EVENTS, &real))
 		return fail("GET_EVENTS: %s", strerror(errno));
 	if (real.time_ns > last_stats.time_ns)
-		return fail("an event of the future");
+		return fail("the time of the event is in the future");
 	real.time_ns = 0;
 	for (size_t i = 0; i < now.nr; i++) {
 		model_events(&now.at[i], op->v[0], &events);
@@ -968,7 +968,7 @@ static bool do_peaks(const struct op *op)
 		      "RESET_PEAKS") && update();
 }
 
-/* drain: from then on until the end of the episode */
+/* drain: until the end of the episode */
 static bool do_drain(const struct op *op)
 {
 	const struct bpipe_remove drain = { .name = NAME, .flags = BPIPE_REMOVE_DRAIN };
@@ -981,7 +981,7 @@ static bool do_drain(const struct op *op)
 	return update();
 }
 
-/* look FILE: whatever else there is to be seen */
+/* look FILE: everything else that a program can observe */
 static bool window_agrees(const struct model *m, int file, const struct bpipe_window *w)
 {
 	unsigned int class = m->file[file].class;
@@ -1005,7 +1005,7 @@ static bool config_agrees(const struct model *m, const struct bpipe_config *c)
 		    m->config.burst, c->size, c->high, c->low, c->rate, c->burst);
 }
 
-/* The number that follows a name in /proc/self/fdinfo/N. */
+/* Compare the number that follows a name in /proc/self/fdinfo/N. */
 static bool fdinfo_agrees(const char *info, const char *name, bool there, uint64_t value)
 {
 	const char *at = strstr(info, name);
@@ -1053,7 +1053,7 @@ static bool do_look(const struct op *op)
 
 	if (ioctl(fd, BPIPE_GET_WINDOW, &window) || ioctl(fd, BPIPE_GET_CONFIG, &config) ||
 	    ioctl(fd, FIONREAD, &queued))
-		return fail("looking: %s", strerror(errno));
+		return fail("GET_WINDOW, GET_CONFIG or FIONREAD: %s", strerror(errno));
 	if (lseek(fd, 0, SEEK_CUR) != -1 || errno != ESPIPE)
 		return fail("lseek should give ESPIPE");
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
@@ -1073,7 +1073,7 @@ static bool do_look(const struct op *op)
 	return kept;
 }
 
-/* The table: what there is to do, how often, and with how many arguments. */
+/* The table: operations, their weights and numbers of arguments. */
 
 #define FILE_ARG	0x1	/* the first argument is a file */
 #define WORKER_ARG	0x2	/* the second is a worker */
@@ -1109,12 +1109,15 @@ static bool op_valid(const struct op *op)
 	       !(table[op->kind].takes & WORKER_ARG && op->v[1] >= MODEL_PROCS);
 }
 
-/* True, too, if the operation makes no sense now: that comes from leaving others out. */
+/*
+ * Run an operation; skip it if a shortened history made it impossible. Return false on
+ * failure.
+ */
 static bool op_run(const struct op *op)
 {
 	if (table[op->kind].can && !table[op->kind].can(op))
 		return true;
-	/* The end of a delay that nobody waits for can come now. */
+	/* A delay that no reader waits for may expire now. */
 	if (any()->timer && !model_explore(&now)) {
 		lost = true;
 		return false;
@@ -1149,7 +1152,7 @@ static bool op_parse(struct op *op, char *line)
 	return op_valid(op);
 }
 
-/* An operation that can be done now. */
+/* Choose an operation that is possible now. */
 static void op_gen(struct op *op)
 {
 	unsigned int total = 0, at;
@@ -1172,7 +1175,7 @@ static void op_gen(struct op *op)
 
 /* Episodes. */
 
-/* A new channel in place of the one of the episode before, which goes once it is closed. */
+/* Replace the channel of the previous episode by a new one. */
 static bool renew(void)
 {
 	const struct bpipe_config config = {
@@ -1199,7 +1202,7 @@ static bool renew(void)
 	return true;
 }
 
-/* Nobody has it open but we, and it is new. */
+/* Start an episode: a new channel that no worker has open. */
 static bool begin(void)
 {
 	struct bpipe_config config;
@@ -1236,7 +1239,7 @@ static bool begin(void)
 	return true;
 }
 
-/* Does a history fail, and at which of its operations? */
+/* Return true if a history fails, with the failed operation in @at. */
 static bool history_fails(const struct op *ops, size_t nr, size_t *at)
 {
 	*at = 0;
@@ -1248,7 +1251,7 @@ static bool history_fails(const struct op *ops, size_t nr, size_t *at)
 	return false;
 }
 
-/* Leaves out what is not needed for it to fail; how many are left. */
+/* Leave out operations while the history still fails. Return the number left. */
 static size_t shrink(struct op *ops, size_t nr)
 {
 	struct op *fewer = malloc(nr * sizeof(*ops));
@@ -1284,7 +1287,7 @@ static void print_history(const struct op *ops, size_t nr, const char *seed)
 		op_print(&ops[i], stdout);
 }
 
-/* As it was, first: who makes it shorter may not come to an end. */
+/* Print the whole history first: shrinking it may not end. */
 static void report(struct op *ops, size_t nr, const char *seed)
 {
 	size_t at;
@@ -1293,7 +1296,7 @@ static void report(struct op *ops, size_t nr, const char *seed)
 	print_history(ops, nr, seed);
 	patience_ms = 3000;
 	if (!history_fails(ops, nr, &at)) {
-		printf("drive: it does not fail each time\n");
+		printf("drive: the failure does not repeat\n");
 		return;
 	}
 	nr = shrink(ops, at < nr ? at + 1 : nr);
@@ -1331,8 +1334,8 @@ static int drive(uint64_t seed, uint64_t total)
 			break;
 		}
 	}
-	printf("drive: all as the model says (%" PRIu64 " episodes left off early, for more might "
-	       "have been the case than can be followed)\n", left_off);
+	printf("drive: all as the model predicts (%" PRIu64 " episodes ended early: "
+	       "too many states to follow)\n", left_off);
 	return 0;
 }
 
@@ -1350,13 +1353,13 @@ static int replay(const char *name)
 		if (line[0] == '#' || line[0] == '\n')
 			continue;
 		if (!op_parse(&ops[nr++], line)) {
-			fprintf(stderr, "drive: %s: operation %zu is none\n", name, nr);
+			fprintf(stderr, "drive: %s: operation %zu is not valid\n", name, nr);
 			return 2;
 		}
 	}
 	fclose(file);
 	if (!history_fails(ops, nr, &at)) {
-		printf("drive: all as the model says\n");
+		printf("drive: all as the model predicts\n");
 		return 0;
 	}
 	printf("drive: operation %zu failed: %s\n", at + 1, failure);

@@ -41,15 +41,15 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Room that POLLOUT speaks for: an atomic write's, or all there can be. */
+/* Return the room that POLLOUT stands for: an atomic write's, or the whole limit. */
 static uint64_t atomic_room(const struct model *m, unsigned int class)
 {
 	return least(PIPE_BUF + overhead(m), m->config.limit[class]);
 }
 
 /*
- * A class's marks lie where they do in the whole, in proportion to its limit; and the
- * gate is closed where there is no room for an atomic write.
+ * The marks of a class are those of the channel in proportion to its limit. The high mark
+ * is low enough that an open gate has room for an atomic write.
  */
 static uint64_t high_of(const struct model *m, unsigned int class)
 {
@@ -76,25 +76,25 @@ static bool pressured(const struct model *m)
 	return m->stats.state != BPIPE_STATE_NORMAL;
 }
 
-/* A time that is over at any moment. */
+/* Return true if the time may expire at any moment; other times never expire. */
 static bool is_short(uint64_t ns)
 {
 	return ns && ns < MODEL_SHORT_NS;
 }
 
-/* Will the channel be overloaded, if nothing happens? */
+/* Return true if the channel will become overloaded without any further call. */
 static bool will_be_overloaded(const struct model *m)
 {
 	return m->stats.state == BPIPE_STATE_PRESSURED && is_short(m->config.overload_after);
 }
 
-/* Is there a record's time over? */
+/* Return true if a record may have expired. */
 static bool is_over(const struct model *m, const struct piece *p)
 {
 	return records(m) && is_short(m->config.ttl[p->class]);
 }
 
-/* May records be dropped that have waited for too long? */
+/* Return true if records may be dropped for their age. */
 static bool sheds(const struct model *m)
 {
 	for (int i = 0; i < BPIPE_CLASSES; i++)
@@ -103,13 +103,13 @@ static bool sheds(const struct model *m)
 	return false;
 }
 
-/* End-of-file, for a reader that finds nothing. */
+/* Return true if a reader that finds no data gets end-of-file. */
 static bool at_end(const struct model *m, const struct model_file *f)
 {
 	return m->draining || (!m->stats.writers && !m->config.hold && f->seen);
 }
 
-/* Writes fail, whatever room there is. */
+/* Return true if writes fail, whatever room there is. */
 static bool is_broken(const struct model *m, const struct model_file *f)
 {
 	return m->draining || (m->config.epipe && !m->stats.readers && f->seen_reader);
@@ -145,7 +145,7 @@ static void queue_cut(struct model *m, struct piece *p, struct piece *end)
 {
 	m->nr_pieces -= end - p;
 	memmove(p, end, (m->queue + m->nr_pieces - p) * sizeof(*p));
-	/* Models are compared byte by byte. */
+	/* Clear the rest: models are compared byte by byte. */
 	memset(m->queue + m->nr_pieces, 0, (end - p) * sizeof(*p));
 }
 
@@ -166,7 +166,7 @@ static uint64_t take_stream(struct model *m, uint32_t len, uint64_t sum)
 	return sum;
 }
 
-/* The record that is read next, or NULL. */
+/* Return the record to read next, or NULL. */
 static struct piece *next_record(const struct model *m)
 {
 	const struct piece *p, *next = m->queue;
@@ -202,7 +202,7 @@ static uint64_t take_record(struct model *m, struct piece *p, bool framed, uint6
 	return sum;
 }
 
-/* What could make room for a record of that class. */
+/* Return the bytes that evictions could free for a record of that class. */
 static uint64_t evictable(const struct model *m, unsigned int class)
 {
 	uint64_t sum = 0;
@@ -213,7 +213,7 @@ static uint64_t evictable(const struct model *m, unsigned int class)
 	return sum;
 }
 
-/* A record that is queued goes. */
+/* Drop a queued record. */
 static void discard(struct model *m, struct piece *p, enum bpipe_drop reason)
 {
 	m->lost[p->class] += p->lost + 1;
@@ -222,7 +222,7 @@ static void discard(struct model *m, struct piece *p, enum bpipe_drop reason)
 	queue_cut(m, p, p + 1);
 }
 
-/* The oldest record of the least important class goes. */
+/* Evict the oldest record of the least important class. */
 static void evict(struct model *m)
 {
 	struct piece *p, *worst = m->queue;
@@ -233,12 +233,12 @@ static void evict(struct model *m)
 	discard(m, worst, BPIPE_DROP_EVICTED);
 }
 
-/* What stands in the way of a write. */
+/* Why a write cannot go on. */
 enum wait_reason {
 	NOTHING, NOT_ITS_TURN, NO_ROOM, NO_CREDIT, NOT_YET_LOW,
 };
 
-/* Who waits, and who is woken. */
+/* Waiters and wake-ups. */
 
 static bool is_asleep(const struct model_proc *p)
 {
@@ -261,7 +261,10 @@ static bool lacks(const struct model_proc *p, bool credit)
 	return (p->wait_reason == NO_CREDIT) == credit;
 }
 
-/* Room, or credit, that waiting writers of a class and above have reserved, but for @p. */
+/*
+ * Return the room, or credit, that waiting writers of a class and above have reserved,
+ * except @p.
+ */
 static uint64_t reserved(const struct model *m, unsigned int class, bool credit,
 			 const struct model_proc *p)
 {
@@ -270,14 +273,14 @@ static uint64_t reserved(const struct model *m, unsigned int class, bool credit,
 	for (int i = 0; i < m->nr_waiting[WRITE]; i++) {
 		const struct model_proc *w = waiter(m, WRITE, i);
 
-		/* What it lacks; once its turn has come, all. */
+		/* A sleeper reserves what it lacks; an admitted writer, all it needs. */
 		if (w != p && w->class <= class && (w->admitted || lacks(w, credit)))
 			sum += credit ? w->credit : w->room;
 	}
 	return sum;
 }
 
-/* Do writers of that class or above have a place? */
+/* Return true if writers of that class or above are queued. */
 static bool others_wait(const struct model *m, unsigned int class)
 {
 	for (int i = 0; i < m->nr_waiting[WRITE]; i++)
@@ -297,7 +300,7 @@ static void queue_remove(struct model *m, struct model_proc *p)
 	w[m->nr_waiting[p->call]] = 0;
 }
 
-/* Behind those of its class, and before those of the next. */
+/* Queue after writers of the same class, and before writers of the next. */
 static void queue_insert(struct model *m, struct model_proc *p)
 {
 	uint8_t *w = m->waiting[p->call], i = m->nr_waiting[p->call]++;
@@ -307,7 +310,7 @@ static void queue_insert(struct model *m, struct model_proc *p)
 	w[i] = p - m->proc;
 }
 
-/* A write that was refused as it lacked credit may be tried again. */
+/* Allow retries of writes that were refused because they lacked credit. */
 static void forgive(struct model *m)
 {
 	for (int i = 0; i < MODEL_FILES; i++)
@@ -316,7 +319,7 @@ static void forgive(struct model *m)
 		m->poll_level = INT64_MAX;
 }
 
-/* A writer keeps its place; readers have none, and are in the order of falling asleep. */
+/* Put to sleep. A writer keeps its place; readers are in the order of falling asleep. */
 static void queue_add(struct model *m, struct model_proc *p)
 {
 	if (p->queued && p->call == READ)
@@ -329,7 +332,7 @@ static void queue_add(struct model *m, struct model_proc *p)
 	p->where = ASLEEP;
 }
 
-/* It gives up its place, and what was reserved with it. */
+/* Give up the writer's place and its reservation. */
 static void part(struct model *m, struct model_proc *p)
 {
 	queue_remove(m, p);
@@ -340,7 +343,7 @@ static void part(struct model *m, struct model_proc *p)
 		forgive(m);
 }
 
-/* Who sleeps looks again: of a call, or of all; of a file, or of all. */
+/* Wake all sleepers of a call; with @file >= 0, only those of that file. */
 static void kick(struct model *m, enum call of, int file)
 {
 	for (int i = 0; i < m->nr_waiting[of]; i++) {
@@ -351,7 +354,7 @@ static void kick(struct model *m, enum call of, int file)
 	}
 }
 
-/* The first writer of a class that is asleep. */
+/* Return the first sleeping writer of a class. */
 static struct model_proc *first_asleep(const struct model *m, unsigned int class)
 {
 	for (int i = 0; i < m->nr_waiting[WRITE]; i++) {
@@ -363,7 +366,7 @@ static struct model_proc *first_asleep(const struct model *m, unsigned int class
 	return NULL;
 }
 
-/* What is reserved ahead of it: by all but the sleepers of its class. */
+/* Return what is reserved ahead of a writer: by all but the sleepers of its class. */
 static uint64_t ahead(const struct model *m, const struct model_proc *p, bool credit)
 {
 	uint64_t sum = reserved(m, p->class, credit, NULL);
@@ -377,7 +380,7 @@ static uint64_t ahead(const struct model *m, const struct model_proc *p, bool cr
 	return sum;
 }
 
-/* Its gate is open: does it fit? */
+/* Return what a sleeping writer at an open gate lacks. */
 static enum wait_reason fits(const struct model *m, const struct model_proc *p)
 {
 	if (level(m) + ahead(m, p, false) + p->room > m->config.limit[p->class])
@@ -387,7 +390,7 @@ static enum wait_reason fits(const struct model *m, const struct model_proc *p)
 	return NOTHING;
 }
 
-/* The longest run of each queue that fits is woken, and all it needs is its own. */
+/* Wake writers of each class in order while they fit, and reserve what they need. */
 static void wake_writers(struct model *m)
 {
 	struct model_proc *p;
@@ -406,7 +409,7 @@ static void wake_writers(struct model *m)
 	}
 }
 
-/* Does a writer need readers to come, or is there none? */
+/* Return true if a writer needs readers to make progress, or no writer is open. */
 static bool writer_stalled(const struct model *m)
 {
 	if (!m->stats.writers || m->poll_level != MODEL_NO_POLL)
@@ -421,7 +424,7 @@ static bool writer_stalled(const struct model *m)
 	return false;
 }
 
-/* How many readers there is something for: as many as records, or one. */
+/* Return the number of readers to wake: one for each record, or one for a stream. */
 static unsigned int readers_due(const struct model *m)
 {
 	unsigned int n = records(m) ? m->nr_pieces : 1;
@@ -432,8 +435,9 @@ static unsigned int readers_due(const struct model *m)
 }
 
 /*
- * The reader that is content with what is there, whatever that is (@now), with the
- * smallest threshold; with @due, as a delay was over, the one with the shortest.
+ * Return the sleeping reader with the smallest threshold, if the level reaches it or @now
+ * ignores thresholds. Otherwise, if a delay has expired (@due), return the reader with the
+ * shortest delay.
  */
 static struct model_proc *next_reader(const struct model *m, bool now, bool due)
 {
@@ -455,7 +459,10 @@ static struct model_proc *next_reader(const struct model *m, bool now, bool due)
 	return due ? timed : NULL;
 }
 
-/* Is a poller there for data, and a delay, and not enough to be notified at once? */
+/*
+ * Return true if a poller waits for data below all thresholds, and a reader's file has a
+ * delay.
+ */
 static bool poller_is_delayed(const struct model *m, bool now)
 {
 	bool polled = false, delay = false;
@@ -490,8 +497,8 @@ static void wake_readers(struct model *m, bool due)
 		delayed |= is_asleep(p) && m->file[p->file].delay_us;
 	}
 	/*
-	 * For one who came before that, or polls, a delay begins; it may be that the one
-	 * before is over and waits only for this.
+	 * Start a delay for a reader that was there before the data, or for a poller. The
+	 * previous delay may have expired and wait only for this update.
 	 */
 	if (delayed || (!due && poller_is_delayed(m, now))) {
 		m->late |= m->timer;
@@ -499,7 +506,7 @@ static void wake_readers(struct model *m, bool due)
 	}
 }
 
-/* Room that a file's next write is said to have by POLLOUT. */
+/* Return the room that POLLOUT promises to the file's next write. */
 static uint64_t poll_room(const struct model *m, const struct model_file *f)
 {
 	uint64_t room = atomic_room(m, f->class);
@@ -515,7 +522,7 @@ static bool has_room(const struct model *m, const struct model_file *f)
 					poll_room(m, f) <= m->config.limit[f->class];
 }
 
-/* It is to hear of room: readers come for that, whatever they wait for. */
+/* Arm the writers' POLLOUT. Readers are woken for it, whatever their threshold. */
 static void want_room(struct model *m, const struct model_file *f)
 {
 	int64_t at = m->config.limit[f->class] - poll_room(m, f) -
@@ -536,7 +543,7 @@ static void pollers_want_room(struct model *m)
 			want_room(m, &m->file[m->proc[i].file]);
 }
 
-/* The marks, then those who wait for them. */
+/* Update the marks and gates, then wake the tasks that wait for them. */
 static void update(struct model *m, bool due)
 {
 	if (level(m) >= m->config.high && !pressured(m)) {
@@ -562,7 +569,7 @@ static void update(struct model *m, bool due)
 	}
 }
 
-/* Has a read done what writers wait for? */
+/* Return true if a read must wake writers or pollers. */
 static bool is_past_wake_level(const struct model *m)
 {
 	if ((pressured(m) && level(m) <= m->config.low) || (int64_t)level(m) <= m->poll_level)
@@ -576,7 +583,7 @@ static bool is_past_wake_level(const struct model *m)
 	return false;
 }
 
-/* A record goes whose time is over, class by class; whether there was one. */
+/* Drop the first expired record, lowest class number first; return true if there was one. */
 static bool expire(struct model *m)
 {
 	struct piece *p, *first = NULL;
@@ -591,7 +598,7 @@ static bool expire(struct model *m)
 	return true;
 }
 
-/* Is there something that a read would give? */
+/* Return true if a read would return data. */
 static bool readable(const struct model *m)
 {
 	for (uint32_t i = 0; i < m->nr_pieces; i++)
@@ -675,7 +682,7 @@ static uint64_t default_burst(uint64_t rate, uint64_t least)
 	return burst < least ? least : burst > BPIPE_BURST_MAX ? BPIPE_BURST_MAX : burst;
 }
 
-/* A rate and its burst, which may follow it; whether they are in range. */
+/* Set a rate and its burst, which may follow the rate. Return true if both are in range. */
 static bool set_rate(struct model *m, uint64_t mask, uint64_t rate_bit, uint64_t rate,
 		     uint64_t burst_bit, uint64_t burst, uint64_t least,
 		     __u64 *to_rate, __u64 *to_burst)
@@ -713,7 +720,7 @@ static uint64_t share_of(const struct share *share, uint64_t size)
 	return share->part * size / share->of;
 }
 
-/* Marks and limits keep the proportion that was set, rounded down. */
+/* Scale marks and limits with the size, rounded down. */
 static void resize(struct model *m, uint64_t size)
 {
 	struct bpipe_config *c = &m->config;
@@ -730,7 +737,7 @@ static void resize(struct model *m, uint64_t size)
 	c->size = size;
 }
 
-/* Return true if marks and limits are in range. */
+/* Set the size, the marks and the limits. Return true if they are in range. */
 static bool set_levels(struct model *m, const struct bpipe_config *set)
 {
 	struct bpipe_config *c = &m->config;
@@ -819,7 +826,7 @@ static int set_choices(struct model *m, const struct bpipe_config *set)
 	return 0;
 }
 
-/* Is there an open file with a setting that a stream does not have? */
+/* Return true if an open file has a setting that a stream does not have. */
 static bool files_for_records(const struct model *m)
 {
 	for (int i = 0; i < MODEL_FILES; i++)
@@ -828,7 +835,7 @@ static bool files_for_records(const struct model *m)
 	return false;
 }
 
-/* Makes of @m what was asked for, or says why not. */
+/* Apply the settings to @m. Return 0 or a negative error; then @m may be half changed. */
 static int configure(struct model *m, const struct bpipe_config *set)
 {
 	const struct bpipe_config old = m->config, *c = &m->config;
@@ -1037,7 +1044,7 @@ void model_begin_poll(struct model *m, int proc, int file, short events)
 	}
 }
 
-/* A signal, to one that sleeps. */
+/* Send a signal to a sleeping process. */
 void model_interrupt(struct model *m, int proc, bool kill)
 {
 	struct model_proc *p = &m->proc[proc];
@@ -1046,7 +1053,7 @@ void model_interrupt(struct model *m, int proc, bool kill)
 	end(p, -EINTR);
 }
 
-/* How much a write may use: what is there, less what is reserved for other writes. */
+/* Return how much of @there a write may use: all but what other writes have reserved. */
 static uint64_t usable(uint64_t there, uint64_t others, uint64_t own)
 {
 	uint64_t spare = there - least(there, others);
@@ -1060,7 +1067,7 @@ static bool is_whole(const struct model_proc *p)
 	return p->record || p->len <= PIPE_BUF;
 }
 
-/* What it needs to go on, once it waits. */
+/* Set what the write needs to go on, when it starts to wait. */
 static void set_need(const struct model *m, struct model_proc *p)
 {
 	uint32_t left = p->len - p->moved;
@@ -1069,7 +1076,10 @@ static void set_need(const struct model *m, struct model_proc *p)
 	p->credit = m->config.credit == BPIPE_CREDIT_BYTES && is_whole(p) ? left : 1;
 }
 
-/* How many bytes may the writer put in, and if none, why? @own: room that is its own. */
+/*
+ * Return why the write cannot go on, or NOTHING and @bytes to store. @own is its
+ * reservation.
+ */
 static enum wait_reason ask_with(const struct model *m, const struct model_proc *p, uint64_t room,
 				 uint64_t own, uint64_t own_credit, uint32_t *bytes)
 {
@@ -1101,15 +1111,15 @@ static enum wait_reason ask(const struct model *m, const struct model_proc *p, u
 		return NOT_YET_LOW;
 	if ((p->queued && p->admitted) || p->evicted)
 		return ask_with(m, p, room, p->room, p->credit, bytes);
-	/* Its turn comes when it is woken for it; and at a closed gate, nobody overtakes. */
+	/* A queued writer must be woken first; at a closed gate, no writer overtakes. */
 	if (p->queued || (is_closed(m, p->class) && others_wait(m, p->class)))
 		return NOT_ITS_TURN;
 	return ask_with(m, p, room, 0, 0, bytes);
 }
 
 /*
- * How much has to be evicted for it to go, if it can be: as much as it takes, or less, if
- * there is some room that nobody has reserved.
+ * Return how many bytes to evict for a record, 0 for none. Room that is neither used nor
+ * reserved reduces the number.
  */
 static uint64_t to_evict(const struct model *m, const struct model_proc *p)
 {
@@ -1164,7 +1174,7 @@ static void write_wait(struct model *m, struct model_proc *p)
 	p->where = TRY;
 	if (is_broken(m, f))
 		return;
-	/* By now, things may be otherwise. */
+	/* Check again, because the state may have changed since TRY. */
 	p->wait_reason = ask(m, p, &bytes);
 	if (p->wait_reason == NOTHING || to_evict(m, p))
 		return;
@@ -1188,7 +1198,7 @@ static void write_wait(struct model *m, struct model_proc *p)
 	update(m, false);
 }
 
-/* It goes, or makes room first, or has to wait. */
+/* Store bytes, evict first, or wait. */
 static void write_admit(struct model *m, struct model_proc *p)
 {
 	struct model_file *f = &m->file[p->file];
@@ -1210,7 +1220,10 @@ static void write_admit(struct model *m, struct model_proc *p)
 	if (m->config.credit) {
 		m->stats.credit -= m->config.credit == BPIPE_CREDIT_BYTES ? bytes : 1;
 		f->refused = false;
-		/* A writer that polls first will not ask for more: let readers come now. */
+		/*
+		 * A writer that polls first will not block in write(), so wake the readers
+		 * now.
+		 */
 		if (!m->stats.credit) {
 			if (m->poll_level < -1)
 				m->poll_level = -1;
@@ -1242,7 +1255,7 @@ static void write_try(struct model *m, struct model_proc *p)
 		end(p, -EMSGSIZE);
 		return;
 	}
-	/* Nothing is refused because of a record whose time is over. */
+	/* Do not refuse a write because of an expired record. */
 	reason = ask(m, p, &bytes);
 	if (sheds(m) && (reason == NO_ROOM || reason == NOT_ITS_TURN || reason == NOT_YET_LOW))
 		p->where = EXPIRE;
@@ -1257,7 +1270,7 @@ static void write_expire(struct model *m, struct model_proc *p)
 	write_admit(m, p);
 }
 
-/* By now, a reader may have made room. */
+/* Evict what is still necessary: a reader may have made room. */
 static void write_evict(struct model *m, struct model_proc *p)
 {
 	uint64_t much = to_evict(m, p), before = level(m);
@@ -1356,20 +1369,23 @@ static void read_wait(struct model *m, struct model_proc *p)
 	update(m, false);
 }
 
-/* May somebody hold a lock for which a call with RWF_NOWAIT does not wait? */
+/*
+ * Return true if another process may hold a lock that a call with RWF_NOWAIT does not wait
+ * for.
+ */
 static bool may_be_locked(const struct model *m, const struct model_proc *self)
 {
 	for (const struct model_proc *p = m->proc; p < m->proc + MODEL_PROCS; p++)
 		if (p != self && p->where != IDLE && p->where != DONE && p->where != POLL &&
 		    p->where != ASLEEP)
 			return true;
-	/* Who drops records whose time is over comes at any moment. */
+	/* The work that drops expired records takes the locks at any moment. */
 	return sheds(m);
 }
 
 /*
- * The next step of a call. Where it can go two ways, it goes one or the other
- * by @way, and the return value is true.
+ * Take the next step of a call. Return true if the step has two outcomes; @way then selects
+ * one.
  */
 static bool step(struct model *m, struct model_proc *p, bool way)
 {
@@ -1455,7 +1471,7 @@ static bool step(struct model *m, struct model_proc *p, bool way)
 	return false;
 }
 
-/* Has the call a step to take? */
+/* Return true if the call has a step to take. */
 static bool goes_on(const struct model *m, const struct model_proc *p)
 {
 	switch (p->where) {
@@ -1472,9 +1488,9 @@ static bool goes_on(const struct model *m, const struct model_proc *p)
 }
 
 /*
- * Data has waited long enough. It may be that nobody waits for this any more.
+ * Let a reader's delay expire. It has no effect if no reader waits for it any more.
  *
- * Return: whether this has to come.
+ * Return: true if the expiry must be handled, because a reader waits for it.
  */
 static bool ring(struct model *m)
 {
@@ -1488,7 +1504,7 @@ static bool ring(struct model *m)
 	return waited_for;
 }
 
-/* Is the next step nobody else's business, so that it can as well come at once? */
+/* Return true if the next step affects no other call, so that it can be taken at once. */
 static bool is_private(const struct model *m, const struct model_proc *p)
 {
 	switch (p->where) {
@@ -1505,7 +1521,7 @@ static bool is_private(const struct model *m, const struct model_proc *p)
 
 /* Sets of models. */
 
-/* Where a model is in the table of a set, or would be. */
+/* Return the slot of a model in the hash table of a set, or the free slot for it. */
 static size_t slot_of(const struct models *set, const struct model *m)
 {
 	const uint64_t *word = (const uint64_t *)m;
@@ -1533,7 +1549,7 @@ static void grow(struct models *set)
 		set->slot[slot_of(set, &set->at[i])] = i + 1;
 }
 
-/* Adds a model, if the set does not have it. */
+/* Add a model, unless the set has it. */
 void models_add(struct models *set, const struct model *m)
 {
 	size_t i;
@@ -1554,7 +1570,7 @@ void models_free(struct models *set)
 	memset(set, 0, sizeof(*set));
 }
 
-/* A step, and what follows from it at once; as step(). */
+/* Take a step and the private steps that follow it; returns as step(). */
 static bool go_on(struct model *m, struct model_proc *p, bool way)
 {
 	bool ways = step(m, p, way);
@@ -1565,8 +1581,8 @@ static bool go_on(struct model *m, struct model_proc *p, bool way)
 }
 
 /*
- * Every state that can be reached from one that is still to be looked at, until
- * there is none. False: too many.
+ * Add all states that can be reached from @seen to it, and those without a next step to
+ * @end. Return false if there are too many.
  */
 static bool reach_all(struct models *seen, struct models *end)
 {
@@ -1612,10 +1628,10 @@ static bool reach_all(struct models *seen, struct models *end)
 }
 
 /**
- * model_explore() - let all calls go on until they end or sleep, in any order
- * @set: what may be the case; becomes what may be in the end
+ * model_explore() - let all calls proceed until they end or sleep, in any order
+ * @set: all possible states; on return, all possible final states
  *
- * Return: false if there are too many ways.
+ * Return: false if there are too many states.
  */
 bool model_explore(struct models *set)
 {
@@ -1635,9 +1651,9 @@ bool model_explore(struct models *set)
 	return ok;
 }
 
-/* What can be seen. */
+/* What a program can observe. */
 
-/* Credit that a writer of that class may use; as much as may be, without credit. */
+/* Return the credit that a writer of that class may use; UINT64_MAX if credit is off. */
 static uint64_t credit_for(const struct model *m, unsigned int class)
 {
 	uint64_t credit = m->stats.credit;
@@ -1696,7 +1712,7 @@ void model_stats(const struct model *m, struct bpipe_stats *stats)
 		&stats->dropped_bytes, &stats->dropped_records,
 	};
 
-	/* The sums, and what is queued, are not kept but worked out here. */
+	/* The sums and the queued counts are not kept in the model: compute them. */
 	*stats = m->stats;
 	for (uint32_t i = 0; i < ARRAY_SIZE(sums); i++)
 		*sums[i] = 0;
