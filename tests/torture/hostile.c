@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The hostile opener: an unprivileged member of the channels' group, which can do no
- * more than open them, and does all that an open file allows, as often as it can.
+ * The hostile opener: an unprivileged member of the channels' group. It can only
+ * open channels, and does all that an open file allows, as often as it can.
  *
- * Where the others check each byte, on the channel DEV, it neither writes nor takes
- * anything. There it has files open by the thousand, asks for odd settings, polls, and
- * sleeps in reads whose memory cannot be written to.
+ * On the channel DEV, where the others check each byte, it moves no data. There, it has
+ * thousands of files open, requests odd settings, polls, and sleeps in reads into
+ * memory that cannot be written to.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,11 +40,11 @@
 #define EPOLLS		8U
 #define CHILDREN	12U
 #define THREADS		6U
-#define THREADS_FD	(FILES + 128)	/* what threads use; open() takes lower numbers */
+#define THREADS_FD	(FILES + 128)	/* descriptors of threads; open() returns lower numbers */
 #define PAGES		16U		/* status pages mapped */
 #define MOVE_MAX	(192U << 10)
 #define PAGE		4096U
-#define MAIN		0		/* which channel: DEV; the arena; one that goes */
+#define MAIN		0		/* channels: DEV; the arena; one that comes and goes */
 
 static struct {
 	int fd;
@@ -56,11 +56,11 @@ static int epolls[EPOLLS];
 static pid_t children[CHILDREN];
 static void *pages[PAGES];
 static atomic_uint threads;
-static char *memory;			/* MOVE_MAX bytes, and then a page that cannot be used */
+static char *memory;			/* MOVE_MAX bytes, followed by an unmapped page */
 static struct io_uring ring;
 static bool ring_on;
 
-/* A storm of signals must not keep this process from its end. */
+/* End despite a storm of signals. */
 static void on_signal(int signal)
 {
 	(void)signal;
@@ -68,7 +68,7 @@ static void on_signal(int signal)
 		_exit(0);
 }
 
-/* Interrupt each call that sleeps, again and again, until it is called with 0. */
+/* Interrupt each sleeping call every @us until called with 0. */
 static void interrupt_each(unsigned int us)
 {
 	const struct itimerval timer = { .it_value.tv_usec = us, .it_interval.tv_usec = us };
@@ -108,13 +108,13 @@ static size_t any_length(void)
 	}
 }
 
-/* No memory at all. */
+/* Return memory that cannot be used. */
 static char *nowhere(void)
 {
 	return memory + MOVE_MAX;
 }
 
-/* Memory for @n bytes, of which some cannot be used at times. */
+/* Return memory for @n bytes; sometimes, a part of it cannot be used. */
 static char *any_memory(size_t n)
 {
 	switch (rnd(16)) {
@@ -132,7 +132,7 @@ static unsigned int any_file(void)
 	return rnd(nr_files);
 }
 
-/* A file where data may be moved; false if none was found. */
+/* Choose a file where data may be moved. Return false if none was found. */
 static bool any_data_file(int *fd)
 {
 	for (int i = 0; i < 8; i++) {
@@ -167,7 +167,7 @@ static void open_one(void)
 		files[nr_files++].channel = channel;
 		return;
 	}
-	/* Between its creation and its permissions, a channel is root's. */
+	/* A new channel belongs to root until its permissions are set. */
 	if (errno != ENOENT && errno != ENXIO && errno != ENODEV && errno != ENOMEM &&
 	    errno != ENOSPC && errno != EMFILE && errno != ENFILE && errno != EINTR &&
 	    (errno != EACCES || channel < 3))
@@ -204,7 +204,7 @@ static void double_one(void)
 	int fd;
 
 	if (rnd(2)) {
-		/* Over another, which is closed by that. */
+		/* Replace another file, which dup3() closes. */
 		if (f != to && dup3(files[f].fd, files[to].fd, O_CLOEXEC) >= 0)
 			files[to].channel = files[f].channel;
 		return;
@@ -256,18 +256,18 @@ static void set_reader(int fd)
 	ioctl(fd, BPIPE_SET_READER, &r);
 }
 
-/* Any command, of any size. */
+/* Call any command, with any size. */
 static void call_odd(int fd)
 {
 	unsigned long cmd = _IOC(rnd(4), BPIPE_IOC_MAGIC, rnd(16), rnd(3) ? rnd(900) : rnd(16384));
 	int file = ioctl(fd, cmd, any_memory(16384));
 
-	/* OPEN_STATUS may be among them. */
+	/* The command may be OPEN_STATUS. */
 	if (file > 0)
 		close(file);
 }
 
-/* What only the owner may do. */
+/* Call commands that only the owner may use. */
 static void call_forbidden(int fd)
 {
 	struct bpipe_config c = { .mask = any_number(), .size = 4096 };
@@ -315,7 +315,7 @@ static void grant(int fd)
 	ioctl(fd, BPIPE_GRANT, &g);
 }
 
-/* Map a status page, and keep it; instead of another one. */
+/* Map a status page in place of another, and keep it. */
 static void map_status(int fd)
 {
 	unsigned int i = rnd(PAGES);
@@ -334,7 +334,7 @@ static void map_status(int fd)
 	__atomic_load_n((uint32_t *)at, __ATOMIC_RELAXED);
 }
 
-/* SIGIO, or another signal, on one file or on many. */
+/* Ask for SIGIO, or another signal, on one file or many. */
 static void ask_for_signals(void)
 {
 	unsigned int n = rnd(8) ? 1 : rnd(nr_files);
@@ -391,7 +391,7 @@ static void read_some(int fd)
 		fail("a read of %zu gives %zd", n, ret);
 }
 
-/* Sleep in a read that has to end with EFAULT, and takes nothing. */
+/* Sleep in a read that must fail with EFAULT and take nothing. */
 static void read_nowhere(int fd)
 {
 	ssize_t ret;
@@ -449,7 +449,7 @@ static void epoll_many(void)
 	epoll_wait(epolls[i], &ev, 1, rnd(5));
 }
 
-/* Requests that go on while this does something else, and are canceled as the ring goes. */
+/* Start requests that run in the background; they are cancelled when the ring is closed. */
 static void use_ring(void)
 {
 	struct io_uring_cqe *cqe;
@@ -468,7 +468,10 @@ static void use_ring(void)
 		sqe = io_uring_get_sqe(&ring);
 		if (!sqe)
 			break;
-		/* A worker looks the file up later, when its number may be one of DEV's. */
+		/*
+		 * No data request with IOSQE_ASYNC: its worker may find a file of DEV at
+		 * that number later.
+		 */
 		if (!any_data_file(&fd) || !rnd(3)) {
 			io_uring_prep_poll_add(sqe, files[any_file()].fd, rnd(0x20));
 			sqe->flags |= rnd(8) ? 0 : IOSQE_ASYNC;
@@ -483,7 +486,7 @@ static void use_ring(void)
 		io_uring_cqe_seen(&ring, cqe);
 }
 
-/* Others that have the same files. */
+/* Processes and threads that share the files. */
 
 static void be_child(uint64_t seed, pid_t parent)
 {
@@ -491,7 +494,7 @@ static void be_child(uint64_t seed, pid_t parent)
 
 	rnd_seed(seed, 1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* The parent may have been killed before. */
+	/* The parent may have been killed before prctl(). */
 	if (getppid() != parent)
 		_exit(0);
 	ring_on = false;
@@ -577,8 +580,9 @@ static void *thread_main(void *arg)
 }
 
 /*
- * A thread that uses a file, which this one may close meanwhile. If its number were one
- * that open() may use again, the thread could move data on DEV.
+ * Start a thread that uses a file, which the main thread may close meanwhile. A data file
+ * gets a number that open() does not use again: the thread could otherwise move data on
+ * DEV.
  */
 static void start_thread(void)
 {
@@ -588,7 +592,7 @@ static void start_thread(void)
 	unsigned int f = any_file();
 	int fd;
 
-	/* One that sleeps for ever in a read keeps its place. */
+	/* A thread that sleeps in a read forever keeps its place. */
 	if (threads >= THREADS)
 		return;
 	c = malloc(sizeof(*c));
@@ -710,7 +714,7 @@ static void do_one(void)
 	}
 }
 
-/* Become a member of the group, and nothing more. */
+/* Become a member of the group without other privileges. */
 static bool drop_privileges(void)
 {
 	const struct rlimit limit = { FILES + 256, FILES + 256 };
@@ -719,7 +723,7 @@ static bool drop_privileges(void)
 	if (setrlimit(RLIMIT_NOFILE, &limit) || setgroups(1, &group) || setgid(HOSTILE_ID) ||
 	    setuid(HOSTILE_ID))
 		return false;
-	/* Both are lost with the user. */
+	/* Changing the user clears both. */
 	prctl(PR_SET_DUMPABLE, 1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setpgid(0, 0);

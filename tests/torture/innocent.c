@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two pairs of a writer and a reader that misuse nothing, each in a process of its own:
- * one on a channel that no other process opens, one on the channel where the hostile
- * openers move data. The time from the start of a write to the end of the read that
- * returns the record is measured without torture and then during it. These processes
- * have a real-time priority, so that the time is the module's and not the scheduler's.
+ * Two pairs of a writer and a reader that misuse nothing, each a separate process:
+ * one pair on a channel that no other process opens, one on the channel where the
+ * hostile openers move data. The time from the start of a write to the end of the read
+ * that returns the record is measured without torture, and then during it. These
+ * processes have a real-time priority, so the time is the module's and not the
+ * scheduler's.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,7 +30,7 @@
 #define PAIRS		2
 #define PHASES		(INNOCENT_DONE + 1)
 #define READ_MAX	(2U << 20)
-/* Eight buckets for each power of two of nanoseconds. */
+/* Eight buckets for each power of two, in nanoseconds. */
 #define BUCKET_BITS	3
 #define BUCKETS		(64 << BUCKET_BITS)
 #define PAUSE_US	1000
@@ -71,7 +72,7 @@ static unsigned int bucket_of(uint64_t ns)
 	return (top << BUCKET_BITS) + (ns >> (top - BUCKET_BITS) & ((1 << BUCKET_BITS) - 1));
 }
 
-/* The end of a bucket. */
+/* Return the upper bound of a bucket. */
 static uint64_t bucket_end(unsigned int bucket)
 {
 	unsigned int top = bucket >> BUCKET_BITS;
@@ -128,7 +129,7 @@ static void be_innocent_writer(unsigned int pair)
 	}
 }
 
-/* The arena may be a stream by now, in which others' bytes stand between records. */
+/* Find records: the arena may be a stream by now, with others' bytes between them. */
 static void find_records(unsigned int pair, const char *at, size_t n)
 {
 	const char *end = at + n;

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything at once: writers, readers, resizers and meddlers, in processes
- * that are killed, stopped, and interrupted at any moment.
+ * All features at once: writers, readers, resizers and meddlers, in processes
+ * that are killed, stopped and interrupted at any moment.
  *
- * What is written consists of cells of 64 bytes, each with its producer, its
- * number, and a payload that follows from them. All lengths and sizes are
- * multiples of that, so that whatever calls move it, whoever reads gets whole
- * cells, and can check each one. A table shared by all says which have been
- * read: none twice, and none may be missing at the end, but for what readers
- * who were killed had taken.
+ * The data consists of cells of 64 bytes, each with its producer, its number, and
+ * a payload derived from both. All lengths and sizes are multiples of 64, so a
+ * reader gets whole cells, whatever calls move them, and can check each. A shared
+ * table has a bit for each cell that was read. No cell may be read twice. At the
+ * end, none may be missing, except cells that killed readers had taken.
  *
- * A rate limit splits long writes wherever tokens end; so there is one in every
- * other round, in which all writes are short. In every other two rounds, writes are
- * records, of all classes and policies: those that were dropped may be missing, and
- * no more of them than were counted. Other channels come and go meanwhile.
+ * A rate limit splits long writes wherever tokens run out. Every other round has a rate
+ * limit, and all its writes are short. Every other two rounds write records, of all
+ * classes and policies; then as many may be missing as were counted as dropped. Other
+ * channels come and go meanwhile.
  *
- * Hostile openers (hostile.c) have thousands of files of it open, of a channel where they
- * move data, and of those that come and go. Half of the writers and readers share a
+ * Hostile openers (hostile.c) have thousands of files open: of this channel, of a channel
+ * where they move data, and of those channels. Half of the writers and readers share a
  * cgroup with them, which is frozen, thawed and kept short of memory. Two pairs that
- * misuse nothing (innocent.c) show how much of that they notice.
+ * misuse nothing (innocent.c) measure how much of that they notice.
  *
- * It goes in rounds. At the end of each, nobody is killed or interrupted any
- * more: writers finish the call they are in, readers go on to end-of-file, and
- * all have to end by themselves. Who does not was not woken.
+ * At the end of each round, killing and interrupting stops. Writers finish their
+ * current call, readers read up to end-of-file, and all must end without help. A process
+ * that does not end has missed a wake-up.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -64,19 +63,19 @@
 #define CELL		64U
 #define ATOMIC_CELLS	(4096 / CELL)
 #define PRODUCERS	4096U
-#define CELLS		16384U		/* that one producer writes at most */
+#define CELLS		16384U		/* written by one producer, at most */
 #define MOVE_MAX	(256U * 1024)	/* bytes in one call */
 #define PIPE_SIZE	(64U * 1024)
 #define ROUND_S		6
-#define QUIET_S		3		/* that the innocents have to themselves */
-#define PATIENCE_S	120		/* for what has to end by itself */
+#define QUIET_S		3		/* that the innocents run without torture */
+#define PATIENCE_S	120		/* time for processes to end without a signal */
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 struct cell {
 	uint32_t producer;
 	uint32_t number;
 	uint16_t place;		/* in its write */
-	uint16_t of;		/* so many cells, if that was atomic; else 0 */
+	uint16_t of;		/* cells of its write, if that was atomic; else 0 */
 	uint32_t payload[CELL / 4 - 3];
 };
 
@@ -97,12 +96,12 @@ static const enum role cast[] = {
 
 #define ACTORS ARRAY_SIZE(cast)
 
-/* What all processes share. */
+/* State that all processes share. */
 static struct shared {
 	atomic_bool stop;
 	atomic_uint failed;
 	bool rated;		/* this round: a rate limit, and short writes */
-	bool records;		/* this round: records, and all that goes with them */
+	bool records;		/* this round: records and their settings */
 	atomic_uint producers;
 	atomic_ullong read_cells;
 	atomic_ullong calls[ROLES];
@@ -112,14 +111,14 @@ static struct shared {
 	} producer[PRODUCERS];
 	struct {
 		atomic_uint reading;	/* bytes that it may have taken, unchecked */
-		atomic_bool open;	/* it has its file, and keeps it once stopped */
+		atomic_bool open;	/* it has its file open until stopping() */
 	} actor[ACTORS];
 	atomic_uchar seen[PRODUCERS][CELLS / 8];
 } *shared;
 
 static pid_t pids[ACTORS];
-static int me;			/* which actor this process is */
-static bool interrupts;		/* itself, by a timer */
+static int me;			/* index of this process among the actors */
+static bool interrupts;		/* interrupts itself by a timer */
 
 void fail(const char *format, ...)
 {
@@ -186,7 +185,7 @@ static void cell_check(const struct cell *c)
 	unsigned char bit;
 
 	if (c->producer >= PRODUCERS || c->number >= CELLS) {
-		fail("a cell of nobody: %u %u", c->producer, c->number);
+		fail("a cell of no producer: %u %u", c->producer, c->number);
 		return;
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(c->payload); i++) {
@@ -219,7 +218,7 @@ static void cells_check(const struct cell *c, size_t bytes)
 	}
 }
 
-/* A page fault that takes its time: memory that comes from a thread. */
+/* Slow page faults: a thread fills the memory on demand. */
 
 struct slow {
 	int fd;
@@ -255,7 +254,10 @@ static void *slow_main(void *arg)
 	return NULL;
 }
 
-/* @bytes of such memory, with a content or to be written to; NULL: cannot be had. */
+/*
+ * Return @bytes of slow memory, to read @content from or to write to; NULL if userfaultfd
+ * fails.
+ */
 static void *slow_get(struct slow *slow, pthread_t *thread, const void *content, size_t bytes)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -272,7 +274,7 @@ static void *slow_get(struct slow *slow, pthread_t *thread, const void *content,
 		.range = { (uintptr_t)slow->at, (bytes + 4095) & ~4095ULL },
 		.mode = UFFDIO_REGISTER_MODE_MISSING,
 	};
-	/* Signals are for the one who moves bytes. */
+	/* Signals are for the thread that moves bytes. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = ioctl(slow->fd, UFFDIO_API, &api) || ioctl(slow->fd, UFFDIO_REGISTER, &reg) ||
@@ -294,7 +296,7 @@ static void slow_put(struct slow *slow, pthread_t thread, size_t bytes)
 	close(slow->fd);
 }
 
-/* One call that moves bytes; what it said, errors negative. */
+/* Calls that move bytes: they return a number of bytes or a negative error. */
 
 static ssize_t said(ssize_t ret)
 {
@@ -318,7 +320,7 @@ static ssize_t by_ring(int fd, bool write, void *buf, size_t n)
 		io_uring_prep_read(sqe, fd, buf, n, -1);
 	if (rnd(2))
 		sqe->flags |= IOSQE_ASYNC;
-	/* Interrupted or not, it has to be waited for: it moves bytes. */
+	/* Wait for the request even if interrupted, because it moves bytes. */
 	while (io_uring_submit(&ring) < 0)
 		;
 	while (io_uring_wait_cqe(&ring, &cqe))
@@ -386,7 +388,7 @@ static ssize_t write_by_sendfile(int fd, void *buf, size_t n)
 	return ret;
 }
 
-/* Takes what is in a pipe by way of a copy of it. */
+/* Read from a pipe, and check that tee() shows the same bytes first. */
 static void read_twice(int pipe, void *buf, size_t n)
 {
 	static char copy[PIPE_SIZE];
@@ -397,7 +399,7 @@ static void read_twice(int pipe, void *buf, size_t n)
 	if (tee(pipe, p[1], n, SPLICE_F_NONBLOCK) == (ssize_t)n &&
 	    read(p[0], copy, n) == (ssize_t)n && read(pipe, buf, n) == (ssize_t)n &&
 	    memcmp(copy, buf, n))
-		fail("tee shows something else");
+		fail("tee shows other bytes than read");
 	close(p[0]);
 	close(p[1]);
 }
@@ -451,7 +453,7 @@ static ssize_t move(int fd, bool write_it, void *buf, size_t n, unsigned int way
 	}
 }
 
-/* Waits without end until something can be done. */
+/* Wait without a time limit until the file is ready. */
 static void wait_for(int fd, short events)
 {
 	struct epoll_event ev = { .events = events | (rnd(2) ? EPOLLET : 0) };
@@ -470,9 +472,9 @@ static void wait_for(int fd, short events)
 	close(ep);
 }
 
-/* Things that may be done to an open file by the way. */
+/* Other operations on an open file. */
 
-/* In record mode, what was read may be framed: leaves the cells. */
+/* In record mode, a read may return frames: keep only the cells. */
 static ssize_t unframe(unsigned char *buf, ssize_t n)
 {
 	struct timespec ts;
@@ -496,7 +498,7 @@ static ssize_t unframe(unsigned char *buf, ssize_t n)
 	return cells;
 }
 
-/* Is a channel gone that others may remove by force? */
+/* Return true if the channel is gone; other processes may remove a founder's by force. */
 static bool removed(void)
 {
 	return errno == ENODEV && cast[me] == FOUNDER;
@@ -520,11 +522,11 @@ static void law(int fd)
 	else if (s.written_bytes != s.read_bytes + s.queued_bytes + s.dropped_bytes ||
 		 s.written_records != s.read_records + s.queued_records + s.dropped_records ||
 		 s.level != s.queued_bytes + s.queued_records * BPIPE_RECORD_OVERHEAD)
-		fail("the law is broken: %llu written, %llu read, %llu queued, %llu dropped, level %llu",
+		fail("sums differ: %llu written, %llu read, %llu queued, %llu dropped, level %llu",
 		     s.written_bytes, s.read_bytes, s.queued_bytes, s.dropped_bytes, s.level);
 }
 
-/* The status page, while it may change. */
+/* Check the status page while it may change. */
 static void look(int fd)
 {
 	int file = ioctl(fd, BPIPE_OPEN_STATUS);
@@ -553,7 +555,7 @@ static void look(int fd)
 		     copy.size, copy.state);
 }
 
-/* A child that has the file, by fork and perhaps by exec, for a while. */
+/* Let a child have the file for a while, by fork and perhaps by exec. */
 static void lend(int fd)
 {
 	char name[16];
@@ -628,7 +630,7 @@ static void interrupt_later(void)
 		setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-/* ECANCELED: io_uring could not start a thread for it, as a signal came. */
+/* ECANCELED: a signal kept io_uring from starting a thread for the request. */
 static bool usual(ssize_t ret, bool write_it)
 {
 	return ret >= 0 || ret == -EAGAIN || ret == -EINTR || ret == -ENOMEM ||
@@ -667,7 +669,7 @@ static int any_open(int mode)
 	return open_channel(DEV, mode | (rnd(3) ? 0 : O_NONBLOCK));
 }
 
-/* A class and a policy, for as long as it is open. */
+/* Set a class and a policy for as long as the file is open. */
 static void some_writer(int fd)
 {
 	struct bpipe_writer w = {
@@ -717,7 +719,7 @@ static void be_writer(void)
 	}
 }
 
-/* A reader's file; whether it gives frames. */
+/* Open a reader's file; set @framed if it returns frames. */
 static int open_reader(bool *framed)
 {
 	struct bpipe_reader r = { .mask = BPIPE_READER_FRAMED, .framed = rnd(2) };
@@ -759,7 +761,10 @@ static void be_reader(void)
 			cells_check(cells, framed ? unframe((unsigned char *)cells, ret) : ret);
 		shared->actor[me].reading = 0;
 		shared->calls[READER]++;
-		/* There may be no writer for a while; in the end there is none. */
+		/*
+		 * While the round runs, no writer may be open; at its end, end-of-file ends
+		 * the reader.
+		 */
 		if (!ret && shared->stop)
 			break;
 		if (ret <= 0)
@@ -795,7 +800,7 @@ static void some_config(struct bpipe_config *c, unsigned int size_max)
 	c->overload_after = rnd(4) ? rnd(2000000) : 0;
 }
 
-/* What there is for records. */
+/* Settings for records. */
 static void some_record_config(struct bpipe_config *c, uint64_t known)
 {
 	unsigned int bit;
@@ -821,7 +826,7 @@ static void some_record_config(struct bpipe_config *c, uint64_t known)
 	c->read_rate_records = rnd(2) ? 0 : 1000 + rnd(100000);
 }
 
-/* Of the arena, what a write is changes as well, whenever it is empty. */
+/* Change the configuration; of the arena also the mode, whenever it is empty. */
 static void be_configurer(const char *path, unsigned int size_max)
 {
 	bool arena = cast[me] == OWNER;
@@ -880,7 +885,7 @@ static void be_sysfs_user(void)
 	}
 }
 
-/* Leaves files in a socket, for a receiver, or for nobody. */
+/* Send files over a socket, to a receiver or to none. */
 static void pass(const int *fds, int nr)
 {
 	char control[CMSG_SPACE(sizeof(int) * 4)] = { 0 }, byte = 0;
@@ -951,14 +956,14 @@ static void put_text(const char *path, const char *text)
 	close(fd);
 }
 
-/* In a memory cgroup with little room, throttled at times: large buffers cannot be had. */
+/* Use large buffers in a memory cgroup with little room, where allocations fail. */
 static void be_confined(void)
 {
 	put_text(CGROUP "/cgroup.procs", "0");
 	be_configurer(DEV, 32 << 20);
 }
 
-/* Channels that come, are used, and go, also while open; the same for all who do this. */
+/* Add, use and remove channels, also while open; all founders use the same names. */
 static void be_founder(void)
 {
 	int control = open(DEV "-control", O_RDWR | O_CLOEXEC), fd;
@@ -1117,7 +1122,7 @@ static void show(unsigned int i)
 	}
 }
 
-/* All with a role have to end by themselves; no writer is left for readers then. */
+/* Wait until all actors with these roles have ended; readers then get end-of-file. */
 static void wait_until_gone(enum role from, enum role to)
 {
 	uint64_t end = now_ms() + PATIENCE_S * 1000;
@@ -1132,7 +1137,7 @@ static void wait_until_gone(enum role from, enum role to)
 	}
 	if (!left)
 		return;
-	fail("asleep, and nobody wakes them");
+	fail("some actors are asleep and are not woken");
 	for (unsigned int i = 0; i < ACTORS; i++)
 		if (pids[i])
 			show(i);
@@ -1151,7 +1156,7 @@ static void wait_until_gone(enum role from, enum role to)
 	}
 }
 
-/* Whoever opens after the last writer has gone waits for another. */
+/* Wait for the readers: one that opens after the last writer left waits for the next. */
 static void wait_until_readers_are_open(void)
 {
 	for (unsigned int i = 0; i < ACTORS; i++)
@@ -1183,11 +1188,11 @@ static void account(const struct bpipe_stats *before, const struct bpipe_stats *
 		fail("%llu bytes lost, %llu read but not seen; killed readers had at most %llu",
 		     lost * CELL, read - shared->read_cells * CELL, forgiven);
 	if (written < acked * CELL || written > intended * CELL)
-		fail("%llu written, but writers were told %llu, and tried %llu", written,
+		fail("%llu written, but write() returned %llu of %llu", written,
 		     acked * CELL, intended * CELL);
 }
 
-/* With neither writers nor records left, class 0 alone has a buffer. */
+/* Without writers and records, only class 0 has a buffer. */
 static void check_memory(void)
 {
 	char path[64], text[64];
@@ -1205,7 +1210,7 @@ static void check_memory(void)
 	}
 }
 
-/* Files that nobody has any more are closed in the background. */
+/* The kernel closes the files of killed processes in the background: wait for that. */
 static struct bpipe_stats quiet_stats(int ctl)
 {
 	uint64_t end = now_ms() + PATIENCE_S * 1000;
@@ -1220,7 +1225,7 @@ static struct bpipe_stats quiet_stats(int ctl)
 	return s;
 }
 
-/* Nothing left of those before us, and a size of whole cells. */
+/* Empty the channel, and give it a size of whole cells. */
 static void clean(int ctl, bool records)
 {
 	struct bpipe_config config = {
@@ -1244,7 +1249,7 @@ static void clean(int ctl, bool records)
 		fail("SET_CONFIG: %s", strerror(errno));
 }
 
-/* The victims are frozen or short of memory for a while, and may be killed for that. */
+/* Freeze the victims or limit their memory for a while; the OOM killer may end them. */
 static void press_victims(void)
 {
 	static const char *const high[] = { "4M", "16M", "max" };
@@ -1312,7 +1317,7 @@ static void play_round(int ctl, int arena, unsigned int nr, uint64_t until)
 	relieve_victims();
 	wait_until_gone(CONFIGURER, OWNER);
 	law(arena);
-	/* From here on, readers have seen a writer, and wait for no other. */
+	/* Readers have now seen a writer, and get end-of-file once it leaves. */
 	writer = any_open(O_WRONLY);
 	wait_until_readers_are_open();
 	if (ioctl(ctl, BPIPE_SET_CONFIG, &calm))
@@ -1325,7 +1330,7 @@ static void play_round(int ctl, int arena, unsigned int nr, uint64_t until)
 	check_memory();
 }
 
-/* A channel for records that stays until the end; an open file of it. */
+/* Add a channel for records that stays until the end; return an open file of it. */
 static int channel_add(int control, const char *name, gid_t group)
 {
 	const struct bpipe_config config = {
@@ -1343,7 +1348,7 @@ static int channel_add(int control, const char *name, gid_t group)
 	return open_channel(path, O_ACCMODE);
 }
 
-/* Files that are closed in the background keep the module for a moment. */
+/* Retry: files that are closed in the background hold the module for a moment. */
 static void unload(void)
 {
 	uint64_t end = now_ms() + PATIENCE_S * 1000;
@@ -1354,7 +1359,7 @@ static void unload(void)
 		nap_us(2000);
 	} while (ret && errno == EWOULDBLOCK && now_ms() < end);
 	if (ret)
-		fail("cannot be unloaded in the end: %s", strerror(errno));
+		fail("cannot unload the module at the end: %s", strerror(errno));
 }
 
 static int torture(unsigned int seconds, uint64_t seed)
@@ -1421,7 +1426,7 @@ int main(int argc, char **argv)
 	};
 	struct bpipe_stats stats;
 
-	/* What lend() starts. */
+	/* The program that lend() starts. */
 	if (argc == 3 && !strcmp(argv[1], "--look"))
 		return ioctl(atoi(argv[2]), BPIPE_GET_STATS, &stats) != 0;
 	if (!settings_get(argc, argv, settings)) {

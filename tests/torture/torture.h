@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of the torture share. */
+/* Declarations that the parts of torture share. */
 #ifndef BPIPE_TORTURE_H
 #define BPIPE_TORTURE_H
 
@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #define DEV		"/dev/bpipe"
-/* The hostile openers move data here; an innocent pair uses it, too. */
+/* The channel where the hostile openers move data; an innocent pair uses it, too. */
 #define ARENA		"arena"
-/* An innocent pair has this one to itself. */
+/* The channel that only an innocent pair uses. */
 #define CALM		"calm"
-/* Channels that come and go are called this and a number below FOUNDED. */
+/* Channels that come and go have this name and a number below FOUNDED. */
 #define FOUNDED_NAME	"torture"
 #define FOUNDED		4
 /* User and group of the hostile openers. */
@@ -30,13 +30,13 @@ void count_call(void);
 /* Play the hostile opener until stopping(); the caller has entered its cgroup. */
 void be_hostile(uint64_t seed);
 
-/* What the innocents are in: none of their records counts before QUIET and after DONE. */
+/* Phases of the innocents: records before QUIET and after DONE do not count. */
 enum innocent_phase { INNOCENT_START, INNOCENT_QUIET, INNOCENT_TORTURE, INNOCENT_DONE };
 
-/* Start both pairs; false if they cannot be started. */
+/* Start both pairs. Return false if they cannot be started. */
 bool innocents_start(void);
 void innocents_phase(enum innocent_phase phase);
-/* End both pairs and check what arrived; @patience_ms for those that end by themselves. */
+/* Wait up to @patience_ms for both pairs to end, end the rest, and check what arrived. */
 void innocents_end(uint64_t patience_ms);
 void innocents_print(void);
 
