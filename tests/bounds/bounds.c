@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How long others are kept waiting by a channel that has many of something.
+ * Measure how long a channel with many of something keeps other processes waiting.
  *
  * usage: bounds many WHAT NUMBER
- *	Makes so many of something on a channel, and has something happen to all of them.
- *	A bystander, another process with two open files and a real-time priority, calls
- *	write, read and poll without blocking all the while. Prints the longest call of
+ *	Make NUMBER of WHAT on a channel, and cause an event that concerns all of them.
+ *	Meanwhile a bystander, another process with two open files and a real-time
+ *	priority, calls write, read and poll without blocking. Print the longest call of
  *	each kind that the bystander made, in nanoseconds.
  *
  *        bounds kill STATE
- *	Kills a process with one open file of a channel, in a state, at several moments.
- *	Prints the longest time from the signal to the end, in nanoseconds, and how often
- *	it was in that state.
+ *	Kill a process with one open file of a channel, in STATE, at several moments.
+ *	Print the longest time from the signal to the end, in nanoseconds, and how often
+ *	the process was in that state.
  *
  * On the machine whose clock counts instructions, a nanosecond is an instruction.
  */
@@ -48,14 +48,14 @@
 #define SIZE		65536U
 #define STACK		4096U
 #define ROUNDS		100	/* of the bystander, at least */
-#define WARM		20	/* and before that, without a count */
-#define LONG		(256UL << 20)	/* a record that takes its time */
+#define WARM		20	/* before those, not counted */
+#define LONG		(256UL << 20)	/* a record whose copy takes long */
 #define CHUNK		(2UL << 20)
-#define TRIES		8	/* at moments that grow by doubling; and evenly spread */
+#define TRIES		8	/* of each kind: at doubling intervals, and evenly spaced */
 #define MS		1000000ULL
 
 static struct shared {
-	atomic_bool made, end;		/* bounds many: all is made; the bystander ends */
+	atomic_bool made, end;		/* bounds many: all is made; the bystander must end */
 	atomic_bool begun, done;	/* bounds kill: the victim's call */
 	atomic_bool other_begun, other_done;
 	atomic_uint rounds;
@@ -103,13 +103,13 @@ static void set(struct bpipe_config c)
 		err(2, "SET_CONFIG");
 }
 
-/* Fail rather than measure something else. */
+/* Wait for a condition. Fail on a timeout, to measure nothing else. */
 #define UNTIL(cond) do {							\
 	uint64_t _end = now_ns() + 600000000000ULL;				\
 										\
 	while (!(cond)) {							\
 		if (now_ns() > _end)						\
-			errx(2, "never came to be: %s", #cond);			\
+			errx(2, "timed out waiting for: %s", #cond);			\
 		sleep_ns(MS);							\
 	}									\
 } while (0)
@@ -179,7 +179,7 @@ static void be_bystander(int n)
 	static char buf[4096];
 
 	(void)n;
-	/* It makes no room for itself. */
+	/* The bystander must not evict records. */
 	if (ioctl(wr, BPIPE_SET_WRITER, &own))
 		err(2, "SET_WRITER");
 	go_first();
@@ -203,7 +203,7 @@ static void be_bystander(int n)
 	}
 }
 
-/* What there are many of. */
+/* Things to have many of. */
 
 static int thread_fd;
 
@@ -226,7 +226,7 @@ static int write_once(void *unused)
 	return 0;
 }
 
-/* Threads with one page for a stack each; they have nothing of libc's. */
+/* Start threads with one page of stack each. They must not use libc, as they lack its state. */
 static void threads_start(int (*main)(void *), int n)
 {
 	char *stacks = mmap(NULL, (size_t)n * STACK, PROT_READ | PROT_WRITE,
@@ -260,7 +260,7 @@ static void make_readers(int n)
 	UNTIL(get_stats().readers_waiting == (unsigned int)n);
 }
 
-/* New rules: all sleepers look again. */
+/* Change the configuration: all sleepers check again. */
 static void new_rules(int n)
 {
 	struct bpipe_stats s = get_stats();
@@ -319,7 +319,7 @@ static void nothing_more(int n)
 	(void)n;
 }
 
-/* @n records that fill the channel; the bystander's come after that. */
+/* Fill the channel with @n records; the bystander's records follow. */
 static void records(int n, struct bpipe_config c)
 {
 	size_t len = n < 120 ? 4096 / n - BPIPE_RECORD_OVERHEAD : 1;
@@ -359,7 +359,7 @@ static void make_evictable(int n)
 		.mask = BPIPE_CFG_POLICY, .policy = BPIPE_POLICY_DROP_OLDEST });
 }
 
-/* With a lower limit of their class, a small record evicts nearly all. */
+/* Lower the limit of the class, so that a small record evicts nearly all records. */
 static void evict(int n)
 {
 	int fd = open_file(O_WRONLY);
@@ -399,7 +399,7 @@ static void make_lookers(int n)
 	}
 }
 
-/* The state changes, and is looked at meanwhile. */
+/* Change the state while another process reads it. */
 static void change_state(int n)
 {
 	static char buf[SIZE];
@@ -448,13 +448,16 @@ static const struct many {
 
 static const struct many *many_found;
 
-/* A process of its own, for all that it has to go with it. */
+/* Make many of something. A separate process, so that its exit removes all of it. */
 static void be_many(int n)
 {
 	unsigned int rounds;
 
 	many_found->make(n);
-	/* What the kernel frees in the background interrupts others, and is not measured. */
+	/*
+	 * Wait: the kernel frees memory in the background, which would interrupt the
+	 * bystander.
+	 */
 	sleep_ns(3000 * MS);
 	shared->made = true;
 	UNTIL(shared->rounds >= WARM);
@@ -493,9 +496,9 @@ static int measure_many(const char *what, int n)
 	return 0;
 }
 
-/* Who is killed. */
+/* The victim's calls. */
 
-/* Memory that is there, of which a part is mapped again and again. */
+/* Return LONG bytes of memory: a small part, mapped again and again. */
 static char *long_memory(void)
 {
 	int fd = memfd_create("record", MFD_CLOEXEC);
@@ -585,7 +588,7 @@ static void be_configurer(int fd)
 	ioctl(fd, BPIPE_SET_CONFIG, &c);
 }
 
-/* Where the channel is as the victim comes. */
+/* The state of the channel before the victim's call. */
 
 static void be_empty(void)
 {
@@ -596,7 +599,7 @@ static void be_full(void)
 	fill();
 }
 
-/* Many small records, of which all are in the way. */
+/* Store many small records; a call must drop all of them first. */
 static void be_many_records(void)
 {
 	static char buf[4096];
@@ -621,7 +624,7 @@ static void be_evictable(void)
 static void be_expired(void)
 {
 	be_many_records();
-	/* Expired by the time that the victim comes, and not before. */
+	/* Let the records expire now, and not while they are stored. */
 	set((struct bpipe_config) { .mask = BPIPE_CFG_TTL(0), .ttl = { 1 } });
 }
 
@@ -648,7 +651,7 @@ static const struct state {
 	int mode;
 	void (*before)(void);		/* prepare the channel */
 	void (*be)(int fd);		/* the victim's call */
-	void (*other)(int fd);		/* what another does meanwhile; NULL: nothing */
+	void (*other)(int fd);		/* call of another process meanwhile, or NULL */
 	int other_mode;
 } states[] = {
 	{ "asleep-in-read", O_RDWR, be_empty, be_reader, NULL, 0 },
@@ -711,7 +714,7 @@ static void prepare(void)
 	shared->other_done = false;
 }
 
-/* How long the other's call takes. */
+/* Return how long the other process's call takes. */
 static uint64_t other_takes(void)
 {
 	uint64_t from;
@@ -728,7 +731,7 @@ static uint64_t other_takes(void)
 	return from;
 }
 
-/* One try: the signal comes @in ns after the call has begun, or after the other's. */
+/* Kill the victim @in ns after its call, or the other's, began. Return the time to its end. */
 static uint64_t kill_once(uint64_t in, int *hits)
 {
 	pid_t victim, other = 0;
@@ -776,7 +779,7 @@ static int measure_kill(const char *name)
 			longest = took;
 	}
 	printf("kill %s %llu %d\n", name, (unsigned long long)longest, hits);
-	/* A call may be one that waits for no other. */
+	/* With another process, the victim's call may not have to wait for it. */
 	return hits || state_found->other ? 0 : 2;
 }
 
