@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Draw the coverage over time that tests/fuzz/fuzz noted.
+# Draw the coverage over time that tests/fuzz/fuzz wrote.
 #
 # usage: gnuplot -c coverage.gp FORMAT FILE COVERAGE	FORMAT: png or svg
 #
-# COVERAGE has a line for each moment: seconds, programs run, programs kept,
+# A line of COVERAGE has seconds, programs run, programs kept,
 # and blocks and edges of the module's code that were reached.
 
 if (ARG1 eq "png") {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Coverage-guided fuzzing of the device from within: a program is a string of
- * bytes, and any string of bytes is a program. It runs on a clean channel, in
- * this one process, and a signal ends all waiting; those that reach something new
- * are kept and changed further. First are those of the corpus, and they alone reach every
- * error that is documented.
+ * Coverage-guided fuzzing of the device by a program in the guest: a program of the
+ * fuzzer is a string of bytes, and any string of bytes is a program. It runs on a clean
+ * channel in this process, and a signal ends each wait. Programs that reach something
+ * new are kept and mutated. The corpus runs first, and alone reaches every documented
+ * error.
  *
- * What is new: where the kernel has KCOV, an edge between two places in the
- * module's code; without, an answer of a call after an answer of another; and
- * an error of a command's.
+ * Something new is an error of a command, and, with KCOV, an edge between two places in
+ * the module's code; without KCOV, a call's result after another call's result.
  *
- * A new command or field is a line in the tables below. What a long run found
- * takes the place of the corpus, each program cut down to what it is kept for:
+ * To add a command or field, add a line to the tables below. After a long run, replace
+ * the corpus by what it found, each program cut down to what it is kept for:
  *
  *	mkdir new && fuzz --seconds 1000 --save new
  *	rm -r tests/fuzz/corpus && mv new tests/fuzz/corpus
@@ -49,7 +48,7 @@
 #define PROGRAM_MAX	256
 #define PROGRAMS_MAX	4096
 #define FILES		4
-#define FILES_MAX	64	/* that may be open */
+#define FILES_MAX	64	/* open at most */
 #define FEATURES	(1U << 18)	/* size of the table */
 #define NEWS_MAX	256
 #define TRACE		(1U << 16)
@@ -69,14 +68,14 @@ static const char *save_to;
 
 static unsigned long *trace;		/* KCOV's, or NULL */
 static int kcov = -1;
-static uint32_t seen[FEATURES];		/* in which run last; 0 for never */
+static uint32_t seen[FEATURES];		/* the last run that reached it; 0 for never */
 static uint32_t this_run;
-static uint32_t news[NEWS_MAX];		/* what this run was the first to reach */
+static uint32_t news[NEWS_MAX];		/* reached first by this run */
 static unsigned int nr_news;
-static bool only_known;			/* this run is not to find anything */
-static unsigned int edges, blocks;	/* reached at all */
+static bool only_known;			/* this run must not add anything */
+static unsigned int edges, blocks;	/* reached by any run */
 
-/* Something that a run can reach; whether none has before. */
+/* Note that this run reached something. Return true if no run did before. */
 static bool reach(unsigned int kind, uint64_t from, uint64_t to)
 {
 	uint64_t mixed = (from * 3 + kind) * 0x9e3779b97f4a7c15ULL ^ to * 0xbf58476d1ce4e5b9ULL;
@@ -116,7 +115,7 @@ static void trace_begin(void)
 		__atomic_store_n(&trace[0], 0, __ATOMIC_RELAXED);
 }
 
-/* What the kernel went through since, for one call. */
+/* Note what the kernel executed since trace_begin(), for one call. */
 static void trace_end(void)
 {
 	unsigned long nr, i;
@@ -131,7 +130,7 @@ static void trace_end(void)
 	}
 }
 
-/* The commands, and the errors that the header has for each. */
+/* The commands, and their documented errors. */
 
 static const struct {
 	const char *name;
@@ -189,9 +188,9 @@ static uint64_t number(struct input *in)
 
 static int ctl, control;
 static int files[FILES];
-static char *buffer;		/* BUFFER bytes, and then no memory */
+static char *buffer;		/* BUFFER bytes, followed by an unmapped page */
 
-/* Memory of so many bytes; near the end of what there is, or none at all. */
+/* Return memory of @size bytes, or NULL, or memory that ends too early. */
 static void *memory(struct input *in, size_t size)
 {
 	switch (byte(in) % 16) {
@@ -227,8 +226,8 @@ static int do_close(struct input *in)
 }
 
 /*
- * More often than not, what is to be set can be set: choices that there are. The
- * configuration that ADD points to are the fields behind its own.
+ * Make most settings valid: limit choices to valid ones. ADD's pointer to a
+ * configuration gets the fields that follow its own.
  */
 static void make_sense(unsigned int cmd, uint64_t *fields)
 {
@@ -264,7 +263,7 @@ static void make_sense(unsigned int cmd, uint64_t *fields)
 	}
 }
 
-/* What there is of the status file that was opened. */
+/* Read the state from a status file that was opened. */
 static int look_at(int fd)
 {
 	const struct bpipe_status *status = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
@@ -276,7 +275,7 @@ static int look_at(int fd)
 	return state < 0 ? state : 0;
 }
 
-/* A structure of the caller's that differs in size, or a field, or is not there. */
+/* Call a command with a structure that varies in size and fields, or is missing. */
 static int do_ioctl(struct input *in)
 {
 	unsigned int nr = byte(in) % ARRAY_SIZE(commands), cmd = commands[nr].cmd;
@@ -292,15 +291,15 @@ static int do_ioctl(struct input *in)
 		size += 8;
 	for (unsigned int i = 0; i < (how & 0x80 ? 29 : 14); i++)
 		fields[i] = number(in);
-	/* Times to live, and so on, of limits and the like. */
+	/* Times to live and so on: copy the fields before them. */
 	for (unsigned int i = 29; i < sizeof(struct bpipe_config) / 8; i++)
 		fields[i] = fields[i - 15];
-	/* What is behind the structure that the module knows. */
+	/* Set the part beyond the structure that the module knows. */
 	if (how % 16 == 1)
 		fields[size / 8 - 1] = fields[13];
 	if (how & 0x20)
 		fields[0] &= 0xff;
-	/* The bits for them are high. */
+	/* Their bits are the high ones. */
 	if (how & 0x10 && cmd == BPIPE_SET_CONFIG)
 		fields[0] <<= 32;
 	if (how & 0x40)
@@ -360,7 +359,7 @@ static int do_vector(struct input *in)
 			 pwritev2(fd, iov, 3, -1, how & 2 ? RWF_NOWAIT : 0);
 }
 
-/* Into or out of a pipe, which holds something or not. */
+/* Splice into or out of a pipe, which may hold data. */
 static int do_splice(struct input *in)
 {
 	int fd = files[byte(in) % FILES], ret = -1, p[2];
@@ -422,7 +421,7 @@ static int (*const operations[])(struct input *in) = {
 	do_splice, do_poll, do_other,
 };
 
-/* The same for each program: nothing is open but for us, and it is empty, and alone. */
+/* Give each program the same start: an empty channel that no other process has open. */
 static void clean(void)
 {
 	struct bpipe_config config = { 0 }, old;
@@ -467,7 +466,7 @@ static void check_law(void)
 	    s.written_bytes != s.read_bytes + s.queued_bytes + s.dropped_bytes ||
 	    s.written_records != s.read_records + s.queued_records + s.dropped_records ||
 	    s.level != s.queued_bytes + s.queued_records * BPIPE_RECORD_OVERHEAD) {
-		printf("fuzz: FAILED: the law is broken: %llu written, %llu read, %llu queued, "
+		printf("fuzz: FAILED: sums differ: %llu written, %llu read, %llu queued, "
 		       "%llu dropped, at a level of %llu\n", s.written_bytes, s.read_bytes,
 		       s.queued_bytes, s.dropped_bytes, s.level);
 		exit(1);
@@ -479,7 +478,7 @@ static void ignore(int signal)
 	(void)signal;
 }
 
-/* Whatever takes longer than this waits for what nobody will do. */
+/* Interrupt a call that takes longer: nothing in a program will end its wait. */
 static void patience(unsigned int us)
 {
 	const struct itimerval timer = { { 0, us }, { 0, us } };
@@ -487,7 +486,7 @@ static void patience(unsigned int us)
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-/* Runs a program; whether it reached something new. */
+/* Run a program. Return true if it reached something new. */
 static bool run(const struct program *p)
 {
 	struct input in = { p->bytes, p->bytes + p->len };
@@ -505,7 +504,7 @@ static bool run(const struct program *p)
 		trace_begin();
 		ret = operations[op](&in);
 		trace_end();
-		/* How much, as to order; or why not. */
+		/* The order of magnitude of the result, or the error. */
 		after = ret < -1 ? -ret : ret < 0 ? errno : ret ? 32 - __builtin_clz(ret) : 0;
 		after |= op << 16;
 		patience(0);
@@ -517,7 +516,7 @@ static bool run(const struct program *p)
 	return nr_news;
 }
 
-/* Leaves out of a program all without which it still reaches what was new in it. */
+/* Leave out of a program what it does not need to reach what was new in it. */
 static void cut_down(struct program *p)
 {
 	uint32_t wanted[NEWS_MAX];
@@ -543,7 +542,7 @@ static void cut_down(struct program *p)
 	only_known = false;
 }
 
-/* Another program, from one or two that are known. */
+/* Make another program from one or two known ones. */
 static void mutate(struct program *p)
 {
 	unsigned int times = 1 + rnd(6), at, n;
@@ -610,7 +609,7 @@ static int by_length(const void *a, const void *b)
 	return p->len < q->len ? -1 : p->len > q->len;
 }
 
-/* The corpus: the shortest first, and only those that reach more. */
+/* Load the corpus: shortest first, and only programs that reach something new. */
 static void load(const char *dir)
 {
 	static struct program all[PROGRAMS_MAX];
@@ -644,8 +643,8 @@ static bool put_text(const char *path, const char *text)
 }
 
 /*
- * Little memory, so that large buffers cannot be had; what is ours by now does
- * not count. False: no cgroups here.
+ * Limit memory, so that allocations of large buffers fail; memory used so far does not
+ * count. Return false without cgroups.
  */
 static bool confine(void)
 {
@@ -655,7 +654,7 @@ static bool confine(void)
 	       put_text(CGROUP "/cgroup.procs", "0");
 }
 
-/* Which errors of those documented came; whether all did. */
+/* Print which documented errors were reached. Return true if all were. */
 static bool report(bool confined)
 {
 	bool all = true;
@@ -686,13 +685,13 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* How long to go on: for so many programs, or seconds if there are any. */
+/* How long to run: a number of programs, or of seconds if not 0. */
 struct extent {
 	uint64_t programs;
 	uint64_t seconds;
 };
 
-/* One line of the coverage over time: seconds, programs, kept, blocks, edges. */
+/* Write a line of the coverage over time: seconds, programs, kept, blocks, edges. */
 static void tell(FILE *to, double seconds, unsigned long execs)
 {
 	fprintf(to, "%.1f\t%lu\t%u\t%u\t%u\n", seconds, execs, programs, blocks, edges);

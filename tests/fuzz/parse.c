@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libFuzzer's way into what parses text in userspace: numbers with units,
+ * libFuzzer's entry point for the text parsers of userspace: numbers with units,
  * bpipectl's values, lists of fields and declarations, and the stream that
  * bpipe-load checks.
  *
- * The first byte chooses the parser, the rest is its text.
+ * The first byte selects the parser, the rest is its text.
  */
 #include <limits.h>
 #include <locale.h>
@@ -22,7 +22,7 @@
 #include "text.h"
 #include "usual.h"
 
-/* Complaints are formatted, and go nowhere. */
+/* Format messages, but do not print them. */
 void vcomplain(const char *fmt, va_list args)
 {
 	char buf[4096];
@@ -52,14 +52,14 @@ void *checked(void *memory)
 	return memory;
 }
 
-/* A new channel, without a module to ask for its size. */
+/* Make a new channel, without asking a module for its size. */
 int usual_new(struct channel *ch)
 {
 	*ch = (struct channel) { .fd = -1, .config = { .size = 1 << 20 } };
 	return EXIT_OK;
 }
 
-/* Files of declarations: what is taken is what the module would take. */
+/* Check files of declarations: each accepted value must be valid for the module. */
 static void declarations(uint8_t *data, size_t size)
 {
 	char *standard[] = { "-", NULL };
@@ -83,7 +83,7 @@ static void declarations(uint8_t *data, size_t size)
 	fclose(stdin);
 }
 
-/* A number that was read can be shown, and the text ends where it should. */
+/* Check that a parsed number can be formatted, and that the text has the right length. */
 static void number(int (*parse)(const char *text, uint64_t *value),
 		   void (*format)(uint64_t value, char *buf, size_t len), const char *text)
 {
@@ -130,7 +130,7 @@ static void field(const uint8_t *data, size_t size, const char *text)
 	field_format(f, &ch, true, buf);
 }
 
-/* What anybody wrote is one printable word in a table, and UTF-8 in JSON. */
+/* Check that any text becomes one printable word in a table, and UTF-8 in JSON. */
 static void escaped(const char *text)
 {
 	size_t size = TEXT_WORD_MAX(strlen(text));
@@ -141,11 +141,11 @@ static void escaped(const char *text)
 			abort();
 	if (!*word || strlen(word) >= size)
 		abort();
-	/* What has become valid stays as it is. */
+	/* Valid text must not change. */
 	again = text_utf8(utf8);
 	if (strcmp(utf8, again))
 		abort();
-	/* A multibyte decoder of the C library agrees. */
+	/* The C library's multibyte decoder must agree. */
 	if (mbstowcs(NULL, utf8, 0) == (size_t)-1)
 		abort();
 	text_print(stdout, text);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* In a file of its own, since both tools have a struct options. */
+/* In a separate file, because both tools have a struct options. */
 void parse_stream(const uint8_t *data, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A stream comes in pieces; what is found must not depend on where it was cut. */
+/* Check that the result for a stream does not depend on where it was cut. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,10 @@ void run_fail(struct run *run, const char *fmt, ...)
 	abort();
 }
 
-/* Headers would not be found by chance: a magic number stands for a good one. */
+/*
+ * Make headers, which fuzzing would not find by chance: a magic number stands for a valid
+ * one.
+ */
 static size_t compose(const uint8_t *data, size_t size, uint8_t *to, size_t room)
 {
 	size_t done = 0;
