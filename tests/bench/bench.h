@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the benchmarks share. */
+/* Functions that the benchmarks share. */
 #ifndef BPIPE_BENCH_H
 #define BPIPE_BENCH_H
 
@@ -7,13 +7,13 @@
 
 long long now_ns(void);
 
-/* The median, of values that are left sorted. */
+/* Return the median. Sorts the values. */
 double median(double *values, int n);
 
 /*
- * Opens both ends of what is to be measured, [0] to read and [1] to write: "pipe"
- * or "bpipe" as they are, "pipe:SIZE" or "bpipe:SIZE" made that large, or
- * "bpipe:SIZE:THRESHOLD", whose reader is woken at so many bytes.
+ * Open both ends of a pipe or channel, [0] to read and [1] to write. @what is "pipe" or
+ * "bpipe" for the default size, "pipe:SIZE" or "bpipe:SIZE", or "bpipe:SIZE:THRESHOLD",
+ * whose reader is woken at THRESHOLD bytes.
  */
 void open_ends(const char *what, int fds[2]);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many writers to a reader, and a writer to many readers: how fast the bytes go and
+ * Measure many writers with a reader, and a writer with many readers: the throughput and
  * how often the writers sleep, in a channel, a pipe, a socket and a message queue.
  *
  * usage: crowd RUNS WRITERS READERS SIZE COUNT KIND:CAPACITY...
@@ -8,24 +8,24 @@
  * KIND is one of
  *	stream	a channel in stream mode, its reader reads up to 64 KiB at a time
  *	record	a channel in record mode, a record a read
- *	pipe	as stream; without CAPACITY, as the kernel makes it
+ *	pipe	as stream; without CAPACITY, of the kernel's default size
  *	packet	an AF_UNIX SOCK_SEQPACKET pair, a message a read
  *	mqueue	a POSIX message queue, a message a read
  *
  * CAPACITY is in bytes. A socket counts the kernel's overhead, so it holds fewer messages
- * than a channel. A message queue holds CAPACITY / SIZE messages, at most 65536, and the
- * machine's limits for it are raised and stay so: run this in a virtual machine.
+ * than a channel. A message queue holds CAPACITY / SIZE messages, at most 65536. The
+ * machine's limits for it are raised and stay raised: run this in a virtual machine.
  *
  * Each run passes COUNT writes of SIZE bytes by each writer through each KIND in turn,
- * so that the load of the machine meets all alike. Every process opens a channel itself.
- * Prints a line for each: crowd WRITERS READERS SIZE KIND:CAPACITY = RATE SWITCHES FULL
- * BLOCKED SWITCHES-FULL.
+ * so that the machine's other load affects all equally. Every process opens a channel
+ * itself. Prints a line for each: crowd WRITERS READERS SIZE KIND:CAPACITY = RATE SWITCHES
+ * FULL BLOCKED SWITCHES-FULL.
  *
  * All are medians. RATE is in bytes a second. SWITCHES counts voluntary context switches
  * of the writers in 1000 writes, also those for a lock. FULL counts how often a channel
- * reached its high mark. BLOCKED is how often each writer waited for room for each of
- * these, by the channel's counters; SWITCHES-FULL is the same for voluntary switches.
- * The last three are 0 for all but channels, and where FULL is 0.
+ * reached its high mark. BLOCKED is how often each writer waited for room for each time
+ * that the channel was full, by the channel's counters. SWITCHES-FULL is the same for
+ * voluntary switches. The last three are 0 for all but channels, and where FULL is 0.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -54,7 +54,7 @@
 #define CHANNEL		"crowd"
 #define QUEUE		"/crowd"
 
-/* What is measured, and both ends of it: [0] to read and [1] to write. */
+/* What is measured; open() returns both ends: [0] to read and [1] to write. */
 struct kind {
 	const char *name;
 	void (*open)(int fds[2], size_t capacity);
@@ -96,7 +96,7 @@ static void control(unsigned long command, void *arg)
 	close(fd);
 }
 
-/* The ends that the parent keeps open until each child has its own. */
+/* Open the ends that the parent keeps open until each child has its own. */
 static void open_node(int fds[2])
 {
 	fds[1] = open(DEV "-" CHANNEL, O_WRONLY);
@@ -150,7 +150,7 @@ static void open_packet(int fds[2], size_t capacity)
 		err(1, "socket of %zu bytes", capacity);
 }
 
-/* Never lower it: other programs may rely on what there is. */
+/* Raise a limit of message queues. Never lower it: other programs may rely on it. */
 static void raise_limit(const char *name, size_t to)
 {
 	size_t now = 0;
@@ -206,7 +206,7 @@ static long switches_now(void)
 	return usage.ru_nvcsw;
 }
 
-/* Waiting for the start and ending are not counted. */
+/* Write @count times, and count the context switches; waiting for the start does not count. */
 static void write_all(const struct kind *kind, int fd, char *buf, int writer)
 {
 	long before = switches_now();
@@ -218,7 +218,7 @@ static void write_all(const struct kind *kind, int fd, char *buf, int writer)
 	switched[writer] = switches_now() - before;
 }
 
-/* An empty message ends a message queue, which has no end-of-file. */
+/* Read to the end. An empty message ends a message queue, which has no end-of-file. */
 static void read_all(const struct kind *kind, int fd, char *buf, int reader)
 {
 	size_t most = kind->stream ? STREAM_READ : size;
@@ -233,8 +233,8 @@ static void read_all(const struct kind *kind, int fd, char *buf, int reader)
 }
 
 /*
- * Start a child: the first ones are the writers, the others the readers. It begins once
- * the other end of @go is closed.
+ * Start a child: the first ones are the writers, the others the readers. It starts once the
+ * other end of @go is closed.
  */
 static pid_t spawn(const struct kind *kind, const int fds[2], const int ready[2],
 		   const int go[2], int child)
@@ -300,8 +300,8 @@ static void count_sleeps(struct result *result, int run, const struct bpipe_stat
 }
 
 /*
- * Start at the same place between two timer ticks in each run, so that the figures of
- * a machine that counts instructions differ by a few percent at most.
+ * Sleep to the same place between two timer ticks in each run, so that the figures of a
+ * machine that counts instructions differ by a few percent at most.
  */
 static void sleep_to_start(void)
 {

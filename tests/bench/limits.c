@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is promised of limits, and how near it comes.
+ * Measure the promised limits.
  *
  * usage: limits rates | overload | writers N | memory
  *
- * rates: every kind of rate, alone and together. Prints for each: rates NAME = SET HELD...,
- * that is what was set, in bytes or records a second, and what went through in 20 s of
- * each writer that is told apart.
+ * rates: every kind of rate, alone and combined. Prints for each: rates NAME = SET HELD...,
+ * the rate that was set, in bytes or records a second, and the throughput over 20 s of
+ * all writers, or of each if their files have separate rates.
  *
- * overload: prints overload = MS, how long after overload_after it was noticed.
+ * overload: prints overload = MS, the time from overload_after to the notification.
  *
- * writers: so many writers, each with a file of its own, at a channel from which 5000
- * records a second are read, for 60 s. Prints writers N = LEAST MOST, records of the
- * writer who had the fewest, and the most.
+ * writers: N writers, each with a separate file, at a channel from which 5000 records a
+ * second are read, for 60 s. Prints writers N = LEAST MOST, records of the writer with
+ * the fewest, and of the one with the most.
  *
  * memory: prints memory = OPENER CHANNEL BUFFERED, bytes of kernel memory for an open file
- * (without what any open file takes), for a channel that nobody has opened, and for
+ * (without what any open file takes), for a channel that was never opened, and for
  * one of 4 KiB that a writer has opened and closed.
  */
 #define _GNU_SOURCE
@@ -70,7 +70,7 @@ static struct bpipe_stats stats(void)
 	return stats;
 }
 
-/* As in a new channel. */
+/* Restore the settings of a new channel. */
 static void clean(void)
 {
 	static char into[1 << 20];
@@ -90,12 +90,12 @@ static void clean(void)
 	set(config);
 }
 
-/* A kind of rate, or several, and how much is to come through. */
+/* A kind of rate, or several, and the expected throughput. */
 static const struct kind {
 	const char *name;
 	struct bpipe_config config;
 	size_t len;			/* of a write */
-	unsigned long long set;		/* of each file */
+	unsigned long long set;		/* expected rate, of each file */
 	int files;
 	unsigned long long own[FILES_MAX];	/* rates of the files */
 	bool in_records;
@@ -120,7 +120,7 @@ static const struct kind {
 	  .own = { 1000000, 1000000, 1000000, 1000000 } },
 };
 
-static unsigned long long *written;	/* of each file, shared */
+static unsigned long long *written;	/* by each file, shared */
 
 static pid_t start_writer(const struct kind *kind, int i)
 {
@@ -242,7 +242,7 @@ static void raise_limits(void)
 
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		err(1, "RLIMIT_NOFILE");
-	/* A small machine's limit is lower than what it can bear. */
+	/* A small machine's default limit is lower than what the machine can run. */
 	if (!threads || fprintf(threads, "%d", 1 << 17) < 0 || fclose(threads))
 		err(1, "threads-max");
 }
@@ -265,7 +265,7 @@ static void writers(int n)
 		if (pthread_create(&thread, &attr, be_writer, (void *)i))
 			err(1, "thread %ld", i);
 	reader = start_reader();
-	/* Until all wait in their turn. */
+	/* Wait until all but one are queued. */
 	while (stats().writers_waiting < (unsigned int)n - 1)
 		sleep_s(1);
 	memcpy(before, served, n * sizeof(*before));
@@ -281,7 +281,7 @@ static void writers(int n)
 	_exit(0);
 }
 
-/* Bytes of all objects in the slabs, and pages elsewhere that are accounted for. */
+/* Return the bytes of all objects in the slabs, and of pages that are accounted elsewhere. */
 static double kernel_memory(void)
 {
 	FILE *file = fopen("/proc/slabinfo", "r");
@@ -342,7 +342,7 @@ static void memory(void)
 		sprintf(path, DEV "-%d", i);
 		close(open(path, O_WRONLY));
 	}
-	/* The buffer itself is pages. */
+	/* The buffer itself consists of pages, not of slab objects. */
 	buffered = (kernel_memory() - before) / CHANNELS + channel + small.size;
 	for (int i = 0; i < CHANNELS; i++) {
 		sprintf(gone.name, "%d", i);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What one write and one read of the same bytes by one thread cost, in a pipe
- * and in /dev/bpipe, side by side. Meant for a guest whose clock counts
- * instructions (tests/vm/run --icount): then a nanosecond is an instruction.
+ * Measure the cost of one write and one read of the same bytes by one thread, in a pipe
+ * and in /dev/bpipe. Meant for a guest whose clock counts instructions
+ * (tests/vm/run --icount): there, a nanosecond is an instruction.
  *
  * usage: pair SIZE WHAT...	WHAT as for open_ends()
  *
- * Prints a line for each: pair SIZE WHAT = NANOSECONDS. Batches are short and
- * the median is taken, so that timer ticks do not count; and what has just been
- * opened or touched for the first time is left to settle, which costs up to
- * twice as much.
+ * Prints a line for each WHAT: pair SIZE WHAT = NANOSECONDS. The figure is the median of
+ * short batches, so that timer ticks do not count. First uses cost up to twice as
+ * much; they are not measured.
  */
 #include <err.h>
 #include <stdio.h>

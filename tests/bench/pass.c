@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writers and a reader, each a process, as fast as they can: how long they take
- * and how often the CPU changes hands, in a pipe and in /dev/bpipe.
+ * Measure writers and a reader, each a process, at full speed: their throughput and
+ * context switches, in a pipe and in /dev/bpipe.
  *
  * usage: pass RUNS WRITERS SIZE COUNT WHAT...	WHAT as for open_ends()
  *
- * Each run passes COUNT writes of SIZE bytes by each writer through each WHAT in
- * turn, so that whatever else the machine does meets all alike. Prints a line
- * for each with the medians: pass WRITERS SIZE WHAT = BYTES-A-SECOND SWITCHES
- * SLEEPS. Switches are those of all processes, voluntary or not, and sleeps the
- * voluntary ones, both for 1000 writes.
+ * Each run passes COUNT writes of SIZE bytes by each writer through each WHAT in turn, so
+ * that the machine's other load affects all equally. Prints a line for each with the
+ * medians: pass WRITERS SIZE WHAT = BYTES-A-SECOND SWITCHES SLEEPS. SWITCHES counts
+ * the context switches of all processes, and SLEEPS the voluntary ones, both for 1000
+ * writes.
  */
 #include <err.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ static void read_all(int fd, char *buf, size_t size, long count)
 		errx(1, "read: %lld bytes are missing", left);
 }
 
-/* A process that does its part once the other end of @go is closed. */
+/* Start a process that does its part once the other end of @go is closed. */
 static void spawn(void (*part)(int fd, char *buf, size_t size, long count), int fds[2],
 		  int end, int go[2], size_t size, long count)
 {

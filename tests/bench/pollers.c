@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What processes that read the counters of a channel in sysfs cost its writer.
+ * Measure how much processes that read the counters of a channel in sysfs slow its writer.
  *
  * usage: pollers RUNS PROCESSES SIZE COUNT
  *
- * A writer and a reader share CPU 0, and pass COUNT writes of SIZE bytes. On CPU 1, that
- * many PROCESSES read "level" as fast as they can. Runs without pollers, with pollers of
- * another channel and with pollers of this one take turns. The second shows what a busy
- * second CPU costs, and the difference to the third what looking at the channel does.
+ * A writer and a reader share CPU 0, and pass COUNT writes of SIZE bytes. On CPU 1,
+ * PROCESSES processes read "level" as fast as they can. Runs without pollers, with
+ * pollers of another channel and with pollers of this one take turns. The second kind
+ * shows the cost of a busy second CPU; its difference to the third is the cost of
+ * reading the channel's counters.
  *
  * Prints pollers PROCESSES SIZE = ALONE OTHER THIS POLLS-OTHER POLLS-THIS, medians: bytes
- * a second in each, and how often "level" was read a second.
+ * a second in each kind, and reads of "level" a second.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -55,7 +56,7 @@ static void pin(int cpu)
 		err(1, "CPU %d", cpu);
 }
 
-/* Open and read, as a shell or a monitor does. */
+/* Open and read "level", as a shell or a monitor does. */
 static void poll_level(const char *path, unsigned long long *times)
 {
 	char text[32];
@@ -129,7 +130,7 @@ static void read_all(int fd, char *buf)
 		err(1, "read");
 }
 
-/* Both halves on CPU 0, so that the pollers take no time from the reader. */
+/* Run writer and reader on CPU 0, so that the pollers take no time from the reader. */
 static double pass(void)
 {
 	static char buf[STREAM_READ];

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How well a rate is kept, by the clock of the one who reads.
+ * Measure how well a rate is kept, by the reader's clock.
  *
  * usage: rate hold WHAT RATE WRITERS SIZE	WHAT: bpipe or pv
  *	  rate change FROM TO WRITERS SIZE
  *
- * hold: writers write as fast as they are let for 11 s, pause for another 11 s,
- * and go on for 2 s. Prints: hold WHAT RATE WRITERS SIZE = HELD LEAST MOST EXCESS,
- * that is bytes a second over 10 s, after the first half second; bytes in that
- * second of the 11 s that had the least, and the most; and how far what came after
- * the pause was ahead of the rate, when it was most.
+ * hold: writers write as fast as possible for 11 s, pause for another 11 s, and
+ * continue for 2 s. Prints: hold WHAT RATE WRITERS SIZE = HELD LEAST MOST EXCESS.
+ * HELD is bytes a second over 10 s, after the first half second. LEAST and MOST are
+ * the bytes in the second of the 11 s with the fewest, and with the most. EXCESS is how
+ * many bytes the data after the pause was ahead of the rate, at most.
  *
- * change: once all writers sleep for want of tokens, the rate is changed. Prints:
- * change FROM TO WRITERS SIZE = BYTES FIRST, that is bytes in the second after
- * it, and microseconds until the first of them.
+ * change: changes the rate once all writers sleep because they lack tokens. Prints:
+ * change FROM TO WRITERS SIZE = BYTES FIRST: bytes in the following second, and
+ * microseconds until the first byte.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -35,7 +35,7 @@
 #define SECOND		1000000000LL
 #define WRITERS_MAX	64
 
-/* Everything that was read: when, and how much it made in all. */
+/* All reads: the time, and the bytes read in all up to then. */
 static struct {
 	long long ns;
 	long long total;
@@ -62,7 +62,7 @@ static void write_until(int fd, long long end)
 			err(1, "write");
 }
 
-/* Starts the writers, which write in [from[0], to[0]) and in [from[1], to[1]). */
+/* Start the writers, which write in [from[0], to[0]) and in [from[1], to[1]). */
 static void start_writers(const int fds[2], const long long from[2], const long long to[2])
 {
 	for (int i = 0; i < writers; i++) {
@@ -81,7 +81,7 @@ static void start_writers(const int fds[2], const long long from[2], const long 
 	close(fds[1]);
 }
 
-/* Reads once and notes it; whether there was anything. */
+/* Read once and note it. Return false at end-of-file. */
 static bool read_some(int fd)
 {
 	long long total = n_reads ? reads[n_reads - 1].total : 0;
@@ -103,7 +103,7 @@ static bool read_some(int fd)
 	return true;
 }
 
-/* How many reads there were up to then, and what they had read. */
+/* Return the number of reads up to a time. */
 static int reads_at(long long ns)
 {
 	int least = 0, most = n_reads;
@@ -127,8 +127,8 @@ static long long total_at(long long ns)
 }
 
 /*
- * Bytes a second in about [start, end]: what came from one read on and before
- * another, so that it does not matter how a lump of data is cut by @start and @end.
+ * Return bytes a second in about [start, end]. Measure between reads, so that it does not
+ * matter where @start and @end cut a lump of data.
  */
 static double speed(long long start, long long end)
 {
@@ -140,7 +140,7 @@ static double speed(long long start, long long end)
 	       (reads[to].ns - reads[from].ns);
 }
 
-/* The least and the most bytes in any second of [start, end]. */
+/* Find the least and the most bytes in any second of [start, end]. */
 static void any_second(long long start, long long end, long long *least, long long *most)
 {
 	long long n;
@@ -148,7 +148,7 @@ static void any_second(long long start, long long end, long long *least, long lo
 	*least = -1;
 	*most = 0;
 	for (int i = reads_at(start); i < n_reads && reads[i].ns + SECOND <= end; i++) {
-		/* Begun just after this read, or just before it. */
+		/* A second that starts just after this read, or just before it. */
 		n = total_at(reads[i].ns + SECOND - 1) - reads[i].total;
 		if (*least < 0 || n < *least)
 			*least = n;
@@ -159,8 +159,8 @@ static void any_second(long long start, long long end, long long *least, long lo
 }
 
 /*
- * Puts pv between the ends of two pipes. It works once a byte has gone through:
- * while it is loaded, counted time runs far ahead.
+ * Put pv between the ends of two pipes. Wait for a byte to pass: while pv is loaded,
+ * counted time runs far ahead.
  */
 static void open_pv(int fds[2], const char *rate)
 {
@@ -238,7 +238,7 @@ static bool all_asleep(int fd)
 	return !stats.level && stats.writers_waiting == (unsigned int)writers;
 }
 
-/* Reads what comes up to then; with @asleep, until all writers sleep after that. */
+/* Read until @end; with @asleep, until all writers sleep after that. */
 static void read_until(int fd, long long end, bool asleep)
 {
 	struct pollfd data = { .fd = fd, .events = POLLIN };
