@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * flow.c against tables, and over random histories against a reference that
- * tries numbers one by one instead of calculating.
+ * Test flow.c with tables, and over random histories with a reference that tries numbers
+ * one by one instead of calculating.
  */
 
 #include <linux/limits.h>
@@ -16,9 +16,9 @@
 
 unsigned int bpipe_kunit_seed;
 module_param_named(seed, bpipe_kunit_seed, uint, 0444);
-MODULE_PARM_DESC(seed, "of the random histories");
+MODULE_PARM_DESC(seed, "seed of the random histories");
 
-/* Tokens are whole here: what is filled in, in tokens. */
+/* A bucket with @_tokens tokens; all tokens in the tables are whole. */
 #define BUCKET(_rate, _burst, _tokens) { .rate = (_rate), .burst = (_burst), \
 	.fill = (s64)(_tokens) * SECOND, .stamp = T0 }
 #define FULL	BUCKET(1000, 100, 100)
@@ -32,8 +32,8 @@ static const struct bpipe_bucket own_few = BUCKET(1000, 100, 30);
 static const struct bpipe_bucket own_none = BUCKET(1000, 100, 0);
 
 /*
- * Marks are not given here: those of class 0 are the channel's, and class 7 is
- * limited to a half of it.
+ * The test sets the marks: those of class 0 are the channel's, and the limit of class 7 is
+ * half of the size.
  */
 static const struct admit_row {
 	const char *what;
@@ -41,7 +41,7 @@ static const struct admit_row {
 	struct bpipe_flow flow;
 	struct bpipe_request req;
 	enum bpipe_verdict verdict;
-	u64 answer;	/* bytes, or how long to wait, or how much to evict */
+	u64 answer;	/* bytes; or the wait; or bytes to evict */
 } admit_rows[] = {
 	{ "empty", 0, { .size = 10 }, { 4, .atomic = true }, BPIPE_GO, 4 },
 	{ "fits exactly", 6, { .size = 10 }, { 4, .atomic = true }, BPIPE_GO, 4 },
@@ -67,32 +67,32 @@ static const struct admit_row {
 	{ "its turn has come, closed gate", 0, { .size = 10, .reserved[0].room = 4, .closed = 1 },
 	  { 4, .atomic = true, .queued = true, .must_queue = true, HELD(.room = 4) }, BPIPE_GO, 4 },
 
-	{ "leaves what is reserved", 2, { .size = 10, .reserved[0].room = 5 }, { 9 },
+	{ "leaves reserved room", 2, { .size = 10, .reserved[0].room = 5 }, { 9 },
 	  BPIPE_GO, 3 },
-	{ "leaves what is reserved, atomic", 2, { .size = 10, .reserved[0].room = 5 },
+	{ "leaves reserved room, atomic", 2, { .size = 10, .reserved[0].room = 5 },
 	  { 3, .atomic = true }, BPIPE_GO, 3 },
-	{ "would take what is reserved, atomic", 2, { .size = 10, .reserved[0].room = 5 },
+	{ "does not take reserved room, atomic", 2, { .size = 10, .reserved[0].room = 5 },
 	  { 4, .atomic = true }, BPIPE_WAIT_SPACE },
 	{ "all is reserved", 5, { .size = 10, .reserved[0].room = 5 }, { 1 }, BPIPE_WAIT_SPACE },
 	{ "more is reserved than is free", 8, { .size = 10, .reserved[0].room = 5 }, { 1 },
 	  BPIPE_WAIT_SPACE },
-	{ "reserved for it", 2, { .size = 10, .reserved[0].room = 5 },
+	{ "its own reservation", 2, { .size = 10, .reserved[0].room = 5 },
 	  { 9, HELD(.room = 5) }, BPIPE_GO, 8 },
-	{ "reserved for it and others", 2, { .size = 10, .reserved[0].room = 7 },
+	{ "its own reservation and others'", 2, { .size = 10, .reserved[0].room = 7 },
 	  { 9, HELD(.room = 5) }, BPIPE_GO, 6 },
-	{ "reserved for it, and more than is free for others", 2,
+	{ "its own reservation, others have more than is free", 2,
 	  { .size = 10, .reserved[0].room = 50 }, { 9, HELD(.room = 5) }, BPIPE_GO, 5 },
-	{ "less is free than is reserved for it", 8, { .size = 10, .reserved[0].room = 50 },
+	{ "less is free than its own reservation", 8, { .size = 10, .reserved[0].room = 50 },
 	  { 9, HELD(.room = 5) }, BPIPE_GO, 2 },
-	{ "more reserved for it than for all", 2, { .size = 10, .reserved[0].room = 3 },
+	{ "its own reservation is above the sum", 2, { .size = 10, .reserved[0].room = 3 },
 	  { 9, HELD(.room = 5) }, BPIPE_GO, 8 },
-	{ "reserved for one less important", 2, { .size = 10, .reserved[1].room = 5 }, { 9 },
+	{ "reserved by a less important class", 2, { .size = 10, .reserved[1].room = 5 }, { 9 },
 	  BPIPE_GO, 8 },
-	{ "reserved for one of the same class", 2, { .size = 10, .reserved[1].room = 5 },
+	{ "reserved by the same class", 2, { .size = 10, .reserved[1].room = 5 },
 	  { 9, .class = 1 }, BPIPE_GO, 3 },
 	{ "tokens have cut it short", 0, { .size = 10 }, { 4, .spent = true },
 	  BPIPE_WAIT_TOKENS, 0 },
-	{ "tokens have cut it short, and it is full", 10, { .size = 10 }, { 4, .spent = true },
+	{ "tokens have cut it short, full channel", 10, { .size = 10 }, { 4, .spent = true },
 	  BPIPE_WAIT_SPACE },
 
 	{ "record with its overhead", 2, { .size = 10, .overhead = 4 },
@@ -113,7 +113,7 @@ static const struct admit_row {
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_DROP },
 	{ "drop newest, with room", 9, { .size = 10 },
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_GO, 1 },
-	{ "drop to low: from a closed gate on", 5,
+	{ "drop to low: a closed gate", 5,
 	  { .size = 10, .low = 4, .closed = 1, .drop_to_low = true },
 	  { 1, .policy = BPIPE_POLICY_DROP_NEWEST, .nonblock = true }, BPIPE_DROP },
 	{ "drop to low: at low", 4 * PIPE_BUF,
@@ -133,23 +133,23 @@ static const struct admit_row {
 	{ "drop oldest: as much as it lacks", 8, { .size = 10, .overhead = 1 },
 	  { 4, 8, .policy = BPIPE_POLICY_DROP_OLDEST, .atomic = true, .nonblock = true },
 	  BPIPE_EVICT, 3 },
-	{ "drop oldest: just enough can go", 8, { .size = 10, .overhead = 1 },
+	{ "drop oldest: just enough is evictable", 8, { .size = 10, .overhead = 1 },
 	  { 4, 3, .policy = BPIPE_POLICY_DROP_OLDEST, .atomic = true, .nonblock = true },
 	  BPIPE_EVICT, 3 },
-	{ "drop oldest: not enough can go", 8, { .size = 10, .overhead = 1 },
+	{ "drop oldest: too little is evictable", 8, { .size = 10, .overhead = 1 },
 	  { 4, 2, .policy = BPIPE_POLICY_DROP_OLDEST, .atomic = true, .nonblock = true },
 	  BPIPE_DROP },
-	{ "drop oldest: as its limit wants it", 8, { .size = 10 },
+	{ "drop oldest: down to its limit", 8, { .size = 10 },
 	  { 4, 8, .class = 7, .policy = BPIPE_POLICY_DROP_OLDEST, .atomic = true,
 	    .nonblock = true }, BPIPE_EVICT, 7 },
-	{ "drop oldest: beside what is reserved", 5, { .size = 10, .reserved[0].room = 4 },
+	{ "drop oldest: in addition to reserved room", 5, { .size = 10, .reserved[0].room = 4 },
 	  { 3, 8, DROP_OLDEST }, BPIPE_EVICT, 2 },
 	{ "drop oldest: no more than it stores", 8, { .size = 10, .reserved[0].room = 9 },
 	  { 3, 8, DROP_OLDEST }, BPIPE_EVICT, 3 },
 	{ "drop oldest: no more than it stores, below its limit", 8,
 	  { .size = 10, .reserved[7].room = 4 }, { 3, 8, DROP_OLDEST, .class = 7 },
 	  BPIPE_EVICT, 6 },
-	{ "drop oldest: less than it stores can go", 8, { .size = 10, .reserved[0].room = 9 },
+	{ "drop oldest: less than it stores is evictable", 8, { .size = 10, .reserved[0].room = 9 },
 	  { 3, 2, DROP_OLDEST }, BPIPE_DROP },
 	{ "drop oldest: room would not help", 10,
 	  { .limited = true, .size = 10, .write.records = BUCKET(1, 1, 0) },
@@ -160,16 +160,16 @@ static const struct admit_row {
 	{ "drop oldest: tokens for all", 10,
 	  { .limited = true, .size = 10, .reserved[0].bytes = 6,
 	    .write.bytes = BUCKET(10, 10, 10) }, { 4, 8, DROP_OLDEST }, BPIPE_EVICT, 4 },
-	{ "drop oldest: only tokens lack", 2,
+	{ "drop oldest: lacks only tokens", 2,
 	  { .limited = true, .size = 10, .write.bytes = BUCKET(10, 10, 3) },
 	  { 4, 8, DROP_OLDEST }, BPIPE_DROP },
 	{ "drop oldest: others wait", 5, { .size = 10, .closed = 1 },
 	  { 4, 8, DROP_OLDEST, .must_queue = true }, BPIPE_EVICT, 4 },
-	{ "drop oldest: others wait, and less can go", 5, { .size = 10, .closed = 1 },
+	{ "drop oldest: others wait, less is evictable", 5, { .size = 10, .closed = 1 },
 	  { 4, 3, DROP_OLDEST, .must_queue = true }, BPIPE_DROP },
 	{ "drop oldest: others wait, above its limit", 7, { .size = 10, .closed = 0x80 },
 	  { 4, 8, DROP_OLDEST, .class = 7, .must_queue = true }, BPIPE_EVICT, 6 },
-	{ "drop oldest: others wait, and tokens lack", 5,
+	{ "drop oldest: others wait, lacks tokens", 5,
 	  { .limited = true, .size = 10, .closed = 1, .write.records = BUCKET(1, 1, 0) },
 	  { 4, 8, DROP_OLDEST, .must_queue = true }, BPIPE_DROP },
 
@@ -185,17 +185,17 @@ static const struct admit_row {
 	  { 40, .atomic = true }, BPIPE_WAIT_TOKENS, 11 * SECOND / 1000 },
 	{ "a token short of more than that", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 59) },
 	  { 60, .atomic = true }, BPIPE_WAIT_TOKENS, SECOND / 1000 },
-	{ "tokens to the last", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 40) },
+	{ "uses all tokens", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 40) },
 	  { 40, .atomic = true }, BPIPE_GO, 40 },
 	{ "empty bucket, split: half a burst", 0,
 	  { LIMITED, .write.bytes = BUCKET(1000, 100, 0) },
 	  { 300 }, BPIPE_WAIT_TOKENS, SECOND / 20 },
-	{ "empty bucket, split, a high rate: the same", 0,
+	{ "empty bucket, split, a high rate: half a burst", 0,
 	  { LIMITED, .write.bytes = BUCKET(10000, 100, 0) },
 	  { 300 }, BPIPE_WAIT_TOKENS, SECOND / 200 },
 	{ "split: 50 ms of the rate", 0, { LIMITED, .write.bytes = BUCKET(100, 100, 4) },
 	  { 300 }, BPIPE_WAIT_TOKENS, SECOND / 100 },
-	{ "split: they are there", 0, { LIMITED, .write.bytes = BUCKET(100, 100, 5) },
+	{ "split: 50 ms of the rate are there", 0, { LIMITED, .write.bytes = BUCKET(100, 100, 5) },
 	  { 300 }, BPIPE_GO, 5 },
 	{ "split: one token at least", 0, { LIMITED, .write.bytes = BUCKET(19, 100, 0) },
 	  { 300 }, BPIPE_WAIT_TOKENS, SECOND / 19 + 1 },
@@ -205,9 +205,9 @@ static const struct admit_row {
 	{ "split: PIPE_BUF is not there", 0,
 	  { LIMITED, .write.bytes = BUCKET(1000000, 100000, PIPE_BUF - 1) },
 	  { 100000 }, BPIPE_WAIT_TOKENS, (5000 - PIPE_BUF + 1) * 1000 },
-	{ "split: non-blocking takes no less", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 49) },
+	{ "split: non-blocking, too few", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 49) },
 	  { 300, .nonblock = true }, BPIPE_AGAIN },
-	{ "non-blocking: nothing is", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 0) },
+	{ "non-blocking: the bucket is empty", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 0) },
 	  { 300, .nonblock = true }, BPIPE_AGAIN },
 	{ "in debt", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, -50) },
 	  { 10, .atomic = true }, BPIPE_WAIT_TOKENS, SECOND / 10 },
@@ -232,15 +232,15 @@ static const struct admit_row {
 	{ "others have reserved more than a burst", 0,
 	  { LIMITED, .reserved[0].bytes = 200, .write.bytes = FULL },
 	  { 1, .atomic = true }, BPIPE_WAIT_TOKENS, U64_MAX },
-	{ "tokens reserved for it", 0,
+	{ "its own reserved tokens", 0,
 	  { LIMITED, .reserved[0].bytes = 30, .write.bytes = BUCKET(1000, 100, 39) },
 	  { 10, .atomic = true, HELD(.bytes = 10) }, BPIPE_GO, 10 },
-	{ "tokens reserved for it, split", 0,
+	{ "its own reserved tokens, split", 0,
 	  { LIMITED, .reserved[0].bytes = 200, .write.bytes = BUCKET(1000, 100, 70) },
 	  { 300, HELD(.room = 1, .bytes = 50) }, BPIPE_GO, 50 },
 	{ "no token for a record", 0, { LIMITED, .write.records = BUCKET(10, 5, 0) },
 	  { 40, .atomic = true }, BPIPE_WAIT_TOKENS, SECOND / 10 },
-	{ "of two waits the longer", 0,
+	{ "the longer of two waits", 0,
 	  { LIMITED, .write.records = BUCKET(10, 5, 0), .write.bytes = BUCKET(100, 100, 0) },
 	  { 40, .atomic = true }, BPIPE_WAIT_TOKENS, SECOND * 4 / 10 },
 	{ "last record's token is reserved", 0,
@@ -249,7 +249,7 @@ static const struct admit_row {
 	{ "all records' tokens are reserved", 0,
 	  { LIMITED, .reserved[0].records = 5, .write.records = BUCKET(10, 5, 5) },
 	  { 40, .atomic = true }, BPIPE_WAIT_TOKENS, U64_MAX },
-	{ "a record's token is reserved for it", 0,
+	{ "its own reserved token for a record", 0,
 	  { LIMITED, .reserved[0].records = 5, .write.records = BUCKET(10, 5, 1) },
 	  { 40, .atomic = true, HELD(.room = 40, .records = 1) }, BPIPE_GO, 40 },
 
@@ -265,7 +265,7 @@ static const struct admit_row {
 	{ "credit is reserved, split", 0,
 	  { LIMITED, .credit_unit = BPIPE_CREDIT_BYTES, .credit = 9, .reserved[0].credit = 6 },
 	  { 4 }, BPIPE_GO, 3 },
-	{ "credit is reserved for it", 0,
+	{ "its own reserved credit", 0,
 	  { LIMITED, .credit_unit = BPIPE_CREDIT_BYTES, .credit = 9, .reserved[0].credit = 6 },
 	  { 4, .atomic = true, HELD(.room = 4, .credit = 4) }, BPIPE_GO, 4 },
 	{ "credit for a record", 0, { LIMITED, .credit_unit = BPIPE_CREDIT_RECORDS, .credit = 1 },
@@ -273,15 +273,15 @@ static const struct admit_row {
 	{ "credit for a record is reserved", 0,
 	  { LIMITED, .credit_unit = BPIPE_CREDIT_RECORDS, .credit = 1, .reserved[0].credit = 1 },
 	  { 40, .atomic = true }, BPIPE_WAIT_CREDIT },
-	{ "none for a record", 0, { LIMITED, .credit_unit = BPIPE_CREDIT_RECORDS },
+	{ "no credit for a record", 0, { LIMITED, .credit_unit = BPIPE_CREDIT_RECORDS },
 	  { 40, .atomic = true }, BPIPE_WAIT_CREDIT },
 
-	{ "its own tokens", 0, { .size = 500 }, { 300, .own = &own_few }, BPIPE_WAIT_OWN,
+	{ "tokens of the file", 0, { .size = 500 }, { 300, .own = &own_few }, BPIPE_WAIT_OWN,
 	  SECOND * 20 / 1000 },
-	{ "its own tokens, atomic", 0, { .size = 500 },
+	{ "tokens of the file, atomic", 0, { .size = 500 },
 	  { 30, .own = &own_few, .atomic = true }, BPIPE_GO, 30 },
-	{ "its own tokens, split", 0, { .size = 500 }, { 300, .own = &own_many }, BPIPE_GO, 60 },
-	{ "its own before its turn", 0, { .size = 500, .closed = 1 },
+	{ "the file's tokens, split", 0, { .size = 500 }, { 300, .own = &own_many }, BPIPE_GO, 60 },
+	{ "tokens of the file before its turn", 0, { .size = 500, .closed = 1 },
 	  { 10, .own = &own_none, .must_queue = true }, BPIPE_WAIT_OWN, SECOND / 20 },
 };
 
@@ -314,8 +314,8 @@ static void flow_admit(struct kunit *test)
 	}
 }
 
-/* Why it was dropped: for its limit alone, or also for others. */
-static void flow_shed(struct kunit *test)
+/* A drop is shed if only the limit of the class was in the way. */
+static void flow_shed_needs_room_in_channel(struct kunit *test)
 {
 	struct bpipe_flow flow = { .size = 10, .overhead = 1 };
 	struct bpipe_request req = {
@@ -334,14 +334,14 @@ static void flow_shed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 8, T0, &decision), BPIPE_DROP);
 	KUNIT_EXPECT_FALSE(test, decision.shed);
 
-	/* What is reserved counts as if it were held. */
+	/* Reserved room counts like held bytes. */
 	flow.reserved[7].room = 4;
 	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 3, T0, &decision), BPIPE_DROP);
 	KUNIT_EXPECT_TRUE(test, decision.shed);
 	KUNIT_EXPECT_EQ(test, bpipe_flow_admit(&flow, &req, 4, T0, &decision), BPIPE_DROP);
 	KUNIT_EXPECT_FALSE(test, decision.shed);
 
-	/* A closed gate sheds where the size leaves room. */
+	/* A closed gate sheds only where the size leaves room. */
 	flow.reserved[7].room = 0;
 	flow.drop_to_low = true;
 	flow.closed = 0x80;
@@ -352,8 +352,8 @@ static void flow_shed(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, decision.shed);
 }
 
-/* Say that tokens cut a write short only if there was room and credit for more. */
-static void flow_cut(struct kunit *test)
+/* decision.cut means that tokens were missing, and room and credit were not. */
+static void flow_cut_means_tokens_lack(struct kunit *test)
 {
 	static const struct {
 		u64 level, credit, len;
@@ -437,7 +437,7 @@ static void flow_reservation(struct kunit *test)
 	EXPECT_NEED(bpipe_flow_reservation(&need, BPIPE_WAIT_CREDIT), .credit = 4);
 }
 
-/* Reserve against a class and those below. */
+/* A reservation counts for its class and the less important ones. */
 static void flow_reserve(struct kunit *test)
 {
 	const struct bpipe_need nothing = { }, one = { 1, 2, 3, 4 }, two = { 50, 0, 7, 1 };
@@ -475,9 +475,9 @@ static const struct fits_row {
 	{ "one too many", 4, { .size = 10 }, 0, { 4 }, { 3 }, BPIPE_WAIT_SPACE },
 	{ "limit of a class", 1, { .size = 10 }, 7, { 4 }, { 0 }, BPIPE_GO },
 	{ "limit of a class, one over", 1, { .size = 10 }, 7, { 4 }, { 1 }, BPIPE_WAIT_SPACE },
-	{ "what is reserved behind it does not matter", 6,
+	{ "reservations behind it do not count", 6,
 	  { .size = 10, .reserved[0].room = 100 }, 0, { 4 }, { 0 }, BPIPE_GO },
-	{ "a closed gate does not, either", 6, { .size = 10, .closed = 1 }, 0, { 4 }, { 0 },
+	{ "a closed gate does not count", 6, { .size = 10, .closed = 1 }, 0, { 4 }, { 0 },
 	  BPIPE_GO },
 	{ "room before tokens", 500, { LIMITED, .write.bytes = BUCKET(1000, 100, 0) }, 0,
 	  { 4, 4 }, { 0 }, BPIPE_WAIT_SPACE },
@@ -486,7 +486,7 @@ static const struct fits_row {
 	{ "a byte of credit short", 0,
 	  { LIMITED, .credit_unit = BPIPE_CREDIT_BYTES, .credit = 9 }, 0,
 	  { 4, 4, 1, 4 }, { 0, 0, 0, 6 }, BPIPE_WAIT_CREDIT },
-	{ "credit is not asked for", 0, { LIMITED, .write.bytes = FULL }, 0,
+	{ "credit is off", 0, { LIMITED, .write.bytes = FULL }, 0,
 	  { 4, 4, 1, 4 }, { 0, 0, 0, 6 }, BPIPE_GO },
 	{ "tokens", 0, { LIMITED, .write.bytes = BUCKET(1000, 100, 70) }, 0,
 	  { 4, 20, 1 }, { 0, 50 }, BPIPE_GO },
@@ -514,7 +514,7 @@ static void flow_fits(struct kunit *test)
 	}
 }
 
-/* A write that found no room closes its gate, only above the low mark. */
+/* A write that lacked room closes its gate, but only above the low mark. */
 static void flow_refuse(struct kunit *test)
 {
 	struct bpipe_flow flow = {
@@ -552,18 +552,18 @@ static const struct writable_row {
 	  false, 9 * PIPE_BUF - 32 },
 	{ "after a refusal", 8 * PIPE_BUF - 32, { WIDE, .overhead = 32 }, { 2 * PIPE_BUF },
 	  true, 8 * PIPE_BUF - 32 },
-	{ "after one of a short write", 9 * PIPE_BUF, { WIDE }, { 1 }, true, 9 * PIPE_BUF },
-	{ "after one of a write that never goes", 0, { WIDE }, { 11 * PIPE_BUF }, true, 0 },
-	{ "the whole of a small channel", 0, { .size = PIPE_BUF, .overhead = 32 }, { 0 },
+	{ "after a refused short write", 9 * PIPE_BUF, { WIDE }, { 1 }, true, 9 * PIPE_BUF },
+	{ "after a refused write that is too long", 0, { WIDE }, { 11 * PIPE_BUF }, true, 0 },
+	{ "an empty small channel", 0, { .size = PIPE_BUF, .overhead = 32 }, { 0 },
 	  true, 0 },
 	{ "a small channel with a byte", 1, { .size = PIPE_BUF, .overhead = 32 }, { 0 },
 	  false, 0 },
 	{ "at a limit", 4 * PIPE_BUF, { WIDE }, { 0, .class = 7 }, true, 4 * PIPE_BUF },
-	{ "reserved for another", PIPE_BUF, { WIDE, .reserved[0].room = 8 * PIPE_BUF }, { 0 },
+	{ "reserved by another", PIPE_BUF, { WIDE, .reserved[0].room = 8 * PIPE_BUF }, { 0 },
 	  true, PIPE_BUF },
-	{ "reserved for another, a byte short", PIPE_BUF + 1,
+	{ "reserved by another, a byte short", PIPE_BUF + 1,
 	  { WIDE, .reserved[0].room = 8 * PIPE_BUF }, { 0 }, false, PIPE_BUF },
-	{ "reserved for one less important", 9 * PIPE_BUF,
+	{ "reserved by a less important class", 9 * PIPE_BUF,
 	  { WIDE, .reserved[1].room = 8 * PIPE_BUF }, { 0 }, true, 9 * PIPE_BUF },
 	{ "too much is reserved", 0, { WIDE, .reserved[0].room = 9 * PIPE_BUF + 1 }, { 0 },
 	  false, -1 },
@@ -574,16 +574,16 @@ static const struct writable_row {
 	  9 * PIPE_BUF, SECOND / 1000 },
 	{ "PIPE_BUF tokens", 0, { WIDE, .write.bytes = BUCKET(1000, 100000, PIPE_BUF) }, { 0 },
 	  true, 9 * PIPE_BUF },
-	{ "PIPE_BUF tokens beside others", 0,
+	{ "PIPE_BUF tokens in addition to reserved ones", 0,
 	  { WIDE, .reserved[0].bytes = 10, .write.bytes = BUCKET(1000, 100000, PIPE_BUF) },
 	  { 0 }, false, 9 * PIPE_BUF, SECOND / 100 },
-	{ "others have tokens of this burst", 0,
+	{ "others have reserved tokens of this burst", 0,
 	  { WIDE, .reserved[0].bytes = 1, .write.bytes = FULL }, { 0 }, false,
 	  9 * PIPE_BUF, U64_MAX },
 	{ "a record's token is reserved", 0,
 	  { WIDE, .reserved[0].records = 1, .write.records = BUCKET(10, 5, 1) }, { 0 }, false,
 	  9 * PIPE_BUF, SECOND / 10 },
-	{ "its own tokens", 0, { WIDE }, { 0, .own = &own_few }, false, 9 * PIPE_BUF,
+	{ "tokens of the file", 0, { WIDE }, { 0, .own = &own_few }, false, 9 * PIPE_BUF,
 	  SECOND * 70 / 1000 },
 	{ "credit", 0, { WIDE, .credit_unit = BPIPE_CREDIT_RECORDS, .credit = 3,
 			 .reserved[0].credit = 2 }, { 0 }, true, 9 * PIPE_BUF },
@@ -618,7 +618,7 @@ static const struct window_row {
 	{ "space", 100, { .size = 500 }, NULL, 400 },
 	{ "space less overhead", 100, { .size = 500, .overhead = 32 }, NULL, 368 },
 	{ "no space for overhead", 468, { .size = 500, .overhead = 32 }, NULL, 0 },
-	{ "less what is reserved", 100, { .size = 500, .reserved[0].room = 30 }, NULL, 370 },
+	{ "space less reserved room", 100, { .size = 500, .reserved[0].room = 30 }, NULL, 370 },
 	{ "all is reserved", 100, { .size = 500, .reserved[0].room = 400 }, NULL, 0 },
 	{ "tokens", 0, { .size = 500, .write.bytes = BUCKET(1000, 100, 60) }, NULL, 60 },
 	{ "few tokens", 0, { .size = 500, .overhead = 32, .write.bytes = BUCKET(1000, 100, 3) },
@@ -627,7 +627,7 @@ static const struct window_row {
 	  { .size = 500, .reserved[0].bytes = 50, .write.bytes = BUCKET(1000, 100, 60) },
 	  NULL, 10 },
 	{ "no record's token", 0, { .size = 500, .write.records = BUCKET(10, 5, 0) }, NULL, 0 },
-	{ "its own tokens", 0, { .size = 500 }, &own_few, 30 },
+	{ "tokens of the file", 0, { .size = 500 }, &own_few, 30 },
 	{ "credit less what is reserved", 0,
 	  { .size = 500, .credit_unit = BPIPE_CREDIT_BYTES, .credit = 40,
 	    .reserved[0].credit = 15 }, NULL, 25 },
@@ -637,15 +637,15 @@ static const struct window_row {
 	  { .size = 500, .credit_unit = BPIPE_CREDIT_RECORDS, .credit = 1,
 	    .reserved[0].credit = 1 }, NULL, 0 },
 	{ "closed gate, no waiters", 100, { .size = 500, .closed = 1 }, NULL, 400 },
-	{ "closed gate, one waits for room", 100,
+	{ "closed gate, a writer waits for room", 100,
 	  { .size = 500, .closed = 1, .reserved[0].room = 1 }, NULL, 0 },
-	{ "closed gate, one waits for tokens", 100,
+	{ "closed gate, a writer waits for tokens", 100,
 	  { .size = 500, .closed = 1, .reserved[0] = { .bytes = 1, .records = 1 },
 	    .write.bytes = FULL }, NULL, 0 },
-	{ "closed gate, one waits for credit", 100,
+	{ "closed gate, a writer waits for credit", 100,
 	  { .size = 500, .closed = 1, .credit_unit = BPIPE_CREDIT_BYTES, .credit = 40,
 	    .reserved[0].credit = 1 }, NULL, 0 },
-	{ "closed gate, one less important waits", 100,
+	{ "closed gate, a less important writer waits", 100,
 	  { .size = 500, .closed = 1, .reserved[1].room = 1 }, NULL, 400 },
 };
 
@@ -675,8 +675,8 @@ static const struct deliver_row {
 	  BPIPE_GO, 60 },
 	{ "half a burst at least", { .bytes = BUCKET(1000, 100, 49) }, { 300 },
 	  BPIPE_WAIT_TOKENS, SECOND / 1000 },
-	{ "less is asked for", { .bytes = BUCKET(1000, 100, 49) }, { 49 }, BPIPE_GO, 49 },
-	{ "non-blocking: half a burst, too", { .bytes = BUCKET(1000, 100, 1) },
+	{ "a short read", { .bytes = BUCKET(1000, 100, 49) }, { 49 }, BPIPE_GO, 49 },
+	{ "non-blocking: half a burst at least", { .bytes = BUCKET(1000, 100, 1) },
 	  { 300, .nonblock = true }, BPIPE_WAIT_TOKENS, SECOND * 49 / 1000 },
 	{ "50 ms of the rate", { .bytes = BUCKET(100, 100, 4) }, { 300 },
 	  BPIPE_WAIT_TOKENS, SECOND / 100 },
@@ -717,7 +717,7 @@ static const struct update_row {
 	unsigned int changed;
 	bool pressured_after;
 	u32 closed_after;
-} update_rows[] = {	/* low 3, high 7; class 7: 1.5 and 3.5 */
+} update_rows[] = {	/* low 3, high 7; of class 7: 1.5 and 3.5 (times PIPE_BUF) */
 	{ 0, false, 0, 0, false, 0 },
 	{ 7 * HALF - 1, false, 0, 0, false, 0 },
 	{ 7 * HALF, false, 0, 0, false, 0x80 },
@@ -735,7 +735,7 @@ static const struct update_row {
 	{ 0, true, 0xff, BPIPE_FLOW_FELL | BPIPE_FLOW_OPENED, false, 0 },
 };
 
-/* Levels where something may change, and those beside them. */
+/* Levels where the state may change, and the levels next to them. */
 static const u64 turning_points[] = {
 	0, 1, 3 * HALF - 1, 3 * HALF, 3 * HALF + 1, 6 * HALF - 1, 6 * HALF, 6 * HALF + 1,
 	7 * HALF - 1, 7 * HALF, 7 * HALF + 1, 14 * HALF - 1, 14 * HALF, 14 * HALF + 1,
@@ -763,7 +763,7 @@ static void flow_update(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, flow.pressured, row->pressured_after, "row %d", n);
 		KUNIT_EXPECT_EQ_MSG(test, flow.closed, row->closed_after, "row %d", n);
 
-		/* Where it says that something changes next, it does, and not before. */
+		/* The state changes at the next levels, and not before. */
 		up = bpipe_flow_next_up(&flow);
 		down = bpipe_flow_next_down(&flow);
 		for (i = 0; i < ARRAY_SIZE(turning_points); i++) {
@@ -803,7 +803,7 @@ static void flow_marks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, flow.mark[3].low, 0);
 	KUNIT_EXPECT_EQ(test, bpipe_flow_largest(&flow, 3), BPIPE_SIZE_MIN - 32);
 
-	/* Marks below that are where they are in the whole, in proportion. */
+	/* Other marks are those of the channel in proportion to the limit. */
 	flow.high = BPIPE_SIZE_MAX / 4 * 3;
 	flow.low = BPIPE_SIZE_MAX / 4;
 	bpipe_flow_set_marks(&flow);
@@ -897,7 +897,7 @@ static void flow_default_burst(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bpipe_flow_default_burst(BPIPE_RATE_MAX, 1), BPIPE_BURST_MAX);
 }
 
-/* Settings as large as they may be, and times as far apart. */
+/* Test the largest settings and the most distant times. */
 static void flow_bucket_bounds(struct kunit *test)
 {
 	struct bpipe_bucket bucket = { };
@@ -913,13 +913,13 @@ static void flow_bucket_bounds(struct kunit *test)
 			DIV_ROUND_UP(BPIPE_BURST_MAX, 1000));
 	KUNIT_EXPECT_EQ(test, bpipe_bucket_tokens(&bucket, U64_MAX), BPIPE_BURST_MAX);
 
-	/* Time that goes back is no time; a smaller burst holds less. */
+	/* Time that goes back earns nothing; a smaller burst holds less. */
 	KUNIT_EXPECT_EQ(test, bpipe_bucket_tokens(&bucket, 0), 0);
 	bpipe_bucket_set(&bucket, 1, 1, U64_MAX);
 	KUNIT_EXPECT_EQ(test, bpipe_bucket_tokens(&bucket, U64_MAX), 1);
 }
 
-/* What the bucket holds, with room for whatever comes out in between. */
+/* Return the fill of a bucket, without overflow in intermediate results. */
 static s64 ref_fill(const struct bpipe_bucket *b, u64 now)
 {
 	__int128 fill = b->fill, full = (__int128)b->burst * SECOND;
@@ -931,7 +931,7 @@ static s64 ref_fill(const struct bpipe_bucket *b, u64 now)
 
 #define WAITERS		6
 
-/* A writer that waits, in the place @needs has. Its turn has come: it has all reserved. */
+/* A waiting writer; @needs are in its order. An admitted waiter has reserved all it needs. */
 struct waiter {
 	bool queued;
 	bool admitted;
@@ -940,7 +940,7 @@ struct waiter {
 	struct bpipe_need reserved;
 };
 
-/* What a decision of the reference is about. */
+/* The state that a decision of the reference depends on. */
 struct ref {
 	const struct bpipe_flow *flow;
 	struct waiter waiters[WAITERS];
@@ -949,7 +949,7 @@ struct ref {
 	u64 now;
 };
 
-/* The sum of what waiters of @class and above have reserved, without @self. */
+/* Return the sum of what waiters of @class and above have reserved, except @self. */
 static struct bpipe_need ref_others(const struct ref *ref, u32 class, const struct waiter *self)
 {
 	struct bpipe_need sum = { };
@@ -976,13 +976,16 @@ static bool ref_anyone(const struct ref *ref, u32 class)
 	return false;
 }
 
-/* May @n be taken of @there? What is left is enough for others, or it was reserved for it. */
+/*
+ * Return true if @n of @there may be used: the rest is enough for others, or @n was
+ * reserved.
+ */
 static bool ref_may(u64 there, u64 n, u64 others, u64 held)
 {
 	return n <= there && (n + others <= there || n <= held);
 }
 
-/* The same of tokens. */
+/* Return true if @n tokens may be used, by the same rule. */
 static bool ref_tokens(const struct bpipe_bucket *b, u64 n, u64 others, u64 held, u64 now)
 {
 	s64 fill;
@@ -995,8 +998,8 @@ static bool ref_tokens(const struct bpipe_bucket *b, u64 n, u64 others, u64 held
 }
 
 /*
- * What comes in within 5 ms, or within 50 ms up to PIPE_BUF, but no more than half a burst;
- * at least a token.
+ * Return the tokens that come in within 5 ms, or within 50 ms up to PIPE_BUF, but no more
+ * than half a burst and at least one.
  */
 static u64 ref_quantum(const struct bpipe_bucket *b)
 {
@@ -1008,7 +1011,7 @@ static u64 ref_quantum(const struct bpipe_bucket *b)
 	return n;
 }
 
-/* The tokens it takes for a write to be worth starting. */
+/* Return the tokens that a write needs to start. */
 static u64 ref_want(const struct bpipe_bucket *b, const struct bpipe_request *r)
 {
 	u64 most = r->atomic ? b->burst : ref_quantum(b);
@@ -1030,7 +1033,7 @@ static struct bpipe_need ref_need(const struct bpipe_flow *f, const struct bpipe
 	return need;
 }
 
-/* What stands in the way of it, with @freed more room; or how many bytes may go. */
+/* Return why the write cannot go with @freed more room; or BPIPE_GO and how many bytes can. */
 static enum bpipe_verdict ref_wait_reason(const struct ref *ref, const struct bpipe_request *r,
 					  u64 freed, u64 *bytes)
 {
@@ -1072,8 +1075,8 @@ static enum bpipe_verdict ref_wait_reason(const struct ref *ref, const struct bp
 }
 
 /*
- * An eviction is the least that lets it go beside what is reserved; if that is more than
- * it stores below its limit, then that.
+ * Return how much to evict: the least that lets the write go without using what is
+ * reserved. It is at most what the write stores, plus what is above its limit.
  */
 static u64 ref_evict(const struct ref *ref, const struct bpipe_request *r,
 		     enum bpipe_verdict reason, u64 *bytes)
@@ -1109,7 +1112,7 @@ static enum bpipe_verdict ref_admit(const struct ref *ref, const struct bpipe_re
 	return *evict ? BPIPE_EVICT : BPIPE_DROP;
 }
 
-/* Has the turn of a waiter come, with so much reserved ahead? */
+/* Return what a waiter lacks if @ahead is reserved ahead of it. */
 static enum bpipe_verdict ref_fits(const struct ref *ref, const struct waiter *w,
 				   const struct bpipe_need *ahead)
 {
@@ -1125,7 +1128,7 @@ static enum bpipe_verdict ref_fits(const struct ref *ref, const struct waiter *w
 	       BPIPE_GO : BPIPE_WAIT_TOKENS;
 }
 
-/* How much of a bucket lacks: tokens worth waiting for, or 0. */
+/* Return the tokens to wait for in a bucket, or 0. */
 static u64 ref_missing(const struct bpipe_bucket *b, u64 want, u64 others, u64 held, u64 now)
 {
 	if (ref_tokens(b, want, others, held, now))
@@ -1136,8 +1139,8 @@ static u64 ref_missing(const struct bpipe_bucket *b, u64 want, u64 others, u64 h
 }
 
 /*
- * No earlier, no later: after @wait all that lacked is there, and before, it is not;
- * U64_MAX where a burst does not hold what others have reserved and it.
+ * Check @wait: after it, all that lacked is there, and before, it is not. It is U64_MAX if
+ * a burst cannot hold the tokens in addition to the reserved ones.
  */
 static void check_wait(struct kunit *test, const struct bpipe_flow *f, u64 bytes, u64 records,
 		       u64 now, u64 wait)
@@ -1183,7 +1186,7 @@ static void check_own_wait(struct kunit *test, const struct ref *ref,
 	KUNIT_ASSERT_FALSE(test, ref_tokens(r->own, want, 0, 0, ref->now + wait - 1));
 }
 
-/* @mark of the whole, at a class's limit in proportion. */
+/* Return @mark in proportion to a class's limit. */
 static u64 ref_scale(const struct bpipe_flow *f, u64 mark, u64 limit)
 {
 	u64 n = 0;
@@ -1219,13 +1222,13 @@ static void any_bucket(struct rnd_state *rnd, struct bpipe_bucket *b, u64 now)
 	bpipe_bucket_set(b, below(rnd, 3) ? below(rnd, 400) : 0, 1 + below(rnd, 60), now);
 }
 
-/* A few bytes, or about as many as an atomic write may have. */
+/* Return a few bytes, or about as many as the longest atomic write. */
 static u64 any_len(struct rnd_state *rnd)
 {
 	return below(rnd, 2) ? 1 + below(rnd, 80) : PIPE_BUF - 40 + below(rnd, 80);
 }
 
-/* Settings, for what is held now. */
+/* Choose random settings that allow the current level. */
 static void any_settings(struct rnd_state *rnd, struct bpipe_flow *f, u64 level)
 {
 	u32 class;
@@ -1264,7 +1267,7 @@ static void reserve(struct bpipe_flow *f, struct waiter *w, struct bpipe_need to
 	w->reserved = to;
 }
 
-/* A waiter comes, leaves, lacks something else, or its turn comes. */
+/* Let a waiter come, leave, be admitted, or lack something else. */
 static void any_turn(struct kunit *test, struct rnd_state *rnd, struct bpipe_flow *f,
 		     struct ref *ref, const struct bpipe_bucket *own)
 {
@@ -1289,7 +1292,7 @@ static void any_turn(struct kunit *test, struct rnd_state *rnd, struct bpipe_flo
 					     below(rnd, BPIPE_WAIT_TURN - BPIPE_WAIT_SPACE + 1)));
 }
 
-/* What waiters need changes with the settings. */
+/* Reserve again what waiters need after a change of the settings. */
 static void all_again(struct bpipe_flow *f, struct ref *ref)
 {
 	struct waiter *w;
@@ -1304,7 +1307,7 @@ static void all_again(struct bpipe_flow *f, struct ref *ref)
 	}
 }
 
-/* The sums are those of what each has reserved. */
+/* Check that the sums are those of the waiters' reservations. */
 static void check_reserved(struct kunit *test, const struct ref *ref)
 {
 	u32 class;
@@ -1326,7 +1329,7 @@ static void ref_take(struct bpipe_bucket *b, u64 n, u64 now)
 	b->stamp = now;
 }
 
-/* It is paid for everywhere, and once. */
+/* Check that a write pays all buckets and the credit once. */
 static void check_taken(struct kunit *test, struct bpipe_flow *f, u64 n, u64 now)
 {
 	struct bpipe_flow ref = *f;
@@ -1339,7 +1342,10 @@ static void check_taken(struct kunit *test, struct bpipe_flow *f, u64 n, u64 now
 	KUNIT_ASSERT_MEMEQ(test, f, &ref, sizeof(ref));
 }
 
-/* Some waiter is asked about as bpipe_flow_fits() is; and if it fits, it goes. */
+/*
+ * Compare bpipe_flow_fits() with the reference for a waiter; if it fits, it must be
+ * admitted.
+ */
 static void check_fits(struct kunit *test, struct ref *ref, struct waiter *w)
 {
 	const struct bpipe_need ahead = ref_others(ref, w->req.class, w);
@@ -1370,7 +1376,7 @@ static void check_fits(struct kunit *test, struct ref *ref, struct waiter *w)
 			bpipe_flow_admit(&then, &req, ref->level, ref->now, &decision));
 }
 
-/* The window is the longest write that goes at once without a debt. */
+/* Check that the window is the longest write that goes at once without a debt. */
 static void check_window(struct kunit *test, struct ref *ref, const struct bpipe_request *who)
 {
 	const struct bpipe_need others = ref_others(ref, who->class, NULL);
@@ -1393,7 +1399,7 @@ static void check_window(struct kunit *test, struct ref *ref, const struct bpipe
 	}
 }
 
-/* poll speaks for an atomic write; for one that was refused, if that is longer. */
+/* Check poll, which stands for an atomic write, or for a longer one that was refused. */
 static void check_writable(struct kunit *test, struct ref *ref, const struct bpipe_request *who)
 {
 	const struct bpipe_need others = ref_others(ref, who->class, NULL);
@@ -1440,7 +1446,7 @@ static void check_writable(struct kunit *test, struct ref *ref, const struct bpi
 
 	KUNIT_ASSERT_EQ(test, writable, !closed && ref->level + room + others.room <= limit &&
 			there && (!f->credit_unit || f->credit > others.credit));
-	/* And then such a write goes, unless credit is counted in bytes. */
+	/* If poll says yes, the write goes, unless credit is counted in bytes. */
 	if (!writable || f->credit_unit == BPIPE_CREDIT_BYTES || room <= f->overhead)
 		return;
 	req.len = room - f->overhead;
@@ -1449,7 +1455,7 @@ static void check_writable(struct kunit *test, struct ref *ref, const struct bpi
 	KUNIT_ASSERT_EQ(test, BPIPE_GO, bpipe_flow_admit(f, &req, ref->level, ref->now, &decision));
 }
 
-/* Writers come, wait and go, with the flow as they left it. */
+/* Let writers come, wait and leave in random order; the flow keeps its state. */
 static void flow_random(struct kunit *test)
 {
 	struct rnd_state rnd = bpipe_kunit_rnd();
@@ -1480,7 +1486,7 @@ static void flow_random(struct kunit *test)
 		ref.now += below(&rnd, 4) ? below(&rnd, SECOND / 4) : 0;
 		switch (below(&rnd, 40)) {
 		case 0:
-			/* What a record takes is held or not, but not half. */
+			/* A record is stored or not, but not half of it. */
 			if (ref.level >= 3 * PIPE_BUF)
 				ref.level = 0, read = written;
 			any_settings(&rnd, &flow, ref.level);
@@ -1563,8 +1569,8 @@ static void flow_random(struct kunit *test)
 
 static struct kunit_case flow_cases[] = {
 	KUNIT_CASE(flow_admit),
-	KUNIT_CASE(flow_shed),
-	KUNIT_CASE(flow_cut),
+	KUNIT_CASE(flow_shed_needs_room_in_channel),
+	KUNIT_CASE(flow_cut_means_tokens_lack),
 	KUNIT_CASE(flow_need),
 	KUNIT_CASE(flow_reservation),
 	KUNIT_CASE(flow_reserve),

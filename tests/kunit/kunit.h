@@ -14,7 +14,7 @@
 
 extern unsigned int bpipe_kunit_seed;
 
-/* A history of its own for each test, and the same one for the same seed. */
+/* Return a random history: separate for each test, the same for the same seed. */
 static inline struct rnd_state bpipe_kunit_rnd(void)
 {
 	struct rnd_state rnd;
@@ -23,7 +23,7 @@ static inline struct rnd_state bpipe_kunit_rnd(void)
 	return rnd;
 }
 
-/* 0..@below-1 */
+/* Return a number in 0..@below - 1. */
 static inline u32 below(struct rnd_state *rnd, u32 below)
 {
 	return prandom_u32_state(rnd) % below;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * pressure.c: averages at moments whose values are known, whatever the steps to them.
+ * Test pressure.c: averages at times whose values are known must not depend on the steps to
+ * them.
  */
 
 #include <linux/module.h>
@@ -11,13 +12,13 @@
 #define MS	1000000ULL
 #define SECOND	(1000 * MS)
 
-/* In 1/100 %, rounded. */
+/* Return an average in 1/100 %, rounded. */
 static u32 share(const struct bpipe_pressure *p, int span)
 {
 	return (p->avg[span] * 10000ULL + BPIPE_PRESSURE_ONE / 2) / BPIPE_PRESSURE_ONE;
 }
 
-/* From @from to @to, stalled or not, in steps. */
+/* Let time pass from @from to @to, stalled or not, in steps. */
 static void pass(struct bpipe_pressure *p, u64 from, u64 to, u64 step, bool stalled)
 {
 	u64 now;
@@ -27,13 +28,16 @@ static void pass(struct bpipe_pressure *p, u64 from, u64 to, u64 step, bool stal
 	bpipe_pressure_update(p, stalled, to);
 }
 
-/* An average may be older by 64 ticks, and come about a little slower. */
+/* An average may be up to 64 ticks old, and change a little later. */
 #define EXPECT_NEAR(test, p, span, expected) do {			\
 	KUNIT_EXPECT_GE(test, share(p, span) + 50, (expected));		\
 	KUNIT_EXPECT_LE(test, share(p, span), (expected) + 50);		\
 } while (0)
 
-/* What is stalled all the time comes up as 1 - e^(-t/span), and goes down likewise. */
+/*
+ * A constant stall raises an average as 1 - e^(-t/span); its end lowers the average as
+ * e^(-t/span).
+ */
 static void pressure_averages(struct kunit *test)
 {
 	static const u64 steps[] = { 1 * MS, 70 * MS, 333 * MS, 10 * SECOND };
@@ -56,8 +60,8 @@ static void pressure_averages(struct kunit *test)
 	}
 }
 
-/* Half of the time, in turns shorter than what is averaged. */
-static void pressure_half(struct kunit *test)
+/* A stall for half of the time, in turns shorter than the averages' period. */
+static void pressure_averages_half_stalled(struct kunit *test)
 {
 	struct bpipe_pressure p;
 	u64 now = 0;
@@ -73,8 +77,8 @@ static void pressure_half(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, p.stalled_ns, 1500 * SECOND);
 }
 
-/* Nobody looked for years. */
-static void pressure_bounds(struct kunit *test)
+/* Averages stay in range if they were not updated for years. */
+static void pressure_stays_in_range(struct kunit *test)
 {
 	const u64 years = 100 * 365 * 86400ULL * SECOND;
 	struct bpipe_pressure p;
@@ -93,8 +97,8 @@ static void pressure_bounds(struct kunit *test)
 
 static struct kunit_case pressure_cases[] = {
 	KUNIT_CASE(pressure_averages),
-	KUNIT_CASE(pressure_half),
-	KUNIT_CASE(pressure_bounds),
+	KUNIT_CASE(pressure_averages_half_stalled),
+	KUNIT_CASE(pressure_stays_in_range),
 	{ }
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ring.c and level.h against a queue so slow and obvious that it needs no test: an
- * array whose bytes move down when some are taken. The level's positions start
- * just below the end of their type, so that they wrap around early.
+ * Test ring.c and level.h with a queue too simple to need a test: an array whose bytes move
+ * down when some are taken. The level's positions start just below the end of their type,
+ * so that they wrap around early.
  */
 
 #include <linux/string.h>
@@ -12,9 +12,9 @@
 #include "level.h"
 #include "ring.h"
 
-#define MOST 64	/* bytes of the largest ring here */
+#define MOST 64	/* bytes of the largest ring */
 
-/* @next is the next byte to be put in: no two within a ring are the same. */
+/* @next is the next byte to put in: all bytes in a ring differ. */
 struct both {
 	struct bpipe_ring ring;
 	struct bpipe_level level;
@@ -23,7 +23,7 @@ struct both {
 	u8 next;
 };
 
-/* Storage of exactly @size bytes, so that KASAN sees one beyond. */
+/* Allocate exactly @size bytes, so that KASAN reports an access beyond them. */
 static void *storage(struct kunit *test, size_t size)
 {
 	void *data = kunit_kmalloc(test, size, GFP_KERNEL);
@@ -53,8 +53,8 @@ static void same(struct kunit *test, const struct both *b)
 }
 
 /*
- * Copies @n bytes in from a source that has @there, and publishes @publish: the
- * first of them from kernel memory, if it can be.
+ * Copy @n bytes in from a source that has @there, and publish @publish. Copy the first byte
+ * from kernel memory, if possible.
  */
 static void put(struct kunit *test, struct both *b, size_t n, size_t there, size_t publish)
 {
@@ -82,8 +82,8 @@ static void put(struct kunit *test, struct both *b, size_t n, size_t there, size
 }
 
 /*
- * Copies @n bytes out to a target with room for @room, and frees @release; from a
- * place behind the first, if it can be, which is peeked at.
+ * Copy @n bytes out to a target with room for @room, and release @release. If possible,
+ * peek at the first byte and copy from the place behind it.
  */
 static void take(struct kunit *test, struct both *b, size_t n, size_t room, size_t release)
 {
@@ -108,7 +108,7 @@ static void take(struct kunit *test, struct both *b, size_t n, size_t room, size
 	same(test, b);
 }
 
-/* In two parts, to a place that depends on what has passed. */
+/* Move the bytes to another storage in two parts, to a place derived from what has passed. */
 static void move(struct kunit *test, struct both *b, size_t size)
 {
 	void *old = b->ring.data, *data = storage(test, size);
@@ -122,7 +122,7 @@ static void move(struct kunit *test, struct both *b, size_t size)
 	same(test, b);
 }
 
-/* Each size up to 6, each place of the tail, each level, each length. */
+/* Test each size up to 6, each place of the tail, each level, each length. */
 static void ring_every_place(struct kunit *test)
 {
 	size_t size, off, queued, n;
@@ -143,7 +143,7 @@ static void ring_every_place(struct kunit *test)
 				}
 }
 
-/* Each size to each size, from each place and with each level that fits. */
+/* Test moves from each size to each size, from each place and with each level that fits. */
 static void ring_every_move(struct kunit *test)
 {
 	size_t from, to, off, queued;
@@ -164,8 +164,8 @@ static void ring_every_move(struct kunit *test)
 				}
 }
 
-/* What was copied and not published is not there, and is written over. */
-static void ring_unpublished(struct kunit *test)
+/* Bytes copied but not published are not in the ring, and are overwritten. */
+static void ring_overwrites_unpublished(struct kunit *test)
 {
 	struct both b;
 
@@ -205,8 +205,8 @@ static void ring_random(struct kunit *test)
 	}
 }
 
-/* Step over the first halves of 32 bits; what is counted may be one behind. */
-static void ring_position_of_64_bits(struct kunit *test)
+/* Step over the first halves of 32 bits; the count of halves may be one behind. */
+static void ring_extends_position_to_64_bits(struct kunit *test)
 {
 	const u64 step = (1U << 30) - 1;
 	u64 pos, halves;
@@ -222,9 +222,9 @@ static void ring_position_of_64_bits(struct kunit *test)
 static struct kunit_case ring_cases[] = {
 	KUNIT_CASE(ring_every_place),
 	KUNIT_CASE(ring_every_move),
-	KUNIT_CASE(ring_unpublished),
+	KUNIT_CASE(ring_overwrites_unpublished),
 	KUNIT_CASE(ring_random),
-	KUNIT_CASE(ring_position_of_64_bits),
+	KUNIT_CASE(ring_extends_position_to_64_bits),
 	{ }
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * sojourn.c: when CoDel's law drops, in a history whose drops were worked out by hand.
+ * Test sojourn.c: when CoDel's control law drops, in a history whose drops were computed by
+ * hand.
  */
 
 #include <linux/limits.h>
@@ -11,7 +12,7 @@
 #include "uapi/linux/bpipe.h"
 
 #define US		1000ULL
-#define TARGET		(100 * US)	/* and an interval of a millisecond */
+#define TARGET		(100 * US)	/* the interval is a millisecond */
 #define T0		(5000000 * US)
 #define LONG		(TARGET + 1)
 
@@ -20,8 +21,8 @@ static bool drops(struct bpipe_sojourn *s, u64 at_us, u64 waited)
 	return bpipe_sojourn_drop(s, TARGET, waited, false, T0 + at_us * US);
 }
 
-/* Not before an interval is over; then by 1, 1, 1/sqrt(2), 1/sqrt(3), 1/2 of one. */
-static void sojourn_law(struct kunit *test)
+/* Drop after an interval, and then after 1, 1/sqrt(2), 1/sqrt(3), 1/2 of one. */
+static void sojourn_follows_control_law(struct kunit *test)
 {
 	static const u64 due[] = { 1000, 2000, 2708, 3285, 3785 };
 	struct bpipe_sojourn s = { };
@@ -44,7 +45,10 @@ static void sojourn_good_enough(struct kunit *test)
 
 	for (at = 0; at < 10000; at++)
 		KUNIT_ASSERT_FALSE(test, drops(&s, at, TARGET - 1));
-	/* At the target it is too long, and one that was in time begins it anew. */
+	/*
+	 * A sojourn time at the target is too long; one below the target restarts the
+	 * interval.
+	 */
 	for (at = 10000; at < 11000; at++)
 		KUNIT_ASSERT_FALSE(test, drops(&s, at, TARGET));
 	KUNIT_EXPECT_FALSE(test, drops(&s, 11000, TARGET - 1));
@@ -53,19 +57,19 @@ static void sojourn_good_enough(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, drops(&s, 12001, TARGET));
 }
 
-static void sojourn_last_is_spared(struct kunit *test)
+static void sojourn_spares_last_record(struct kunit *test)
 {
 	struct bpipe_sojourn s = { };
 
 	drops(&s, 0, LONG);
 	KUNIT_EXPECT_FALSE(test, bpipe_sojourn_drop(&s, TARGET, LONG, true, T0 + 5000 * US));
-	/* And it was the end of it. */
+	/* The last record ended the dropping state: an interval passes before the next drop. */
 	KUNIT_EXPECT_FALSE(test, drops(&s, 5001, LONG));
 	KUNIT_EXPECT_TRUE(test, drops(&s, 6001, LONG));
 }
 
-/* After a short better time, it goes on where it was; after a long one, it begins anew. */
-static void sojourn_memory(struct kunit *test)
+/* A short pause keeps the count of drops; a long one resets it. */
+static void sojourn_resumes_after_short_pause(struct kunit *test)
 {
 	static const struct {
 		u64 pause;
@@ -87,8 +91,8 @@ static void sojourn_memory(struct kunit *test)
 	}
 }
 
-/* The drop that was due next may lie ahead when records have to wait again. */
-static void sojourn_memory_of_a_drop_to_come(struct kunit *test)
+/* The previous drop_next may be in the future when dropping starts again. */
+static void sojourn_restarts_before_next_drop(struct kunit *test)
 {
 	struct bpipe_sojourn s = {
 		.target = TARGET, .count = 5, .lastcount = 1, .drop_next = T0 + 3000 * US,
@@ -99,7 +103,7 @@ static void sojourn_memory_of_a_drop_to_come(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s.count, 4);
 }
 
-/* A count that wrapped to 0 would be divided by, 2^32 drops into an overload. */
+/* A count that wrapped to 0, after 2^32 drops, would cause a division by zero. */
 static void sojourn_count_saturates(struct kunit *test)
 {
 	struct bpipe_sojourn s = {
@@ -117,19 +121,19 @@ static void sojourn_count_saturates(struct kunit *test)
 	}
 }
 
-static void sojourn_new_target(struct kunit *test)
+static void sojourn_restarts_with_new_target(struct kunit *test)
 {
 	struct bpipe_sojourn s = { };
 
 	drops(&s, 0, LONG);
 	KUNIT_EXPECT_TRUE(test, drops(&s, 1000, LONG));
 	KUNIT_EXPECT_FALSE(test, bpipe_sojourn_drop(&s, TARGET / 2, LONG, false, T0 + 9000 * US));
-	/* An interval of the new one later. */
+	/* The next drop comes an interval of the new target later. */
 	KUNIT_EXPECT_FALSE(test, bpipe_sojourn_drop(&s, TARGET / 2, LONG, false, T0 + 9499 * US));
 	KUNIT_EXPECT_TRUE(test, bpipe_sojourn_drop(&s, TARGET / 2, LONG, false, T0 + 9500 * US));
 }
 
-/* The extremes of what can be set, and of what can be asked. */
+/* Test the extremes of settings and times. */
 static void sojourn_bounds(struct kunit *test)
 {
 	struct bpipe_sojourn s = { };
@@ -144,7 +148,7 @@ static void sojourn_bounds(struct kunit *test)
 		.count = U32_MAX - 1,
 	};
 	KUNIT_EXPECT_TRUE(test, bpipe_sojourn_drop(&s, BPIPE_TIMEOUT_MAX, U64_MAX, false, now));
-	/* An interval of 864000 s by the root of 2^32, which is rounded down. */
+	/* An interval of 864000 s divided by the square root of 2^32, rounded down. */
 	KUNIT_EXPECT_LE(test, s.drop_next - (864000 * 1000000000ULL >> 16), 1000ULL);
 }
 
@@ -165,13 +169,13 @@ static void sojourn_buckets(struct kunit *test)
 }
 
 static struct kunit_case sojourn_cases[] = {
-	KUNIT_CASE(sojourn_law),
+	KUNIT_CASE(sojourn_follows_control_law),
 	KUNIT_CASE(sojourn_good_enough),
-	KUNIT_CASE(sojourn_last_is_spared),
-	KUNIT_CASE(sojourn_memory),
-	KUNIT_CASE(sojourn_memory_of_a_drop_to_come),
+	KUNIT_CASE(sojourn_spares_last_record),
+	KUNIT_CASE(sojourn_resumes_after_short_pause),
+	KUNIT_CASE(sojourn_restarts_before_next_drop),
 	KUNIT_CASE(sojourn_count_saturates),
-	KUNIT_CASE(sojourn_new_target),
+	KUNIT_CASE(sojourn_restarts_with_new_target),
 	KUNIT_CASE(sojourn_bounds),
 	KUNIT_CASE(sojourn_buckets),
 	{ }
