@@ -1,29 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * module/flow.c, by CBMC: what it promises.
+ * Prove what module/flow.c promises, by CBMC.
  *
  * mirrors: module/flow.c
  * mirrors: module/flow.h
  * mirrors: tests/proof/kernel.h
  *
- * Bounds: levels, marks, lengths and times are any there can be. Division by
- * what is not known beforehand is too much for the solver: rate and burst are at
- * most 7, and so that they mean something, a second has 10 ns and PIPE_BUF is
- * 4. The code does not know. Of so low a rate, nothing comes in within 50 ms: where
- * the code divides by 20 for that, it is made to divide by 2. What is large is in
- * limits.c.
+ * Bounds: levels, marks, lengths and times have any possible value. Division by an
+ * unknown number is too much for the solver. So rate and burst are at most 7, a second
+ * has 10 ns, to give them a meaning, and PIPE_BUF is 4. The code does not depend on these
+ * values. At so low a rate, no token comes in within 50 ms: where the code divides by 20
+ * for that, it is made to divide by 2. limits.c covers large values.
  *
- * What bpipe_flow_set_marks() makes of the settings takes such a division, too: here, marks
- * are any that keep low < high <= limit <= size; tests/kunit has what it makes, and
- * limits.c at the largest size.
+ * bpipe_flow_set_marks() needs such a division, too. Here, marks are any that keep
+ * low < high <= limit <= size; tests/kunit covers that function, and limits.c covers it at
+ * the largest size.
  *
- * drop_to_low is off here: it drops more, and admits nothing; tests/kunit has it.
+ * drop_to_low is off here: it only drops more, and admits nothing. tests/kunit covers it.
  *
- * What is reserved for waiters is any sum; that each is taken off and put back whole is
- * in prove_reserve().
+ * The sum of reservations is any sum; prove_reserve() shows that each reservation is
+ * removed and added as a whole.
  *
- * Each proof starts from any state that any_flow() allows; what writers do to
- * it is in prove_afford(), which shows that they leave such a one.
+ * Each proof starts from any state that any_flow() allows. Writers change this state as
+ * in prove_afford(), which shows that any_flow() also allows the result.
  */
 
 #define NSEC_PER_SEC	10L
@@ -66,8 +65,8 @@ static u64 any_to(u64 most)
 }
 
 /*
- * The class that asks. It stands for any: of the others, only the bits of their gates
- * matter, and the sums in prove_reserve().
+ * The class that asks stands for any. Of the others, only the bits of their gates matter,
+ * and the sums in prove_reserve().
  */
 static const u32 class = 3;
 
@@ -96,7 +95,7 @@ static struct bpipe_need any_need_to(u64 most)
 	};
 }
 
-/* With rates and credit; and any of it reserved. */
+/* Add rates and credit, and any reservations. */
 static struct bpipe_flow any_limited_flow(void)
 {
 	struct bpipe_flow f = any_flow();
@@ -109,12 +108,12 @@ static struct bpipe_flow any_limited_flow(void)
 	return f;
 }
 
-/* What is reserved for the one that asks, if its turn has come. */
+/* What the requesting writer has reserved, if it was admitted. */
 static struct bpipe_need held;
 
 /*
- * In a stream, a write of up to PIPE_BUF bytes is atomic; a record always is, and as
- * long as may be.
+ * In a stream, a write of up to PIPE_BUF bytes is atomic. A record is always atomic, and
+ * has any length.
  */
 static struct bpipe_request any_request(const struct bpipe_flow *f)
 {
@@ -140,7 +139,7 @@ static struct bpipe_request any_request(const struct bpipe_flow *f)
 	return r;
 }
 
-/* One that waits in the queue, if at all, and nothing was spent. */
+/* A writer that waits in the queue, if at all, and has spent nothing. */
 static struct bpipe_request any_waiter(const struct bpipe_flow *f)
 {
 	struct bpipe_request r = any_request(f);
@@ -153,13 +152,13 @@ static struct bpipe_request any_waiter(const struct bpipe_flow *f)
 	return r;
 }
 
-/* What is left of @n once @kept is taken away. */
+/* Return what is left of @n without @kept. */
 static u64 less(u64 n, u64 kept)
 {
 	return n > kept ? n - kept : 0;
 }
 
-/* What may be used of @there: what others leave, and at least what is @held. */
+/* Return what may be used of @there: what others leave, and at least what is @held. */
 static u64 usable(u64 there, u64 reserved, u64 held)
 {
 	u64 left = less(there, less(reserved, held));
@@ -167,7 +166,7 @@ static u64 usable(u64 there, u64 reserved, u64 held)
 	return max(left, min(there, held));
 }
 
-/* It fills by what time earns, no faster and no slower, up to the burst. */
+/* A bucket fills at the rate, no faster and no slower, up to the burst. */
 void prove_fill(void)
 {
 	struct bpipe_bucket b = any_bucket();
@@ -195,7 +194,7 @@ void prove_tokens(void)
 	prove(!b.rate || (s64)(tokens + 1) * NSEC_PER_SEC > b.fill);
 }
 
-/* Is @wait the first moment at which the bucket has @tokens? */
+/* Return true if @wait is the first moment at which the bucket has @tokens. */
 static bool exact(const struct bpipe_bucket *b, u64 tokens, u64 wait)
 {
 	s64 missing;
@@ -217,8 +216,9 @@ void prove_wait(void)
 }
 
 /*
- * Is @wait the first moment at which the bucket has @want, beside what others have, and
- * what is worth the wait, if the others leave so much? Or can that not be?
+ * Return true if @wait is the first moment at which the bucket has @want or, if others
+ * leave that much, a quantum, in addition to what others have reserved. U64_MAX means
+ * never.
  */
 static bool worth(const struct bpipe_bucket *b, u64 others, u64 want, u64 wait)
 {
@@ -228,7 +228,7 @@ static bool worth(const struct bpipe_bucket *b, u64 others, u64 want, u64 wait)
 	return exact(b, others + want, wait);
 }
 
-/* As much as comes in within 5 ms, or within 50 ms if that is not above PIPE_BUF. */
+/* A quantum is what comes in within 5 ms, or within 50 ms if that is not above PIPE_BUF. */
 void prove_quantum(void)
 {
 	struct bpipe_bucket b = any_bucket();
@@ -241,7 +241,7 @@ void prove_quantum(void)
 	prove(n >= min(div_u64(b.rate, 20), PIPE_BUF) || n >= b.burst / 2);
 }
 
-/* Nothing is used that others have, but what is held is had if it is there. */
+/* A write uses nothing that others have reserved, and all that it reserved itself. */
 void prove_usable(void)
 {
 	u64 there = any(), reserved = any_to(MANY), mine = any_to(MANY);
@@ -264,7 +264,7 @@ void prove_set(void)
 	prove(b.fill == (old.rate ? min(old.fill, full(&b)) : full(&b)));
 }
 
-/* Room: what is granted is there, and is not reserved for others. */
+/* Granted room exists, and is not reserved by others. */
 void prove_room(void)
 {
 	struct bpipe_flow f = any_flow();
@@ -300,7 +300,7 @@ void prove_room(void)
 			less(less(f.mark[class].limit, level), f.reserved[class].room));
 }
 
-/* Tokens and credit, where there is room: the same. */
+/* Granted tokens and credit exist, and are not reserved by others, if there is room. */
 void prove_afford(void)
 {
 	struct bpipe_flow f = any_limited_flow(), after;
@@ -348,7 +348,7 @@ void prove_afford(void)
 					  f.credit_unit == BPIPE_CREDIT_RECORDS ? 1 : 0));
 }
 
-/* Records have a bucket of their own; of two waits, the longer one. */
+/* Records have a separate bucket; the longer of two waits counts. */
 void prove_records(void)
 {
 	struct bpipe_flow f = any_flow();
@@ -390,8 +390,9 @@ void prove_own(void)
 }
 
 /*
- * What the policies make of a lack. An eviction is enough, and no more: beside what is
- * reserved, as much as lacks; but at most what is stored, and what is above the limit.
+ * The policies decide what happens to a write that cannot go. An eviction frees enough, and
+ * no more than what lacks in addition to reservations; at most what the write stores, plus
+ * what is above the limit.
  */
 void prove_policy(void)
 {
@@ -431,7 +432,7 @@ void prove_policy(void)
 	default:
 		prove(verdict == BPIPE_DROP || verdict == BPIPE_EVICT);
 	}
-	/* It was shed if all of it had fitted, but for the limit. */
+	/* A drop is shed if the whole write would fit, but for the limit of its class. */
 	if (verdict == BPIPE_DROP)
 		prove(decision.shed == (reason == BPIPE_WAIT_SPACE &&
 					stores <= less(f.size, level + f.reserved[class].room)));
@@ -453,7 +454,7 @@ void prove_policy(void)
 	prove(bpipe_flow_admit(&f, &block, level - decision.evict, 0, &other) == BPIPE_GO);
 }
 
-/* Whom an eviction hits: the least important who has something, never one above. */
+/* An eviction hits the least important class that holds bytes, none above the newcomer's. */
 void prove_victim(void)
 {
 	u64 held[BPIPE_CLASSES];
@@ -468,7 +469,7 @@ void prove_victim(void)
 		prove(victim < BPIPE_CLASSES && victim >= other);
 }
 
-/* What readers are granted. */
+/* Readers get no more than their tokens. */
 void prove_deliver(void)
 {
 	struct bpipe_flow f = { .read.bytes = any_bucket() };
@@ -491,7 +492,7 @@ void prove_deliver(void)
 	prove(decision.cut == (decision.bytes < r.len));
 }
 
-/* Credit is what was granted, less what was used, and never more than it may be. */
+/* Credit is what was granted, less what was used, up to the maximum. */
 void prove_grant(void)
 {
 	struct bpipe_flow f = { .credit = any_to(BPIPE_CREDIT_MAX) }, old = f;
@@ -509,8 +510,8 @@ static bool same(const struct bpipe_need *a, const struct bpipe_need *b)
 }
 
 /*
- * Sums of a class and those below change by what a reservation does, and back. Small
- * sums stand for all: addition knows no other.
+ * A reservation changes the sums of its class and those below, and its end restores them.
+ * Small sums stand for all: addition does not depend on the size.
  */
 void prove_reserve(void)
 {
@@ -538,7 +539,7 @@ void prove_reserve(void)
 		prove(same(&f.reserved[i], &old.reserved[i]));
 }
 
-/* What is reserved is some part of the need: all of it, or what lacks. */
+/* A reservation is a part of the need: all of it, or what the write lacks. */
 void prove_reservation(void)
 {
 	struct bpipe_need need = any_need_to(MANY), n;
@@ -552,7 +553,7 @@ void prove_reservation(void)
 	prove(n.credit == (reason == BPIPE_GO || reason == BPIPE_WAIT_CREDIT ? need.credit : 0));
 }
 
-/* When its turn comes, it goes: with all of its need reserved, as others have theirs. */
+/* An admitted writer goes, because all it needs is reserved, as others' needs are. */
 void prove_fits(void)
 {
 	struct bpipe_flow f = any_limited_flow();
@@ -572,7 +573,7 @@ void prove_fits(void)
 	      fits == BPIPE_WAIT_TOKENS);
 	prove(fits == BPIPE_WAIT_TOKENS || !wait_ns);
 
-	/* A new write after those ahead is answered the same. */
+	/* A new write after those ahead gets the same verdict. */
 	reason = bpipe_flow_admit(&f, &r, level, now, &decision);
 	prove(!r.atomic || fits == reason);
 	prove(fits != BPIPE_GO || reason == BPIPE_GO);
@@ -583,7 +584,7 @@ void prove_fits(void)
 	if (fits != BPIPE_GO)
 		return;
 
-	/* More may have been reserved since: it does not matter. */
+	/* Later reservations make no difference. */
 	f.reserved[class].room += need.room + any_to(MANY);
 	f.reserved[class].bytes += need.bytes + any_to(MANY);
 	f.reserved[class].credit += need.credit + any_to(MANY);
@@ -593,7 +594,7 @@ void prove_fits(void)
 	prove(bpipe_flow_admit(&f, &r, level, now, &decision) == BPIPE_GO);
 }
 
-/* Whose turn has come goes as soon as room, bucket and credit are as full as they get. */
+/* An admitted writer goes once room, bucket and credit are at their maximum. */
 void prove_progress(void)
 {
 	struct bpipe_flow f = any_limited_flow();
@@ -627,7 +628,7 @@ void prove_refuse(void)
 	prove(bpipe_flow_closed(&f, class) == (level > f.mark[class].low));
 }
 
-/* The gates: shut from high, open at low, and as they were in between. */
+/* The gates close at high, open at low, and stay as they were in between. */
 void prove_update(void)
 {
 	struct bpipe_flow f = any_flow(), old;
@@ -649,7 +650,7 @@ void prove_update(void)
 	prove(f.closed <= BPIPE_CLOSED_ALL);
 }
 
-/* The next levels that matter: reaching one changes something, and before, nothing does. */
+/* Reaching a next level changes something, and nothing changes before. */
 void prove_next(void)
 {
 	struct bpipe_flow f = any_flow(), then;
@@ -670,7 +671,7 @@ void prove_next(void)
 	prove(other > level || changes == ((s64)other <= down));
 }
 
-/* The window is as long as a write can be that goes at once, and not into debt. */
+/* The window is the length of the longest write that goes at once, without debt. */
 void prove_window(void)
 {
 	struct bpipe_flow f = any_limited_flow();
@@ -692,7 +693,7 @@ void prove_window(void)
 	prove((n && debt) || bpipe_flow_admit(&f, &w, level, now, &decision) != BPIPE_GO);
 }
 
-/* poll: if it says yes, the tokens are there; if not yet, then not before. */
+/* If poll says yes, the tokens exist; otherwise, they do not before the wake-up time. */
 void prove_writable(void)
 {
 	struct bpipe_flow f = any_limited_flow();
@@ -718,7 +719,7 @@ void prove_writable(void)
 					     exact(b, tokens, ready.wait_ns));
 }
 
-/* And then an atomic write goes, or one as long as was refused; if there is credit for it. */
+/* If poll says yes, an atomic write goes, or one as long as was refused, if there is credit. */
 void prove_pollout(void)
 {
 	struct bpipe_flow f = any_limited_flow();
@@ -739,14 +740,14 @@ void prove_pollout(void)
 	f.write.records.stamp = now;
 	writable = bpipe_flow_writable(&f, &r, level, now, &ready);
 	r.len = min(max(r.len, PIPE_BUF), bpipe_flow_largest(&f, class));
-	/* poll speaks for no more tokens than an atomic write takes. */
+	/* poll stands for no more tokens than an atomic write takes. */
 	assume(r.len <= PIPE_BUF || !f.write.bytes.rate);
 	assume(r.len <= PIPE_BUF || !own.rate);
 	assume(f.credit_unit != BPIPE_CREDIT_BYTES || f.credit >= f.reserved[class].credit + r.len);
 	prove(!writable || bpipe_flow_admit(&f, &r, level, now, &decision) == BPIPE_GO);
 }
 
-/* An open gate is one with room for an atomic write, but for what is reserved. */
+/* An open gate means room for an atomic write, except for what is reserved. */
 void prove_open(void)
 {
 	struct bpipe_flow f = any_flow();

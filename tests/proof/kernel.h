@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What module/ring.c and module/flow.c want of the kernel, for CBMC. Every
- * header that they include is made to be this one.
+ * What module/ring.c and module/flow.c need of the kernel, for CBMC. Every header that they
+ * include is replaced by this one.
  */
 #ifndef PROOF_KERNEL_H
 #define PROOF_KERNEL_H
@@ -42,12 +42,12 @@ typedef u64 __u64;
 #define READ_ONCE(x)		(x)
 #define WRITE_ONCE(x, value)	((x) = (value))
 
-/* Others may act before any load of what they share: see ring.c. */
+/* Other processes may act before any load of what they share: see ring.c. */
 #define smp_load_acquire(p)	(others_act(), *(p))		/* no order here */
 #define smp_store_release(p, value) (*(p) = (value))		/* nor here */
 void others_act(void);
 
-/* An iterator of so many bytes, of which some may be on pages that are not there. */
+/* An iterator over @count bytes; some may be on pages that cannot be used. */
 struct iov_iter {
 	size_t count;
 };
@@ -66,7 +66,7 @@ static inline u64 div64_u64(u64 dividend, u64 divisor)
 #define div_u64(dividend, divisor) div64_u64(dividend, (u32)(divisor))
 #endif
 
-/* CBMC's own: what is to hold, and what may be taken for granted. */
+/* CBMC's functions: what must hold, what may be assumed, and an allocation. */
 void __CPROVER_assert(bool condition, const char *what);
 void __CPROVER_assume(bool condition);
 void *__CPROVER_allocate(size_t size, bool zero);
@@ -74,7 +74,7 @@ void *__CPROVER_allocate(size_t size, bool zero);
 #define prove(condition)	__CPROVER_assert(condition, #condition)
 #define assume(condition)	__CPROVER_assume(condition)
 
-/* Any value at all; CBMC tries them all. */
+/* Any value; CBMC tries all of them. */
 u64 nondet_u64(void);
 #define any() nondet_u64()
 

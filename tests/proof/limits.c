@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * module/flow.c, by CBMC: settings as large as they may be.
+ * Prove module/flow.c at the largest settings, by CBMC.
  *
  * mirrors: module/flow.c
  * mirrors: module/flow.h
  * mirrors: tests/proof/kernel.h
  *
- * Bounds: any time at all, at the corners of rate, burst and fill listed below;
- * any settings, for the functions that only compare. The reference calculates
- * in 128 bits.
+ * Bounds: any time, at the extremes of rate, burst and fill listed below; any settings
+ * for the functions that only compare. The reference calculates in 128 bits.
  */
 
 #include "../../module/flow.c"
@@ -16,7 +15,7 @@
 #define FULL(burst)	((s64)(burst) * NSEC_PER_SEC)
 #define DEBT		(-(PIPE_BUF - 1) * NSEC_PER_SEC)
 
-/* What a bucket of that @rate, @burst and @fill says at any time. */
+/* Check a bucket of that @rate, @burst and @fill at any time. */
 static void corner(u64 rate, u64 burst, s64 fill)
 {
 	struct bpipe_bucket b = {
@@ -52,7 +51,7 @@ void prove_fast_and_full(void)
 	corner(BPIPE_RATE_MAX, BPIPE_BURST_MAX, FULL(BPIPE_BURST_MAX));
 }
 
-/* What others have and a burst does not hold is no wait, however much that is. */
+/* Tokens that a burst cannot hold in addition to reservations never come, whatever the sums. */
 void prove_until(void)
 {
 	struct bpipe_bucket b = {
@@ -64,7 +63,10 @@ void prove_until(void)
 	prove(bpipe_bucket_until(&b, others, want, b.stamp) == U64_MAX);
 }
 
-/* What can be split goes with as many tokens as poll speaks for, however large a burst is. */
+/*
+ * A write that can be split needs as many tokens as poll waits for, however large the burst
+ * is.
+ */
 void prove_split(void)
 {
 	const struct bpipe_bucket b = { .rate = BPIPE_RATE_MAX, .burst = BPIPE_BURST_MAX };
@@ -75,7 +77,7 @@ void prove_split(void)
 	prove(bpipe_flow_need(&f, &req).bytes == min_t(u64, req.len, BPIPE_BURST_MAX / 2));
 }
 
-/* Marks in the largest channel, at a limit and without: a gate opens, and with room. */
+/* Marks in the largest channel, at a limit and without: a gate opens, and then has room. */
 void prove_set_marks(void)
 {
 	struct bpipe_flow f = {
@@ -100,7 +102,7 @@ static bool any_limit(const struct bpipe_bucket *b)
 	return b->rate <= BPIPE_RATE_MAX && b->burst >= 1 && b->burst <= BPIPE_BURST_MAX;
 }
 
-/* What passes for valid is what the others take for granted. */
+/* Valid settings meet the assumptions of the other proofs. */
 void prove_valid(void)
 {
 	struct bpipe_flow f = {

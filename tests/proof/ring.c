@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * module/ring.c, ring.h and level.h, by CBMC.
+ * Prove module/ring.c, ring.h and level.h, by CBMC.
  *
  * mirrors: module/ring.c
  * mirrors: module/ring.h
  * mirrors: module/level.h
  * mirrors: tests/proof/kernel.h
  *
- * Bounds: sizes up to 512, or 64 where bytes move from one ring to another; and within
- * them every place of both ends, every length, every distance from an end, and copies
- * cut short anywhere. For the level, sizes up to 15, positions about to wrap, and others
- * read and write twice.
+ * Bounds: sizes up to 512, or 64 where bytes move from one ring to another. Within
+ * them: every place of both ends, every length, every distance from an end, and copies
+ * cut short anywhere. For the level: sizes up to 15, positions about to wrap, and others
+ * that read and write twice.
  *
- * Each proof starts from any ring that sane() allows, lets one function work on
- * it, and shows that sane() allows what it leaves: so it does after a history
- * of any length. Where bytes go is shown for one of them, any one: number
- * @witness of those that a call copies. There are no bytes behind it.
+ * Each proof starts from any ring that sane() allows, calls one function on it, and
+ * shows that sane() allows the result. By induction, this holds after a history of any
+ * length. The destination is shown for one byte, which may be any: number @witness of
+ * the bytes that a call copies. No bytes exist beyond it.
  */
 
 #include "../../module/ring.c"
@@ -26,11 +26,11 @@
 
 static struct bpipe_ring ring;
 static struct bpipe_level level;
-static size_t queued;			/* what should be in it */
+static size_t queued;			/* what it should hold */
 static size_t witness, copied;
-static const char *from, *to;		/* where the witness came from and went to */
+static const char *from, *to;		/* where the witness was copied from and to */
 
-/* Where in the storage byte number @n behind the oldest one has its place. */
+/* Return where in the storage byte number @n after the oldest one is. */
 static size_t place(size_t n)
 {
 	return n < ring.size - ring.tail ? ring.tail + n :
@@ -68,7 +68,7 @@ static void any_ring(void)
 	ring.data = any_storage(ring.size);
 }
 
-/* @n bytes were copied; @there is memory as large as that. */
+/* Model memcpy(): check both ranges, and note where the witness goes. */
 void copy(void *dst, const void *src, size_t n)
 {
 	prove(__CPROVER_w_ok(dst, n));
@@ -80,7 +80,7 @@ void copy(void *dst, const void *src, size_t n)
 	copied += n;
 }
 
-/* It may be cut short by a page that is not there, or by the end of it. */
+/* Copy from or to an iterator, cut short anywhere, as by a page that cannot be used. */
 static size_t copy_iter(char *storage, size_t n, struct iov_iter *i)
 {
 	size_t done = any_to(min(n, i->count));
@@ -233,7 +233,7 @@ void prove_move(void)
 	prove(ring.data == data && ring.size == size && ring.tail == tail && sane());
 }
 
-/* What goes in and comes out adds up, for either side, wherever the positions are. */
+/* The level is what went in less what came out, for either side, wherever the positions are. */
 void prove_count(void)
 {
 	size_t in = any_to(MOST), out;
@@ -248,7 +248,10 @@ void prove_count(void)
 	prove(bpipe_level_now(&level) == in - out);
 }
 
-/* The whole of a position is known from its lower half, also a moment before the count is. */
+/*
+ * A whole position follows from its lower half, even just before the count of halves
+ * changes.
+ */
 void prove_whole(void)
 {
 	u64 whole = any();
@@ -259,7 +262,7 @@ void prove_whole(void)
 	prove(whole < 1U << 31 || bpipe_end_extend(whole, halves - 1) == whole);
 }
 
-/* A level about to wrap, while others read and write. */
+/* A level whose positions are about to wrap, while others read and write. */
 static void any_level(void)
 {
 	ring.size = any_to(15);
@@ -277,7 +280,7 @@ void prove_level(void)
 	prove(bpipe_level_now(&level) <= ring.size);
 }
 
-/* Neither does the difference of the counters. */
+/* The difference of the counters never exceeds the size. */
 void prove_totals(void)
 {
 	u64 in, out;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The sleep/wake protocol of module/wait.c and module/poll.c, for SPIN.
+ * The sleep and wake-up protocol of module/wait.c and module/poll.c, for SPIN.
  *
  * mirrors: module/wait.c: bpipe_first_asleep bpipe_reserve_locked bpipe_sum_asleep_locked
  * mirrors: module/wait.c: bpipe_fall_asleep_locked bpipe_wake_up_locked bpipe_wake_locked
@@ -38,35 +38,35 @@
  * mirrors: tests/proof/scenes
  *
  * Left out: page faults and epipe; evictions and expired records, after which all
- * waiters look again; credit, whose grants wake waiters as tokens do, and which
- * waiters reserve as tokens; the rate limits of readers and of files, whose waiters
- * hold up no other; debt, as no write is longer than a burst; SIGIO and the pollers
- * of readers; and what only watches: overload, accounts, the status page. A writer
- * that times out leaves as one that is killed. Its own time, before which the first of a
- * class leaves tokens to come in, is here that of the timer, which nobody else sets. There are at most two classes, and
- * the records of a scene have one length. Time is there as far as it brings tokens:
+ * waiters check again; credit, because grants wake waiters like tokens do, and waiters
+ * reserve both alike; the rate limits of readers and of files, whose waiters block no
+ * other waiter; debt, because no write is longer than a burst; SIGIO and the pollers of
+ * readers; observers: overload, accounts, the status page. A writer that times out
+ * leaves like a killed one. The first of a class leaves tokens to come in until its wake-up
+ * time, which is here the timer's; no other event sets it. There are at most two
+ * classes, and the records of a scene have one length. Time exists only to bring tokens:
  * one with each tick, until it is quiet.
  *
- * A step that another CPU can see half of is a statement of its own; the rest
- * is atomic. The barriers are modelled by what their absence allows: a load
- * that is done before the store that stands above it.
+ * A step that another CPU can see half of is a separate statement; the rest is
+ * atomic. Barriers are modelled by what their absence allows: a load that is done
+ * before the store above it.
  *
  * What is shown:
- *	no deadlock: only a sleeper may stay for ever (SPIN's invalid end states);
- *	nobody_lost, once nothing moves any more: no sleeper is left for which there is
- *	what it needs, and no poller of which poll would say that it can write;
- *	in_order: a new write queues behind those that wait while its gate is closed,
- *	and never takes what is reserved for its class or above;
- *	reserved: a writer whose turn came finds its room, unless a more important one took
- *	it, the size changed, or it had waited for tokens and reserved those alone;
- *	what is reserved in all is what the waiters have reserved, nothing if none waits;
- *	never more bytes than fit.
+ *	no deadlock: only a sleeper may stay forever (SPIN's invalid end states);
+ *	nobody_lost: once nothing moves any more, no sleeper is left whose needs are
+ *	met, and no poller for which poll would return POLLOUT;
+ *	in_order: a new write queues behind waiters while its gate is closed, and never
+ *	takes what is reserved for its class or above;
+ *	reserved: an admitted writer finds its room, unless a more important writer took
+ *	it, the size changed, or it waited for tokens and reserved only those;
+ *	the sums of reservations are those of the waiters, and 0 without waiters;
+ *	the channel never holds more bytes than fit.
  *
- * Everybody writes and reads as often as they like, until it becomes quiet, and
- * it may at any time: histories are of any length, and anything may be the last
- * that happens.
+ * All writers and readers write and read any number of times until it becomes quiet,
+ * which may happen at any time. So histories have any length, and any event may be the
+ * last.
  *
- * A scene is set by macros; see the file scenes, which says what each is for.
+ * A scene is set by macros; the file scenes has the scenes and their purposes.
  */
 
 #ifndef SIZE
@@ -87,7 +87,7 @@
 #ifndef LEN		/* bytes of a write of writer number w */
 #define LEN(w)	1
 #endif
-#ifndef ATOMIC		/* are they stored at once or not at all? */
+#ifndef ATOMIC		/* writes are stored as a whole or not at all */
 #define ATOMIC	true
 #endif
 #ifndef ATOM		/* PIPE_BUF: room that poll, and a write that can be split, wait for */
@@ -96,7 +96,7 @@
 #ifndef RECORDS		/* records, all of LEN(0) bytes */
 #define RECORDS	false
 #endif
-#ifndef CLASSES		/* of writers; what sets the second apart is its limit */
+#ifndef CLASSES		/* of writers; only its limit distinguishes the second */
 #define CLASSES	1
 #endif
 #ifndef CLASS
@@ -107,25 +107,25 @@
 #define HIGH1	SIZE
 #define LOW1	0
 #endif
-#ifndef PASSERSBY	/* writers, the last ones, that do not wait */
+#ifndef PASSERSBY	/* number of writers, the last ones, that do not wait */
 #define PASSERSBY	0
 #endif
-#ifndef POLLS		/* do those poll, once turned away? */
+#ifndef POLLS		/* passers-by poll after a refusal */
 #define POLLS	false
 #endif
-#ifndef COUNT		/* bytes a read asks for */
+#ifndef COUNT		/* bytes that a read requests */
 #define COUNT	SIZE
 #endif
 #ifndef THRESHOLD	/* of reader number r */
 #define THRESHOLD(r)	1
 #endif
-#ifndef DELAY		/* does reader number r have one? */
+#ifndef DELAY		/* reader number r has a delay */
 #define DELAY(r)	false
 #endif
-#ifndef SIGNALS		/* signals that may come, each kills anybody who sleeps */
+#ifndef SIGNALS		/* number of signals; each kills a sleeper */
 #define SIGNALS	0
 #endif
-#ifndef RESIZES		/* changes of the configuration, to this size and back */
+#ifndef RESIZES		/* number of changes of the configuration, to OTHER_SIZE and back */
 #define RESIZES	0
 #endif
 #ifndef OTHER_SIZE
@@ -135,29 +135,29 @@
 #define WAKE_MAX	16
 #endif
 
-#ifndef BURST		/* tokens that there are at most, if there is a rate limit */
+#ifndef BURST		/* the most tokens that a bucket holds; 255 for no rate limit */
 #define BURST	255
 #endif
 #define LIMITED	(BURST != 255)
-#ifndef QUANTUM		/* tokens that a sleep for tokens waits for at least */
+#ifndef QUANTUM		/* the fewest tokens that a sleep for tokens waits for */
 #define QUANTUM	(BURST / 2)
 #endif
 
 #define MIN(a, b)	((a) < (b) -> (a) : (b))
 #define MAX(a, b)	((a) > (b) -> (a) : (b))
 #define NOBODY		255
-#define NEVER		255	/* a wake-up level or a time that is not there */
+#define NEVER		255	/* no wake-up level, or no time */
 #define POLL_NONE	-2
 #define POLL_ANY	255
 
-/* A class's limit and marks, and its gate. Those of the second do not change. */
+/* Limits, marks and gates of classes. Those of the second class do not change. */
 #define LIMIT(c)	((c) -> LIMIT1 : size)
 #define TOP(c)		(LIMIT(c) - MIN(ATOM, LIMIT(c)) + 1)
 #define CHIGH(c)	MIN(((c) -> HIGH1 : high), TOP(c))
 #define CLOW(c)		MIN(((c) -> LOW1 : low), CHIGH(c) - 1)
 #define CLOSED(w)		closed[CLASS(w)]
 
-/* The channel. Of the positions only the difference matters. */
+/* The channel. Of the positions in the ring, only the difference matters. */
 byte level;
 byte size = SIZE;
 byte high = HIGH;
@@ -167,13 +167,13 @@ short wake_below = -1;
 short poll_level = POLL_NONE;
 bool pressured;
 bool closed[CLASSES];
-bool released[CLASSES];			/* its sleepers keep no tokens from others */
+bool released[CLASSES];			/* others may use the tokens its sleepers reserved */
 byte tokens = BURST;
-byte due = NEVER;	/* ticks until the writers' timer goes off */
+byte due = NEVER;	/* ticks until the writers' timer expires */
 byte wr_open = WRITERS;
 bool wr_lock, rd_lock, spin;
 
-/* What waiting writers of a class and above have reserved, and what its sleepers have. */
+/* What waiting writers of a class and above have reserved, and what a class's sleepers have. */
 byte reserved_room[CLASSES], reserved_tokens[CLASSES];
 byte asleep_room[CLASSES], asleep_tokens[CLASSES];
 
@@ -184,7 +184,7 @@ bool w_queued[WRITERS];
 bool w_asleep[WRITERS];
 bool w_woken[WRITERS];
 bool w_admitted[WRITERS];
-bool w_kicked[WRITERS];		/* it has slept since the rules changed */
+bool w_kicked[WRITERS];		/* asleep since the configuration changed */
 byte w_wait_reason[WRITERS];
 byte w_room[WRITERS];		/* what it needs */
 byte w_tokens[WRITERS];
@@ -192,23 +192,23 @@ byte w_reserved_room[WRITERS];
 byte w_reserved_tokens[WRITERS];
 byte wakes;			/* writers woken for this hold of the lock */
 
-/* The readers that sleep, in the order of their thresholds. */
+/* The sleeping readers, in the order of their thresholds. */
 byte rq[READERS];
 byte rq_len;
 bool r_queued[READERS];
 bool r_woken[READERS];
 bool r_kicked[READERS];
 byte rd_woken;			/* woken, and still in their read */
-bool armed;			/* the readers' timer */
+bool armed;			/* the readers' timer is armed */
 
 bool p_notified[WRITERS];
 bool p_polls[WRITERS];
-byte p_len[WRITERS];		/* of the write refused last, for want of room */
+byte p_len[WRITERS];		/* length of the refused write, if it lacked room */
 
 byte signals = SIGNALS;
-bool quiet;			/* nobody has to begin anything any more */
+bool quiet;			/* no process starts another call */
 
-/* What a step computes with. */
+/* Temporary variables of a step. */
 hidden byte i, c, k, n, f, who, why, others, room, there, want;
 hidden byte any, waits, held, arms_timer;
 
@@ -218,15 +218,15 @@ hidden byte any, waits, held, arms_timer;
 #define TOKENS		2
 #define GO		3
 
-/* How many readers there is something for. */
+/* The number of readers that the data is enough for. */
 #define THINGS(at)	(RECORDS -> (at) / LEN(0) : 1)
 
 /*
- * What is under the spin lock; COARSE makes it one step, and one step of all that a
- * caller does under its side's mutex. No order is lost by that: what others may do
- * between a look and what is done about it leaves the answer as it is (a write that
- * fits will fit, as no other can take or reserve that room; there is still a byte to
- * read), and a refusal is decided by a second look, under the spin lock.
+ * A critical section under the spin lock. COARSE makes it one step, and one step of all
+ * that a caller does under its side's mutex. No order is lost by that. Others' steps
+ * between a check and the action do not change the result: a write that fits will fit,
+ * because no other write can take or reserve that room, and a byte to read stays. A refusal
+ * is decided by a second check, under the spin lock.
  */
 #ifdef BREAK_CHAIN
 #define WAKES		wakes
@@ -245,7 +245,7 @@ hidden byte any, waits, held, arms_timer;
 #define UNLOCKED(lock)	; atomic { wakes = WAKES; spin = false; lock = false }
 #endif
 
-/* Takes who out of a queue; inlines take no arrays. */
+/* Remove an entry from a queue; a macro, because inlines take no arrays. */
 #define UNLINK(queue, queue_len, who)			\
 	k = 0;						\
 	do						\
@@ -259,7 +259,7 @@ hidden byte any, waits, held, arms_timer;
 	queue_len--;					\
 	queue[queue_len] = 0
 
-/* Sets f to the first sleeper among the writers of a class. */
+/* Set f to the first sleeper among the writers of a class. */
 inline first_asleep(class)
 {
 	f = NOBODY;
@@ -274,7 +274,7 @@ inline first_asleep(class)
 	od
 }
 
-/* Sets waits: do writers as important as a class, or more, have a place? */
+/* Set waits if writers of a class or above have a place. */
 inline must_queue(class)
 {
 	waits = false;
@@ -299,7 +299,7 @@ inline reserve(w, to_room, to_tokens)
 	w_reserved_tokens[w] = to_tokens
 }
 
-/* Of its need, what it lacks. */
+/* Reserve what a writer lacks. */
 inline reserve_for_reason(w)
 {
 	if
@@ -308,7 +308,7 @@ inline reserve_for_reason(w)
 	fi
 }
 
-/* To all of a class and below: @give tokens come out of what is reserved, @keep go back. */
+/* Count @keep tokens as reserved again and @give no more, for the class and those below. */
 inline release(class, give, keep)
 {
 	k = class;
@@ -342,15 +342,15 @@ inline writer_awake(w)
 	fi
 }
 
-/* What of room and tokens is there for it, beyond what is reserved for others. */
+/* The part of @there that a writer may use: what others have not reserved. */
 #define USABLE(there, reserved, held)						\
 	MAX(there - MIN(there, reserved - MIN(reserved, held)), MIN(there, held))
 
-/* Tokens that are worth starting for. */
+/* The fewest tokens to start a write for. */
 #define SOME		(QUANTUM -> QUANTUM : 1)
 #define WANT(left)	(ATOMIC -> MIN(left, BURST) : MIN(left, MIN(SOME, ATOM)))
 
-/* The verdict: go, bytes that may be stored; if 0, why not. */
+/* Decide: set go to the bytes that may be stored; if 0, set why. */
 inline ask(w)
 {
 	must_queue(CLASS(w));
@@ -390,10 +390,10 @@ inline ask(w)
 	fi
 }
 
-/* Tokens that a writer keeps from others. */
+/* The tokens that a writer keeps from others. */
 #define KEPT(w)	((w_asleep[w] && released[CLASS(w)]) -> 0 : w_reserved_tokens[w])
 
-/* What ask() said, by what the others hold that it may not take from. */
+/* Check the result of ask() against what others have reserved. */
 inline in_order(w)
 {
 	i = 0; others = 0; want = 0; waits = false;
@@ -416,7 +416,7 @@ inline in_order(w)
 	assert(!go || w_queued[w] || !waits || !CLOSED(w));
 	assert(!go || w_queued[w] || level + go + others <= LIMIT(CLASS(w)));
 	assert(!go || w_queued[w] || !LIMITED || tokens >= go + want);
-	/* reserved; of what it had not reserved, it takes nothing that others have */
+	/* reserved: beyond its reservation, a writer takes nothing that others have reserved */
 	assert(!go || !w_queued[w] || w_admitted[w]);
 	assert(!go || !w_queued[w] || go <= w_room[w] || level + go + others <= LIMIT(CLASS(w)));
 	assert(go || !w_admitted[w] || CLASS(w) || LIMITED || RESIZES)
@@ -451,7 +451,7 @@ inline notify_writers()
 	od
 }
 
-/* Sets f: would poll say that it can write? Notes the room that it lacks. */
+/* Set f if poll returns POLLOUT; otherwise arm poll_level for the room that lacks. */
 inline writable(w)
 {
 	n = MIN(MAX(p_len[w], ATOM), LIMIT(CLASS(w)));
@@ -464,7 +464,7 @@ inline writable(w)
 	fi
 }
 
-/* Pollers are notified of room; the model has none that lack tokens. */
+/* Notify pollers of room; no poller in the model lacks tokens. */
 inline unreserved()
 {
 #ifndef BREAK_POLL_AGAIN
@@ -534,7 +534,7 @@ inline release_closed()
 	od
 }
 
-/* Sets why: has the turn of @f, of class c, come? If tokens lack, sets the timer. */
+/* Set why: what @f, of class c, lacks, or GO. If it lacks tokens, arm the timer. */
 inline fits(at)
 {
 	n = reserved_room[c] - asleep_room[c];
@@ -617,7 +617,7 @@ inline wake_writers(at)
 	od
 }
 
-/* Sets any: does a writer need readers to come? */
+/* Set any if a writer needs readers to make progress. */
 inline stalled()
 {
 	any = poll_level != POLL_NONE;
@@ -644,7 +644,7 @@ inline wake_reader(r)
 	rd_woken++
 }
 
-/* Sets f to the first of the readers that sleep and have a delay. */
+/* Set f to the first sleeping reader with a delay. */
 inline first_delay()
 {
 	f = NOBODY;
@@ -690,7 +690,7 @@ inline poll_due(at)
 	fi
 }
 
-/* What the wake-up levels are to be; and then they are. */
+/* Compute the wake-up levels; arm_wake_levels() publishes them. */
 inline new_wake_levels()
 {
 	d_step {
@@ -743,7 +743,7 @@ inline arm_wake_levels()
 	}
 }
 
-/* With the spin lock held. Leaves at and seen zero, to have fewer states. */
+/* Update with the spin lock held. Set at and seen to 0 in the end, to have fewer states. */
 inline update_locked(timer)
 {
 	at = level;
@@ -776,7 +776,7 @@ inline update_locked(timer)
 	atomic { at = 0; seen = 0 }
 }
 
-/* Does a writer that leaves the queue update, whether its turn had come or not? */
+/* Whether a writer that leaves the queue updates: it must, admitted or not. */
 #ifdef BREAK_HAND_ON
 #define HANDS_ON(admitted)	admitted
 #elif defined(BREAK_NEXT)
@@ -825,7 +825,7 @@ inline leave_reader(r)
 	STEP_END
 }
 
-/* Those that sleep as the rules change are the ones to kick. */
+/* Mark the sleepers to kick: those asleep when the configuration changes. */
 inline sleepers_to_kick()
 {
 	i = 0;
@@ -840,7 +840,7 @@ inline sleepers_to_kick()
 	od
 }
 
-/* Some of them look again. */
+/* Wake some of them to check again. */
 inline kick_writers_locked()
 {
 	n = 0;
@@ -876,7 +876,7 @@ inline kick_readers_locked()
 	more = n == WAKE_MAX
 }
 
-/* The others do. */
+/* Wake the rest. */
 inline kick_writers_rest()
 {
 	more = true;
@@ -912,7 +912,7 @@ proctype writer(byte id)
 	do
 	:: killed -> break
 #ifdef CLOSE
-	:: !killed -> break		/* each when it likes */
+	:: !killed -> break		/* each at any time */
 #endif
 	:: !killed && quiet -> break
 	:: !killed && !quiet ->
@@ -1118,7 +1118,10 @@ proctype reader(byte id)
 						r_queued[id] = true;
 						r_woken[id] = false;
 						sleeps = true;
-						/* behind those content with as little */
+						/*
+						 * after readers with the same threshold or
+						 * a lower one
+						 */
 						k = rq_len;
 						do
 						:: k && THRESHOLD(rq[k - 1]) > THRESHOLD(id) ->
@@ -1176,7 +1179,7 @@ end_asleep:			if
 	od
 }
 
-/* The readers' timer: it may go off at any time, and does in the end. */
+/* The readers' timer: it may expire at any time, and expires in the end. */
 proctype timer()
 {
 	byte at, seen, up;
@@ -1190,7 +1193,7 @@ end:	do
 	od
 }
 
-/* The writers' timer, and what it waits for. */
+/* The writers' timer, which waits for tokens. */
 proctype tokens_due()
 {
 	byte at, seen, up;
@@ -1264,9 +1267,9 @@ proctype config()
 }
 
 /*
- * Once nothing moves any more: whoever sleeps, does so for a reason, and none sleeps
- * for tokens without a timer, unless others go first; and the gates are where the
- * level says.
+ * Check the final state, in which nothing moves any more: each sleeper has a reason to
+ * sleep, none sleeps for tokens without a timer, unless others go first, and the gates
+ * match the level.
  */
 inline nobody_lost()
 {
