@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Preloaded, points programs that know nothing of bpipe at the device: whoever
- * asks for a pipe gets the two ends of /dev/bpipe, and a FIFO is a link to it.
- * There is one such channel: while somebody has it, the rest get a real pipe.
+ * A library to preload, so that programs written for pipes use the device: pipe()
+ * returns the two ends of /dev/bpipe, and mkfifo() makes a link to it. There is one such
+ * channel: while a process has it open, pipe() returns a real pipe.
  *
- * With BPIPE_SOCKETPAIR set, it is also in the place of a pair of sockets, for
- * programs that send from the second to the first alone.
+ * With BPIPE_SOCKETPAIR set, the channel also replaces a pair of sockets, for programs
+ * that only send from the second to the first.
  */
 
 #define _GNU_SOURCE
@@ -32,7 +32,7 @@ static bool is_free(int ctl)
 	return !ioctl(ctl, BPIPE_GET_STATS, &stats) && !stats.readers && !stats.writers;
 }
 
-/* A pipe begins empty; what its last user left is not for the next one. */
+/* Remove what the previous user left: a new pipe is empty. */
 static void drain(void)
 {
 	int fd = open(DEV, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -43,7 +43,7 @@ static void drain(void)
 	close(fd);
 }
 
-/* 0 or -1 as pipe2(2); 1 if somebody has the channel. */
+/* Return 0 or -1 as pipe2(2), or 1 if a process has the channel open. */
 static int take(int fds[2], int flags)
 {
 	int ctl = open(DEV, O_ACCMODE | O_CLOEXEC);
