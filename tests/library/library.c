@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* libbpipe, as a program uses it: through the shared library and <bpipe.h> alone. */
+/* Test libbpipe as a program uses it: only through the shared library and <bpipe.h>. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -17,14 +17,14 @@
 #define NAME	"library"
 #define NODE	"bpipe-library"
 
-/* The call fails with this error. */
+/* Expect that a call returns -1 and sets this error. */
 #define EXPECT_FAILS(error, call) do {		\
 	errno = 0;				\
 	EXPECT_EQ(-1, call);			\
 	EXPECT_EQ(error, errno);		\
 } while (0)
 
-/* What needs no channel. */
+/* For tests that need no channel. */
 FIXTURE(text) {
 };
 
@@ -36,7 +36,7 @@ FIXTURE_TEARDOWN(text)
 {
 }
 
-/* A channel of records, of the test's own. */
+/* A channel in record mode, which each test creates. */
 FIXTURE(channel) {
 	int in, out;
 	struct bpipe_frames *frames;
@@ -63,7 +63,7 @@ FIXTURE_TEARDOWN(channel)
 	close(self->out);
 }
 
-TEST_F(text, names)
+TEST_F(text, names_expand_to_paths)
 {
 	char buf[BPIPE_PATH_MAX], little[10];
 	static const char other[] = "/tmp/other", longest[] = "a-name-of-25-characters-x";
@@ -83,7 +83,7 @@ TEST_F(text, names)
 	EXPECT_STREQ(other, bpipe_name(other));
 }
 
-TEST_F(text, words)
+TEST_F(text, words_are_parsed_and_formatted)
 {
 	uint32_t value = 99, nr;
 	const char *word;
@@ -102,7 +102,7 @@ TEST_F(text, words)
 	EXPECT_EQ(NULL, bpipe_word(99, 0));
 }
 
-TEST_F(text, numbers)
+TEST_F(text, numbers_are_parsed_and_formatted)
 {
 	char text[BPIPE_TEXT_MAX];
 	uint64_t value = 99;
@@ -136,7 +136,7 @@ TEST_F(text, numbers)
 	EXPECT_STREQ("2 min 5 s", text);
 }
 
-TEST_F(text, values_are_read_back)
+TEST_F(text, formatted_values_are_parsed_back)
 {
 	static const struct {
 		const char *key, *value;
@@ -161,13 +161,13 @@ TEST_F(text, values_are_read_back)
 	}
 	EXPECT_FAILS(ENOENT, bpipe_config_format(&config, sizeof(config), "level", text, 32));
 	EXPECT_FAILS(ERANGE, bpipe_config_format(&config, sizeof(config), "policy", text, 11));
-	/* A word of a newer module. */
+	/* A mode that only a newer module has is printed as a number. */
 	config.mode = 99;
 	EXPECT_EQ(0, bpipe_config_format(&config, sizeof(config), "mode", text, sizeof(text)));
 	EXPECT_STREQ("99", text);
 }
 
-TEST_F(text, keys_of_a_structure)
+TEST_F(text, keys_set_fields_of_a_structure)
 {
 	struct bpipe_config config = { .size = 1 << 20 };
 	size_t size = sizeof(config);
@@ -196,13 +196,13 @@ TEST_F(text, keys_of_a_structure)
 	EXPECT_FAILS(ERANGE, bpipe_config_assign(&config, size, "limit.7", "0%"));
 	EXPECT_FAILS(ERANGE, bpipe_config_assign(&config, size, "permissions", "1777"));
 	EXPECT_FAILS(EINVAL, bpipe_config_assign(&config, size, "uid", "no-such-user"));
-	/* A program that was built before the key was known. */
+	/* A program built before the key existed passes a shorter structure. */
 	EXPECT_FAILS(ENOENT, bpipe_config_assign(&config, BPIPE_CONFIG_SIZE_VER0, "ttl.0", "1s"));
 	EXPECT_EQ(0, config.mask);
 	EXPECT_EQ(0, config.ttl[0]);
 }
 
-TEST_F(text, what_is_no_channel)
+TEST_F(text, calls_fail_without_a_channel)
 {
 	EXPECT_FAILS(ENOENT, bpipe_open("no-such-channel", O_RDONLY));
 	EXPECT_FAILS(ENOTTY, bpipe_open("/dev/null", O_RDONLY));
@@ -213,7 +213,7 @@ TEST_F(text, what_is_no_channel)
 	EXPECT_FAILS(EINVAL, bpipe_add("no/name", NULL, 0));
 }
 
-TEST_F(channel, configured_in_words)
+TEST_F(channel, words_configure_a_channel)
 {
 	static const char *const words[] = {
 		"high=75%", "policy=drop-newest", "limit.7=50%", "size=128K", NULL
@@ -235,8 +235,8 @@ TEST_F(channel, configured_in_words)
 	EXPECT_FAILS(EBUSY, bpipe_remove(NAME, 0));
 }
 
-/* A structure may be of another size than the module's. */
-TEST_F(channel, structures_of_any_size)
+/* A structure may be shorter or longer than the module's. */
+TEST_F(channel, structures_may_have_any_size)
 {
 	struct {
 		struct bpipe_stats stats;
@@ -271,7 +271,7 @@ TEST_F(channel, structures_of_any_size)
 	EXPECT_FAILS(E2BIG, bpipe_set_config(self->in, &config.config, 1 << 20));
 }
 
-TEST_F(channel, listed)
+TEST_F(channel, list_has_all_channels)
 {
 	char **names = bpipe_list();
 	int found = 0;
@@ -284,7 +284,7 @@ TEST_F(channel, listed)
 	free(names);
 }
 
-TEST_F(channel, added_as_configured)
+TEST_F(channel, add_sets_the_configuration)
 {
 	struct bpipe_config config, now;
 	int fd;
@@ -305,7 +305,7 @@ TEST_F(channel, added_as_configured)
 	EXPECT_FAILS(ENOENT, bpipe_open("library2", O_ACCMODE));
 }
 
-TEST_F(channel, frames)
+TEST_F(channel, frames_iterate_over_records)
 {
 	const struct bpipe_writer writer = {
 		.mask = BPIPE_WRITER_CLASS | BPIPE_WRITER_POLICY,
@@ -316,7 +316,7 @@ TEST_F(channel, frames)
 	struct bpipe_frame frame;
 	const char *record;
 
-	/* At first, there is nothing to read. */
+	/* The channel is still empty. */
 	self->frames = bpipe_frames_new(self->out, 100);
 	ASSERT_NE(NULL, self->frames);
 	EXPECT_FAILS(EAGAIN, bpipe_frames_read(self->frames));
@@ -331,7 +331,7 @@ TEST_F(channel, frames)
 	EXPECT_EQ(3, write(self->in, "end", 3));
 	close(self->in);
 
-	/* Two fit; what was not taken is not lost. */
+	/* Two records fit; the one that was not returned is not lost. */
 	EXPECT_EQ(2, bpipe_frames_read(self->frames));
 	record = bpipe_frames_next(self->frames, &frame);
 	ASSERT_NE(NULL, record);
@@ -345,7 +345,7 @@ TEST_F(channel, frames)
 	EXPECT_EQ(0, memcmp(record, "two", 3));
 	EXPECT_EQ(NULL, bpipe_frames_next(self->frames, &frame));
 
-	/* The buffer grows with a record that is longer. */
+	/* The buffer grows to hold a longer record. */
 	EXPECT_GE(bpipe_frames_read(self->frames), 1);
 	record = bpipe_frames_next(self->frames, &frame);
 	ASSERT_NE(NULL, record);
@@ -363,7 +363,7 @@ TEST_F(channel, frames)
 	EXPECT_EQ(0, bpipe_frames_read(self->frames));
 }
 
-TEST_F(channel, no_frames_of_a_stream)
+TEST_F(channel, frames_fail_on_a_stream)
 {
 	static const char *const words[] = { "mode=stream", NULL };
 
@@ -374,7 +374,7 @@ TEST_F(channel, no_frames_of_a_stream)
 	EXPECT_EQ(EBADF, errno);
 }
 
-TEST_F(channel, status_page)
+TEST_F(channel, status_page_follows_the_channel)
 {
 	const struct bpipe_status *page = bpipe_status_map(self->out);
 	struct {
@@ -400,7 +400,7 @@ TEST_F(channel, status_page)
 }
 
 /* A look takes no permission and keeps no channel, and poll reports each state. */
-TEST_F(channel, looked_at)
+TEST_F(channel, look_needs_no_permission_and_no_open)
 {
 	struct bpipe_config config;
 	struct pollfd pollfd = { .events = POLLPRI };
@@ -440,7 +440,7 @@ TEST_F(channel, looked_at)
 	ASSERT_EQ(0, bpipe_add(NAME, NULL, 0));
 }
 
-TEST_F(channel, other_commands)
+TEST_F(channel, commands_work_through_the_library)
 {
 	static const char *const words[] = { "credit=records", NULL };
 	const struct bpipe_reader reader = {
