@@ -300,8 +300,8 @@ static void count_sleeps(struct result *result, int run, const struct bpipe_stat
 }
 
 /*
- * Sleep to the same place between two timer ticks in each run, so that the figures of a
- * machine that counts instructions differ by a few percent at most.
+ * Sleep to the same place between two timer ticks in each run. On a machine that counts
+ * instructions, figures then differ by a few percent at most.
  */
 static void sleep_to_start(void)
 {

@@ -4,9 +4,9 @@
  *
  * usage: limits rates | overload | writers N | memory
  *
- * rates: every kind of rate, alone and combined. Prints for each: rates NAME = SET HELD...,
- * the rate that was set, in bytes or records a second, and the throughput over 20 s of
- * all writers, or of each if their files have separate rates.
+ * rates: every kind of rate, alone and combined. Prints for each: rates NAME = SET HELD....
+ * SET is the rate that was set, in bytes or records a second. HELD is the throughput over
+ * 20 s of all writers, or of each if their files have separate rates.
  *
  * overload: prints overload = MS, the time from overload_after to the notification.
  *
@@ -14,9 +14,9 @@
  * second are read, for 60 s. Prints writers N = LEAST MOST, records of the writer with
  * the fewest, and of the one with the most.
  *
- * memory: prints memory = OPENER CHANNEL BUFFERED, bytes of kernel memory for an open file
- * (without what any open file takes), for a channel that was never opened, and for
- * one of 4 KiB that a writer has opened and closed.
+ * memory: prints memory = OPENER CHANNEL BUFFERED, bytes of kernel memory. OPENER is for an
+ * open file, without what any open file takes. CHANNEL is for a channel that was never
+ * opened, and BUFFERED for one of 4 KiB that a writer has opened and closed.
  */
 #define _GNU_SOURCE
 #include <err.h>

@@ -998,8 +998,8 @@ static bool ref_tokens(const struct bpipe_bucket *b, u64 n, u64 others, u64 held
 }
 
 /*
- * Return the tokens that come in within 5 ms, or within 50 ms up to PIPE_BUF, but no more
- * than half a burst and at least one.
+ * Return the tokens that come in within 5 ms, or within 50 ms up to PIPE_BUF. The result is
+ * at most half a burst, and at least 1.
  */
 static u64 ref_quantum(const struct bpipe_bucket *b)
 {

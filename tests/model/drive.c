@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Run random operations from several processes on the real device, and compare each
- * result, error, level, poll mask and counter with the model.
+ * Run random operations from several processes on the real device. Compare each result,
+ * error, level, poll mask and counter with the model.
  *
  * The operations are done one at a time, each by one of a few workers. A
  * sleeping worker stays asleep until the model says that it must wake; then it must

@@ -216,8 +216,8 @@ void prove_wait(void)
 }
 
 /*
- * Return true if @wait is the first moment at which the bucket has @want or, if others
- * leave that much, a quantum, in addition to what others have reserved. U64_MAX means
+ * Return true if @wait is the first moment at which the bucket has @want in addition to
+ * what others have reserved. If others leave a quantum, the wait is for that. U64_MAX means
  * never.
  */
 static bool worth(const struct bpipe_bucket *b, u64 others, u64 want, u64 wait)

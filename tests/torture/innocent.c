@@ -2,8 +2,8 @@
 /*
  * Two pairs of a writer and a reader that misuse nothing, each a separate process:
  * one pair on a channel that no other process opens, one on the channel where the
- * hostile openers move data. The time from the start of a write to the end of the read
- * that returns the record is measured without torture, and then during it. These
+ * hostile openers move data. The pairs measure the time from the start of a write
+ * to the end of the read that returns the record, without torture and then during it. These
  * processes have a real-time priority, so the time is the module's and not the
  * scheduler's.
  */
