@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What users set: of a channel, and of an open file.
+ * The configuration of a channel, and the settings of an open file.
+ *
+ * SET_CONFIG copies the configuration, changes the copy, and checks it as a whole. Then it applies
+ * the copy with all locks of the channel held. So a refused change has changed nothing.
  */
 
 #include <linux/ctype.h>
@@ -25,14 +28,16 @@
 #include "wait.h"
 
 /**
- * bpipe_config_parse() - a number as users write it
- * @text: decimal digits, then K, M, G or nothing (powers of 1024), then perhaps
- *	a newline
- * @value: where to put it
+ * bpipe_config_parse() - parse a number with an optional unit
+ * @text: decimal digits; K, M or G in either case, for powers of 1024, or nothing; an optional
+ *	newline
+ * @value: the number, 0..U64_MAX; unchanged after an error
  *
- * memparse() would take other things, and let large numbers wrap.
+ * memparse() accepts other forms, too, and lets large numbers wrap around.
  *
- * Return: 0, -EINVAL, or -ERANGE.
+ * Context: any.
+ * Return: 0; -EINVAL if @text has another form; -ERANGE if it has more than 20 digits, or the
+ * number exceeds U64_MAX.
  */
 int bpipe_config_parse(const char *text, u64 *value)
 {
@@ -64,10 +69,13 @@ int bpipe_config_parse(const char *text, u64 *value)
 }
 
 /**
- * struct bpipe_new_config - a configuration before it is in force
- * @flow: the flow's settings; its state is not looked at
- * @set: what else is set
- * @overload_after_ns: how long it may be pressured
+ * struct bpipe_new_config - a configuration that is not applied yet
+ * @flow: the settings of the flow; its state is not used
+ * @set: the other settings
+ * @overload_after_ns: longest time under pressure, nanoseconds, 0..BPIPE_TIMEOUT_MAX; 0 for no
+ *	limit
+ *
+ * Belongs to one call of bpipe_config_set().
  */
 struct bpipe_new_config {
 	struct bpipe_flow flow;
@@ -75,10 +83,11 @@ struct bpipe_new_config {
 	u64 overload_after_ns;
 };
 
-/* The least that a burst is which follows its rate: two atomic writes, or a record. */
+/* Smallest burst that follows a rate: two atomic writes, in bytes; or one record. */
 #define BPIPE_BURST_BYTES	(2 * PIPE_BUF)
 #define BPIPE_BURST_RECORDS	1
 
+/* Set a rate and its burst. A burst of 0, as in a new channel, follows the rate. */
 static void bpipe_new_rate(struct bpipe_new_config *new, struct bpipe_bucket *bucket, u64 least,
 			   const struct bpipe_config *set, u64 rate_bit, u64 rate,
 			   u64 burst_bit, u64 burst)
@@ -110,15 +119,15 @@ static void bpipe_new_rates(struct bpipe_new_config *new, const struct bpipe_con
 		       BPIPE_CFG_READ_BURST_RECORDS, set->read_burst_records);
 }
 
-/* The level that has the same share of @size. Sizes are at most 2^30: the product fits. */
+/* Return the level with the same share of @size. The product fits: sizes are at most 2^30. */
 static u64 bpipe_share_of(const struct bpipe_share *share, u64 size)
 {
 	return div64_u64(share->part * size, share->of);
 }
 
 /*
- * A new size moves marks and limits in proportion to what was set, not to what was in
- * force before: a size that is set and set back leaves no trace.
+ * Set a size, and scale marks and limits to it. Scale what was set, not what is in force, so that
+ * rounding does not accumulate: a size that is changed and changed back restores all marks.
  */
 static void bpipe_new_size(struct bpipe_new_config *new, u64 size)
 {
@@ -127,6 +136,7 @@ static void bpipe_new_size(struct bpipe_new_config *new, u64 size)
 	u32 class;
 
 	flow->size = size;
+	/* The products could overflow, and bpipe_flow_valid() refuses the size. */
 	if (size > BPIPE_SIZE_MAX)
 		return;
 	flow->low = bpipe_share_of(&set->low, size);
@@ -137,6 +147,7 @@ static void bpipe_new_size(struct bpipe_new_config *new, u64 size)
 						 bpipe_share_of(&set->limit[class], size));
 }
 
+/* Set size, marks and limits. The size comes first: marks and limits are kept as shares of it. */
 static void bpipe_new_levels(struct bpipe_new_config *new, const struct bpipe_config *set)
 {
 	struct bpipe_flow *flow = &new->flow;
@@ -178,7 +189,10 @@ static void bpipe_new_times(struct bpipe_new_config *new, const struct bpipe_con
 			  memchr_inv(new->set.sojourn_ns, 0, sizeof(new->set.sojourn_ns));
 }
 
-/* What @set would make of the channel. Its configuration does not change meanwhile. */
+/*
+ * Copy the configuration of the channel into @new, and change the copy as @set asks. The caller
+ * holds the configuration lock until it applies the copy, so the original does not change.
+ */
 static void bpipe_new_config_fill(struct bpipe_channel *ch, const struct bpipe_config *set,
 				  struct bpipe_new_config *new)
 {
@@ -214,7 +228,7 @@ static void bpipe_new_config_fill(struct bpipe_channel *ch, const struct bpipe_c
 	new->flow.overhead = new->set.mode == BPIPE_MODE_RECORD ? BPIPE_RECORD_OVERHEAD : 0;
 }
 
-/* Fields that are wrong whatever the rest is. */
+/* Check each field of @set by itself. */
 static int bpipe_config_check(const struct bpipe_config *set)
 {
 	u32 class;
@@ -242,7 +256,7 @@ static int bpipe_config_check(const struct bpipe_config *set)
 	return 0;
 }
 
-/* Can it all be had together? */
+/* Check that the settings are consistent with each other. */
 static int bpipe_new_config_check(const struct bpipe_new_config *new)
 {
 	const struct bpipe_flow *flow = &new->flow;
@@ -258,8 +272,10 @@ static int bpipe_new_config_check(const struct bpipe_new_config *new)
 }
 
 /*
- * Plan a configuration, allocate the buffers that it takes, and lock it. Buffers are
- * allocated without the lock, so plan again afterwards.
+ * Fill in and check @new, allocate the buffers that it needs, and lock the configuration. Buffers
+ * are allocated without the lock, so fill in and check @new again after each allocation.
+ *
+ * Return: 0 with the configuration lock held; an error without it. The caller frees @spare.
  */
 static int bpipe_new_lock_config(struct bpipe_channel *ch, const struct bpipe_config *set,
 				 struct bpipe_new_config *new, struct bpipe_storage *spare)
@@ -289,7 +305,10 @@ static int bpipe_new_lock_config(struct bpipe_channel *ch, const struct bpipe_co
 	return ret;
 }
 
-/* Is there something in the way of it now? Called with both sides' locks held. */
+/*
+ * Return -EBUSY if the level is above the new size, or if data, a waiting writer or an open file
+ * prevents the change of the mode.
+ */
 static int bpipe_new_config_busy_locked(struct bpipe_channel *ch,
 					const struct bpipe_new_config *new)
 	__must_hold(&ch->lock)
@@ -310,8 +329,9 @@ static int bpipe_new_config_busy_locked(struct bpipe_channel *ch,
 }
 
 /*
- * May there be room for some writers and not for others? Of tokens and credit, too, as
- * what is kept of them is not kept from all, nor do all want as much.
+ * Return true if what one poller finds may differ from what another finds, so that a wake-up must
+ * reach all of them. Limits differ by class. Reservations of tokens and credit bind only some
+ * classes, and writers need different amounts.
  */
 static bool bpipe_flow_wakes_all(const struct bpipe_flow *flow)
 {
@@ -330,7 +350,10 @@ static void bpipe_apply_rate(struct bpipe_bucket *bucket, const struct bpipe_buc
 	bpipe_bucket_set(bucket, new->rate, new->burst, now);
 }
 
-/* The new settings are in force from here on; the caller lets all look again. */
+/*
+ * Apply a configuration, and wake sleepers and pollers to look at it. The caller wakes the
+ * remaining sleepers with bpipe_wait_kick_rest().
+ */
 static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_new_config *new)
 	__must_hold(&ch->lock)
 {
@@ -363,13 +386,16 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_new_
 	ch->set = new->set;
 	ch->retry_gen++;
 	ch->poll_level = BPIPE_POLL_NONE;
-	/* A refusal that closed a gate was one of other marks. */
+	/* The old marks closed these gates. The update below applies the new marks. */
 	flow->closed = 0;
-	/* Others may be due by now than were before. */
+	/* A shorter ttl may make records expire now. The work item finds the next time. */
 	if (ch->set.sheds)
 		bpipe_shed_by_locked(ch, now);
 
-	/* A writer that waits for tokens asks again, and for as many as it takes now. */
+	/*
+	 * The timers were armed for the old rates. Waiters that lack tokens are woken below, and
+	 * arm them again.
+	 */
 	hrtimer_try_to_cancel(&ch->wr.tokens);
 	hrtimer_try_to_cancel(&ch->rd.tokens);
 	bpipe_wait_update_locked(ch);
@@ -380,9 +406,11 @@ static void bpipe_apply_locked(struct bpipe_channel *ch, const struct bpipe_new_
 }
 
 /**
- * bpipe_config_init() - the configuration that a channel begins with
- * @ch: the channel, not yet used
- * @size: capacity in bytes
+ * bpipe_config_init() - initialise the configuration of a channel
+ * @ch: the channel, not yet used, filled with zeros
+ * @size: capacity, bytes; the caller checks its range with bpipe_flow_valid()
+ *
+ * Context: does not sleep.
  */
 void bpipe_config_init(struct bpipe_channel *ch, u64 size)
 {
@@ -404,13 +432,19 @@ void bpipe_config_init(struct bpipe_channel *ch, u64 size)
 }
 
 /**
- * bpipe_config_set() - SET_CONFIG
+ * bpipe_config_set() - change the configuration of a channel, for SET_CONFIG
  * @ch: the channel
- * @set: which fields to set, and to what
+ * @set: the mask of the fields to set, and their values; ranges as in struct bpipe_config
  *
- * Context: may sleep.
- * Return: 0, or -EINVAL, -EOPNOTSUPP, -EBUSY, -EINTR, -ENODEV, -ENOMEM or -ENOSPC, and
- * then nothing has changed.
+ * Sets all fields of the mask, or none. Wakes all sleepers and pollers to apply the change. A new
+ * size replaces the buffers. Most of what is queued is copied while writers go on.
+ *
+ * Context: may sleep; called without the channel's locks.
+ * Return: 0. If nothing was changed: -EINVAL if a field is out of range, or marks and size are
+ * inconsistent; -EOPNOTSUPP if a bit or a value is unknown, or a stream would get a setting for
+ * records; -EBUSY if the level is above the new size, or the mode cannot change now; -EINTR if
+ * the caller was killed; -ENODEV if the channel is gone; -ENOMEM if a buffer cannot be allocated;
+ * -ENOSPC if the buffers would exceed the cap, or the channel's share of it.
  */
 int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 {
@@ -434,7 +468,7 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 	ret = bpipe_storage_copy(ch, &spare, false);
 	if (ret)
 		goto out_config;
-	/* Nothing is added from here on, so the rest is little, or done soon. */
+	/* Stop writers, so that what remains to be copied no longer grows. */
 	ret = mutex_lock_killable(&ch->wr.lock);
 	if (ret)
 		goto out_config;
@@ -447,7 +481,7 @@ int bpipe_config_set(struct bpipe_channel *ch, const struct bpipe_config *set)
 			goto out_wr;
 		if (bpipe_storage_copied_rd(ch, &spare))
 			break;
-		/* What was too much for the new buffers, readers have made fit since. */
+		/* Readers took enough that a class fits into its new buffer now: copy it, too. */
 		mutex_unlock(&ch->rd.lock);
 	}
 
@@ -470,7 +504,7 @@ out_wr:
 	mutex_unlock(&ch->wr.lock);
 out_config:
 	mutex_unlock(&ch->config);
-	/* Long, with many sleepers, if the caller gets little of a processor. */
+	/* Waking many sleepers can take long, so hold no lock meanwhile. */
 	if (kick) {
 		bpipe_wait_kick_rest(ch, &ch->wr, sleeps);
 		bpipe_wait_kick_rest(ch, &ch->rd, sleeps);
@@ -483,9 +517,9 @@ out:
 }
 
 /**
- * bpipe_config_get() - GET_CONFIG
+ * bpipe_config_get() - return the configuration in force, for GET_CONFIG
  * @ch: the channel
- * @config: filled in
+ * @config: the configuration, a consistent snapshot
  *
  * Context: does not sleep.
  */
@@ -531,12 +565,16 @@ void bpipe_config_get(struct bpipe_channel *ch, struct bpipe_config *config)
 }
 
 /**
- * bpipe_config_set_reader() - SET_READER
+ * bpipe_config_set_reader() - change the settings of an open file for its reads, for SET_READER
  * @bf: the open file
- * @set: which fields to set, and to what
+ * @set: the mask of the fields to set, and their values; ranges as in struct bpipe_reader
  *
- * Context: may sleep.
- * Return: 0, -EBADF, -EINTR, -EINVAL or -EOPNOTSUPP.
+ * Sets all fields of the mask, or none. Wakes the sleepers of the file to apply the change.
+ *
+ * Context: may sleep; called without the channel's locks.
+ * Return: 0. If nothing was changed: -EBADF if the file is not open for reading; -EOPNOTSUPP if
+ * a bit is unknown, or a stream would get framed reads; -EINVAL if a field is out of range;
+ * -EINTR if the caller was killed.
  */
 int bpipe_config_set_reader(struct bpipe_file *bf, const struct bpipe_reader *set)
 {
@@ -586,6 +624,10 @@ out:
 	return ret;
 }
 
+/*
+ * Apply settings of a file, and wake its sleepers. Forget the write last refused: the settings
+ * that refused it are no longer in force.
+ */
 static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_writer *set)
 	__must_hold(&bf->ch->lock)
 {
@@ -620,12 +662,19 @@ static void bpipe_writer_apply_locked(struct bpipe_file *bf, const struct bpipe_
 }
 
 /**
- * bpipe_config_set_writer() - SET_WRITER
+ * bpipe_config_set_writer() - change the settings of an open file for its writes, for SET_WRITER
  * @bf: the open file
- * @set: which fields to set, and to what
+ * @set: the mask of the fields to set, and their values; ranges as in struct bpipe_writer
  *
- * Context: may sleep.
- * Return: 0, -EBADF, -EINTR, -EINVAL, -ENODEV, -ENOMEM, -ENOSPC or -EOPNOTSUPP.
+ * Sets all fields of the mask, or none. Allocates the buffer of the class, so that no write lacks
+ * it. Wakes the sleepers of the file to apply the change.
+ *
+ * Context: may sleep, for minutes if the memory cgroup is throttled; called without the
+ * channel's locks.
+ * Return: 0. If no setting was changed: -EBADF if the file is not open for writing; -EOPNOTSUPP
+ * if a bit or the policy is unknown, or a stream would get drop-oldest; -EINVAL if a field is out
+ * of range; -EINTR if the caller was killed; -ENODEV if the channel is gone; -ENOMEM if the
+ * buffer cannot be allocated; -ENOSPC if it would exceed the cap, or the channel's share of it.
  */
 int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *set)
 {
@@ -644,7 +693,7 @@ int bpipe_config_set_writer(struct bpipe_file *bf, const struct bpipe_writer *se
 	    (set->mask & BPIPE_WRITER_BURST && set->burst > BPIPE_BURST_MAX))
 		return -EINVAL;
 
-	/* Every writer has class 0. */
+	/* This takes the configuration lock, too. Class 0 stands for none: every writer has it. */
 	ret = bpipe_storage_claim(bf, set->mask & BPIPE_WRITER_CLASS ? set->class : 0,
 				  set->mask & BPIPE_WRITER_POLICY &&
 				  set->policy == BPIPE_POLICY_DROP_OLDEST);
@@ -667,12 +716,14 @@ unlock_config:
 }
 
 /**
- * bpipe_config_grant() - GRANT: writers may write more
+ * bpipe_config_grant() - grant credit to writers, for GRANT
  * @bf: the open file
- * @amount: how much, in the unit of the channel's credit
+ * @amount: credit to add, in the unit of the channel's credit, 1..BPIPE_CREDIT_MAX
  *
- * Context: may sleep.
- * Return: 0, -EBADF, -EINTR, -EINVAL or -EOPNOTSUPP.
+ * Context: may sleep; called without the channel's locks.
+ * Return: 0. If no credit was added: -EBADF if the file is not open for reading; -EOPNOTSUPP if
+ * the channel has no credit; -EINVAL if @amount is 0, or the sum would exceed BPIPE_CREDIT_MAX;
+ * -EINTR if the caller was killed.
  */
 int bpipe_config_grant(struct bpipe_file *bf, u64 amount)
 {

@@ -9,12 +9,13 @@
 struct bpipe_channel;
 struct bpipe_file;
 
-/* SET_CONFIG, SET_READER and SET_WRITER fields that this module knows */
+/* Bits of bpipe_config.mask for the limit, the ttl and the sojourn target of all classes */
 #define BPIPE_CFG_LIMITS	(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_LIMIT(0))
 #define BPIPE_CFG_TTLS		(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_TTL(0))
 #define BPIPE_CFG_SOJOURNS	(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_SOJOURN(0))
-/* What concerns the device node, for CAP_SYS_ADMIN alone */
+/* Bits for the settings of the device node, which require CAP_SYS_ADMIN */
 #define BPIPE_CFG_NODE		(BPIPE_CFG_UID | BPIPE_CFG_GID | BPIPE_CFG_PERMISSIONS)
+/* Bits that the module knows in the masks of SET_CONFIG, SET_READER and SET_WRITER */
 #define BPIPE_CFG_KNOWN	(BPIPE_CFG_SIZE | BPIPE_CFG_HIGH | BPIPE_CFG_LOW | \
 			 BPIPE_CFG_RATE | BPIPE_CFG_BURST | BPIPE_CFG_MODE | \
 			 BPIPE_CFG_HOLD | BPIPE_CFG_EPIPE | BPIPE_CFG_ORDER | \
