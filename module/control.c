@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which channels there are: the one from load, and those that come and go by
- * /dev/bpipe-control.
+ * The list of channels: create a channel, publish its node, and remove it. /dev/bpipe exists from
+ * load to unload; /dev/bpipe-control adds and removes others.
  */
 
 #include <linux/capability.h>
@@ -41,35 +41,36 @@
 #include "types.h"
 #include "wait.h"
 
-/* Protects the list. A function whose name ends in _control is called with it held. */
+/* Protects the list, its length, the minors and the ids. Callers of *_control() hold it. */
 static DEFINE_MUTEX(bpipe_control_lock);
 static LIST_HEAD(bpipe_control_list);
 static void bpipe_control_reap(struct work_struct *work);
 static DECLARE_WORK(bpipe_control_reaper, bpipe_control_reap);
 static unsigned int bpipe_control_nr;
 /*
- * Minors in use. A node or a device-cgroup rule may outlive its channel, so a minor is
- * not used again before all others were.
+ * Minors in use. A device node or a rule of a device cgroup may outlive its channel, so a minor is
+ * used again only after all others.
  */
 static DEFINE_IDR(bpipe_control_minors);
 #define BPIPE_CONTROL_MINORS	(MINORMASK + 1)
 static dev_t bpipe_control_devt;
-/* What tells the channels of this load apart from those of another: random. */
+/* First half of each channel's id: random, so that it differs from other loads of the module. */
 static u64 bpipe_control_load;
-/* The latest channel's number since load. */
+/* Second half of the latest channel's id: a counter from load. */
 static u64 bpipe_control_made;
-/* Of a channel for which none is asked. */
+/* Size of a new channel whose configuration sets none, bytes. */
 static u64 bpipe_control_size;
 
 /*
- * The name of the one from load. None that is added begins with it, so that it can be told
- * whether a name is that of a node or that under which a channel was added.
+ * Name of the channel from load. No name given to ADD begins with it, but each node's name does. So
+ * user space can accept either kind of name without ambiguity.
  */
 static const char bpipe_control_own[] = "bpipe";
 
-/* Channels not yet freed; unloading waits until there are none. */
+/* Number of channels not yet freed; unloading waits until it is 0. */
 static atomic_t bpipe_channels;
 
+/* Free a channel after the last reference to its device is dropped. */
 static void bpipe_control_free(struct device *dev)
 {
 	struct bpipe_channel *ch = container_of(dev, struct bpipe_channel, dev);
@@ -86,10 +87,12 @@ static void bpipe_control_free(struct device *dev)
 }
 
 /*
- * Create a channel of a name and a device number, configure it, and publish its node.
+ * Create a channel, configure it, and publish its node. The configuration comes first, so that the
+ * node has its owner and permissions from the start.
  *
- * Return: the channel; or ERR_PTR: -EINVAL for the size, -ENOMEM, -ENOSPC, as
- * bpipe_config_set(), or what the driver core says.
+ * Return: the channel; or ERR_PTR: -EINVAL if the size is out of range; -ENOMEM; -ENOSPC if a
+ * buffer would exceed the channel's share of memory; an error of bpipe_config_set() or of the
+ * driver core.
  */
 static struct bpipe_channel *bpipe_control_create(const char *name, dev_t devt, const u64 id[2],
 						  u64 size, const struct bpipe_config *config)
@@ -154,7 +157,7 @@ put:
 	return ERR_PTR(ret);
 }
 
-/* Remove the node of a channel and drop it: it is freed with its last open file. */
+/* Remove the node of a channel, and drop the reference to its device; open files hold others. */
 static void bpipe_control_destroy(struct bpipe_channel *ch)
 {
 	struct kernfs_node *state;
@@ -167,8 +170,8 @@ static void bpipe_control_destroy(struct bpipe_channel *ch)
 }
 
 /*
- * Wait until every channel is freed, and all buffers: a reference may outlive the node by
- * a moment, and the functions that free a channel and its buffers are in this module.
+ * Wait until all channels and buffers are freed. A reference may outlive the node for a moment, and
+ * the code that frees channels and buffers is in this module.
  */
 static void bpipe_control_wait_freed(void)
 {
@@ -176,7 +179,7 @@ static void bpipe_control_wait_freed(void)
 	bpipe_buffer_flush();
 }
 
-/* Makes a channel, whose name is that of its node. */
+/* Create a channel whose node has the given name, and add it to the list. */
 static int bpipe_list_add_control(const char *name, const struct bpipe_config *config)
 {
 	u64 id[2] = { bpipe_control_load };
@@ -202,6 +205,7 @@ static int bpipe_list_add_control(const char *name, const struct bpipe_config *c
 	return 0;
 }
 
+/* Remove a channel and its node. Its minor is free for another node only afterwards. */
 static void bpipe_list_remove_control(struct bpipe_channel *ch)
 {
 	int minor = MINOR(ch->dev.devt);
@@ -213,7 +217,7 @@ static void bpipe_list_remove_control(struct bpipe_channel *ch)
 	idr_remove(&bpipe_control_minors, minor);
 }
 
-/* Remove the channels that have drained by now. */
+/* Remove the channels that have drained: they are empty and not open. */
 static void bpipe_control_reap(struct work_struct *work)
 {
 	struct bpipe_channel *ch, *next;
@@ -237,7 +241,7 @@ static struct bpipe_channel *bpipe_list_find_control(const char *name)
 	return NULL;
 }
 
-/* The name of the node, for a name that was given; whether that can be one. */
+/* Derive the name of the node from the name of a channel. Return false if that is not valid. */
 static bool bpipe_control_name(char node[BPIPE_NAME_MAX], const char given[BPIPE_NAME_MAX])
 {
 	size_t len = strnlen(given, BPIPE_NAME_MAX), i;
@@ -266,7 +270,7 @@ static int bpipe_control_add(const void __user *arg, size_t size)
 		return ret;
 	if (add.pad || !bpipe_control_name(node, add.name))
 		return -EINVAL;
-	/* Whatever follows the structure is looked at byte by byte: not 4 GiB of it. */
+	/* copy_struct_from_user() reads each byte beyond the structure, so limit their number. */
 	if (add.config_size > PAGE_SIZE)
 		return -E2BIG;
 	if (add.config)
@@ -286,7 +290,7 @@ static int bpipe_control_add(const void __user *arg, size_t size)
 	return ret;
 }
 
-/* At most one at a time. */
+/* Flags of REMOVE that the module knows; a call may set at most one. */
 #define BPIPE_CONTROL_REMOVE_KNOWN	(BPIPE_REMOVE_DRAIN | BPIPE_REMOVE_FORCE)
 
 static int bpipe_control_remove(const void __user *arg, size_t size)
@@ -352,16 +356,18 @@ static void bpipe_control_remove_all(void)
 		bpipe_list_remove_control(ch);
 	mutex_unlock(&bpipe_control_lock);
 	bpipe_control_wait_freed();
-	/* The last of what could schedule it has ended. */
+	/* No channel is left to schedule the reaper. */
 	cancel_work_sync(&bpipe_control_reaper);
 }
 
 /**
- * bpipe_control_init() - make the first channel, and let others be made
- * @size: its capacity in bytes, and that of others for which none is asked
+ * bpipe_control_init() - create /dev/bpipe and /dev/bpipe-control
+ * @size: capacity of /dev/bpipe, and of each other channel whose configuration sets none, bytes,
+ *	BPIPE_SIZE_MIN..BPIPE_SIZE_MAX
  *
  * Context: may sleep.
- * Return: 0, or as bpipe_control_create().
+ * Return: 0; -EINVAL if @size is out of range; -ENOSPC if a buffer would exceed a channel's share
+ * of memory; -ENOMEM; or an error of the driver core.
  */
 int bpipe_control_init(u64 size)
 {
@@ -390,7 +396,9 @@ remove:
 }
 
 /**
- * bpipe_control_uninit() - remove all channels, none of which is open
+ * bpipe_control_uninit() - remove all nodes, and wait until all channels are freed
+ *
+ * No channel is open, because an open file keeps the module loaded.
  *
  * Context: may sleep.
  */
