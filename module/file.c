@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The file: from system calls into a channel.
+ * File operations of a channel's node: pass system calls on to the channel.
  */
 
 #include <linux/fs.h>
@@ -30,8 +30,8 @@ static int bpipe_file_open(struct inode *inode, struct file *file)
 	file->private_data = bf;
 	stream_open(inode, file);
 	/*
-	 * LSEEK is what sendfile(2) asks of its source; lseek(2) itself gives
-	 * ESPIPE all the same. NOWAIT: read and write honour IOCB_NOWAIT.
+	 * sendfile(2) requires FMODE_LSEEK of its source; lseek(2) still fails with ESPIPE.
+	 * FMODE_NOWAIT: the iter calls honour IOCB_NOWAIT.
 	 */
 	file->f_mode |= FMODE_LSEEK | FMODE_NOWAIT;
 	return 0;
@@ -65,9 +65,8 @@ static unsigned int bpipe_iocb_flags(const struct kiocb *iocb)
 }
 
 /*
- * Plain read(2) and write(2) have a way of their own beside the iter calls,
- * which serve readv, splice and io_uring: setting up a kiocb costs more than
- * everything else that a small write does here.
+ * read(2) and write(2) bypass the iter calls, which serve readv(2), splice(2) and io_uring. A
+ * kiocb costs more to set up than the rest of a small write.
  */
 static ssize_t bpipe_file_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands: structures in and out of user memory, and who may. What they mean
- * is in uapi/linux/bpipe.h.
+ * Commands of ioctl(2): check permissions, and copy structures from and to user memory.
+ * uapi/linux/bpipe.h documents the commands.
  */
 
 #include <linux/capability.h>
@@ -28,15 +28,16 @@ static bool bpipe_file_may_configure(const struct file *file)
 }
 
 /**
- * bpipe_ioctl_get() - fetch a structure of the caller's
- * @dst: where to
- * @ksize: its size here
- * @ver0: the least that it can be
- * @src: where it is
- * @usize: its size there, which may be older or newer
+ * bpipe_ioctl_get() - copy a structure from user memory
+ * @dst: the module's structure; fields that the caller does not know are set to zero
+ * @ksize: size of @dst, bytes
+ * @ver0: size of the first version of the structure, bytes, at most @ksize
+ * @src: the caller's structure
+ * @usize: size of @src, bytes; below @ksize if the caller is older, above if it is newer
  *
  * Context: may sleep.
- * Return: 0, -EINVAL, -E2BIG or -EFAULT.
+ * Return: 0; -EINVAL if @usize is below @ver0; -E2BIG if a byte beyond @ksize is not zero;
+ * -EFAULT if @src is not readable.
  */
 int bpipe_ioctl_get(void *dst, size_t ksize, size_t ver0, const void __user *src, size_t usize)
 {
@@ -45,7 +46,7 @@ int bpipe_ioctl_get(void *dst, size_t ksize, size_t ver0, const void __user *src
 	return copy_struct_from_user(dst, ksize, src, usize);
 }
 
-/* Give a structure to the caller, who may have an older or a newer one. */
+/* Copy a structure to user memory, cut or padded with zeros to the caller's size. */
 static int bpipe_ioctl_put(void __user *dst, size_t usize, size_t ver0, const void *src,
 			   size_t ksize)
 {
@@ -84,7 +85,7 @@ static int bpipe_ioctl_set_config(struct file *file, const void __user *arg, siz
 	ret = bpipe_ioctl_get(&config, sizeof(config), BPIPE_CONFIG_SIZE_VER0, arg, size);
 	if (ret)
 		return ret;
-	/* An owner who may tune the channel may not give it to others. */
+	/* The node's owner may tune the channel, but not give it to others. */
 	if (config.mask & BPIPE_CFG_NODE && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	return bpipe_node_configure(bf->ch, &config);
@@ -145,7 +146,7 @@ static int bpipe_ioctl_get_events(struct bpipe_file *bf, void __user *arg, size_
 	struct bpipe_events events;
 	int ret;
 
-	/* Events are cleared by being told, which may fail, and told only once. */
+	/* Clear events only after the copy, which may fault. Retry if another call got one. */
 	do {
 		bpipe_channel_events(bf, &events);
 		ret = bpipe_ioctl_put(arg, size, BPIPE_EVENTS_SIZE_VER0, &events, sizeof(events));
@@ -172,13 +173,14 @@ static int bpipe_ioctl_grant(struct bpipe_file *bf, const void __user *arg, size
 }
 
 /**
- * bpipe_file_ioctl() - ioctl(2) on a channel
+ * bpipe_file_ioctl() - run a command of ioctl(2) on a channel
  * @file: the open file
- * @cmd: BPIPE_* or FIONREAD
- * @arg: what goes with it
+ * @cmd: number of the command: BPIPE_* with any size of structure, or FIONREAD
+ * @arg: address of its structure in user memory; unused by commands without one
  *
- * Context: may sleep.
- * Return: 0 or a negative error.
+ * Context: may sleep; called without the channel's locks.
+ * Return: 0, or a file descriptor for BPIPE_OPEN_STATUS; -ENODEV if the channel is gone;
+ * -ENOTTY if the command is unknown; or an error of the command, see uapi/linux/bpipe.h.
  */
 long bpipe_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {

@@ -7,7 +7,7 @@
 
 struct file;
 
-/* The command number without the size, which may differ; see the uapi header. */
+/* Command number without the size of the structure, which depends on the caller's version. */
 #define BPIPE_IOC_BARE(cmd)	((cmd) & ~IOCSIZE_MASK)
 
 long bpipe_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
