@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The device node: owner, group and permissions, for devtmpfs and for udev.
+ * Owner, group and permissions of the device node, for devtmpfs and for udev.
  */
 
 #include <linux/cred.h>
@@ -14,10 +14,10 @@
 #include "node.h"
 #include "types.h"
 
-/* Mode bits of a node for which none were set. */
+/* Permissions of a node while the setting is BPIPE_UNSET. */
 #define BPIPE_NODE_PERMISSIONS	0660
 
-/* One state of the settings: a uevent must not mix the old owner and the new mode. */
+/* Take a snapshot of the settings: a uevent must not mix an old owner with new permissions. */
 static struct bpipe_settings bpipe_node_settings(const struct device *dev)
 {
 	struct bpipe_channel *ch = container_of(dev, struct bpipe_channel, dev);
@@ -30,9 +30,8 @@ static struct bpipe_settings bpipe_node_settings(const struct device *dev)
 }
 
 /*
- * The driver core calls this for devtmpfs when it makes the node, and for each
- * uevent. devtmpfs takes a mode of 0 for 0600, so the type of the file is set as
- * well: permissions of 0 let nobody in but root.
+ * The driver core calls this for devtmpfs when it creates the node, and for each uevent. devtmpfs
+ * replaces a mode of 0 by 0600, so return the file type, too: permissions of 0 are valid.
  */
 static char *bpipe_node_devnode(BPIPE_DEVNODE_CONST struct device *dev, umode_t *mode,
 				kuid_t *uid, kgid_t *gid)
@@ -50,8 +49,9 @@ static char *bpipe_node_devnode(BPIPE_DEVNODE_CONST struct device *dev, umode_t 
 }
 
 /*
- * The udev rule gives the node to group bpipe at each event, and then applies what
- * is said here. The driver core's own DEVUID and DEVGID leave out ids that are 0.
+ * Add the settings of the node to a uevent. At each uevent, the udev rule gives the node to group
+ * bpipe, and then applies these variables. The driver core's own DEVUID and DEVGID leave out ids
+ * that are 0.
  */
 static int bpipe_node_uevent(BPIPE_UEVENT_CONST struct device *dev, struct kobj_uevent_env *env)
 {
@@ -73,16 +73,16 @@ const struct device_type bpipe_node_type = {
 };
 
 /**
- * bpipe_node_configure() - change the configuration of a channel that has its node
+ * bpipe_node_configure() - change the configuration of a channel whose node exists
  * @ch: the channel
- * @set: which fields to set, and to what
+ * @set: the mask of the fields to set, and their values; ranges as in struct bpipe_config
  *
- * As bpipe_config_set(), and let udev update the node if the change concerns it.
- * The uevent carries the settings at the time it is sent, so the last of several
- * changes prevails.
+ * Calls bpipe_config_set(). If that sets the owner, group or permissions, a uevent makes udev
+ * update the node. The uevent carries the settings at the time when it is sent, so the last of
+ * several changes prevails.
  *
- * Context: may sleep.
- * Return: as bpipe_config_set().
+ * Context: may sleep; called without the channel's locks.
+ * Return: 0, or an error of bpipe_config_set(), with nothing changed.
  */
 int bpipe_node_configure(struct bpipe_channel *ch, const struct bpipe_config *set)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attributes under /sys/class/bpipe: one value a file, under the names of the
- * fields in uapi/linux/bpipe.h.
+ * Attributes under /sys/class/bpipe: one value a file, with the names of the fields in
+ * uapi/linux/bpipe.h. docs/ABI documents them.
  */
 
 #include <linux/capability.h>
@@ -29,14 +29,16 @@ static struct bpipe_channel *to_channel(struct device *dev)
 }
 
 /**
- * struct bpipe_attribute - a field of struct bpipe_config, struct bpipe_stats or
- *	struct bpipe_storage_bytes
- * @attr: the attribute, under the field's name
- * @offset: where the field is in its structure
- * @width: its size in bytes
- * @bit: BPIPE_CFG_* that sets it
- * @words: what its values are called; NULL for numbers
- * @base: of an id or mode bits, which can be -1 for BPIPE_UNSET: 10 or 8; else 0
+ * struct bpipe_attribute - an attribute that shows one field of a structure
+ * @attr: the attribute
+ * @offset: offset of the field in its structure, bytes
+ * @width: size of the field, bytes, 4 or 8
+ * @bit: BPIPE_CFG_* bit of a setting; 0 for other fields
+ * @words: names of the values, with NULL at the end; NULL for a number
+ * @base: base of an id or of mode bits, 10 or 8; -1 then stands for BPIPE_UNSET. 0 for other
+ *	fields.
+ *
+ * Does not change.
  */
 struct bpipe_attribute {
 	struct device_attribute attr;
@@ -112,14 +114,15 @@ static ssize_t bpipe_config_store(struct device *dev, struct device_attribute *a
 	ret = bpipe_parse(at, buf, &value);
 	if (ret)
 		return ret;
+	/* Truncation could make a valid value of one that is too large. */
 	if (at->width == sizeof(u32))
 		*(u32 *)field = min_t(u64, value, U32_MAX);
 	else
 		*(u64 *)field = value;
 	/*
-	 * Removal waits until this write has ended, and the next ADD for removal. The write
-	 * may wait for memory, so let removal fail instead; if it is by force, the write
-	 * stops waiting.
+	 * Removal of an attribute waits for this write, with the control lock held, and the write
+	 * may wait for memory. So count the write as an open file: REMOVE fails with EBUSY, and
+	 * REMOVE by force ends the wait for memory first.
 	 */
 	ret = bpipe_channel_get(ch);
 	if (ret)
@@ -151,7 +154,7 @@ static ssize_t bpipe_memory_show(struct device *dev, struct device_attribute *at
 	return bpipe_emit(to_attribute(attr), &bytes, buf);
 }
 
-/* By enum bpipe_mode, and so on. */
+/* Names of the values of enum bpipe_mode, bpipe_order, bpipe_policy, bpipe_credit, bpipe_state. */
 static const char *const bpipe_mode_words[] = { "stream", "record", NULL };
 static const char *const bpipe_order_words[] = { "fifo", "priority", NULL };
 static const char *const bpipe_policy_words[] = { "block", "error", "drop-newest", "drop-oldest",
@@ -170,7 +173,7 @@ static const char *const bpipe_state_words[] = { "normal", "pressured", "overloa
 	__VA_ARGS__								\
 }
 
-/* A setting: reads and writes struct bpipe_config's field. */
+/* A setting: shows and sets a field of struct bpipe_config. */
 #define BPIPE_CONFIG_AS(_name, _field, _bit, ...)				\
 	BPIPE_ATTR(_name, 0644, bpipe_config_show, bpipe_config_store,		\
 		   bpipe_config, _field, .bit = (_bit), __VA_ARGS__)
@@ -183,11 +186,11 @@ static const char *const bpipe_state_words[] = { "normal", "pressured", "overloa
 #define BPIPE_SOJOURN(_class)							\
 	BPIPE_CONFIG_AS("sojourn." #_class, sojourn[_class], BPIPE_CFG_SOJOURN(_class))
 
-/* A counter: reads struct bpipe_stats' field of that name. */
+/* A counter: shows the field of struct bpipe_stats of that name. */
 #define BPIPE_STATS(_field, ...)						\
 	BPIPE_ATTR(#_field, 0444, bpipe_stats_show, NULL, bpipe_stats, _field, __VA_ARGS__)
 
-/* What takes memory: reads struct bpipe_storage_bytes' field. */
+/* Memory in use: shows a field of struct bpipe_storage_bytes. */
 #define BPIPE_MEMORY_AS(_name, _field)						\
 	BPIPE_ATTR(_name, 0444, bpipe_memory_show, NULL, bpipe_storage_bytes, _field)
 #define BPIPE_MEMORY(_class)							\
@@ -270,6 +273,7 @@ static const struct bpipe_attribute bpipe_attributes[] = {
 	BPIPE_MEMORY(4), BPIPE_MEMORY(5), BPIPE_MEMORY(6), BPIPE_MEMORY(7),
 };
 
+/* Append a line of the format of /proc/pressure. @shares are in units of 0.01 %. */
 static int bpipe_emit_pressure(char *buf, int at, const char *what, const u32 *shares, u64 ns)
 {
 	return sysfs_emit_at(buf, at, "%s avg10=%u.%02u avg60=%u.%02u avg300=%u.%02u total=%llu\n",
@@ -286,7 +290,7 @@ static ssize_t id_show(struct device *dev, struct device_attribute *attr, char *
 }
 static DEVICE_ATTR_RO(id);
 
-/* In the format of /proc/pressure: some writers stall, or all do. */
+/* In the format of /proc/pressure: "some" while a writer stalls, "full" while all writers do. */
 static ssize_t pressure_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct bpipe_stats *stats = kmalloc(sizeof(*stats), GFP_KERNEL);
@@ -305,14 +309,16 @@ out:
 }
 static DEVICE_ATTR_RO(pressure);
 
-/* Filled in by bpipe_sysfs_init(), but for the last ones. */
+/* bpipe_sysfs_init() copies bpipe_attributes[] into the first elements. The last one is NULL. */
 static struct attribute *bpipe_channel_attrs[ARRAY_SIZE(bpipe_attributes) + 3] = {
 	[ARRAY_SIZE(bpipe_attributes)] = &dev_attr_pressure.attr,
 	[ARRAY_SIZE(bpipe_attributes) + 1] = &dev_attr_id.attr,
 };
 
 /**
- * bpipe_sysfs_init() - make the list of attributes that channels have
+ * bpipe_sysfs_init() - fill in the list of attributes of a channel
+ *
+ * Context: called once, before the first channel is created; does not sleep.
  */
 void __init bpipe_sysfs_init(void)
 {
@@ -323,8 +329,8 @@ void __init bpipe_sysfs_init(void)
 }
 
 /*
- * One attribute has all counters: two files that are read one after the other are two
- * snapshots, and the sums of one do not hold with the numbers of the other.
+ * All counters, as one snapshot. Attributes that are read one after the other are different
+ * snapshots, so sums over them are not exact.
  */
 static ssize_t stats_read(struct file *file, struct kobject *kobj,
 			  BPIPE_BIN_ATTR_CONST struct bin_attribute *attr, char *buf,
@@ -368,8 +374,8 @@ static const struct attribute_group bpipe_channel_group = {
 const struct attribute_group *bpipe_channel_groups[] = { &bpipe_channel_group, NULL };
 
 /*
- * /sys/class/bpipe/memory: bytes of all buffers; memory_max: their cap; memory_share: the
- * part of the cap that one channel may take, percent.
+ * Attributes of the class: "memory" is the sum of all buffers, bytes; "memory_max" is the cap on
+ * it, bytes; "memory_share" is the part of the cap that one channel may take, percent, 1..100.
  */
 static ssize_t memory_show(BPIPE_CLASS_ATTR_CONST struct class *class,
 			   BPIPE_CLASS_ATTR_CONST struct class_attribute *attr, char *buf)
