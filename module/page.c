@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The status page: what it says. Its files are in status.c.
+ * The content of the status page. status.c has its file.
  */
 
 #include <linux/ktime.h>
@@ -11,12 +11,12 @@
 #include "page.h"
 
 /**
- * bpipe_page_write_locked() - let the page say what is the case
- * @ch: the channel, which has one
+ * bpipe_page_write_locked() - write the current status to the status page
+ * @ch: the channel, whose status page exists
  *
- * As a seqcount, but for user space, where the kernel's own is not known.
+ * The page begins with a sequence count. It works as seqcount_t, which user space cannot use.
  *
- * Context: called with the channel's lock held.
+ * Context: called with the channel's lock held; does not sleep.
  */
 void bpipe_page_write_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
@@ -38,8 +38,8 @@ void bpipe_page_write_locked(struct bpipe_channel *ch)
 		new.window[who.class] = bpipe_channel_window_locked(ch, &who, new.level,
 								    new.time_ns);
 	WRITE_ONCE(status->seq, new.seq);
-	smp_wmb();	/* odd before anything changes; pairs with the reader's second look */
+	smp_wmb();	/* odd before the content; pairs with a reader's second look at seq */
 	memcpy(status, &new, sizeof(new));
-	smp_wmb();	/* even after all has; pairs with the reader's first look */
+	smp_wmb();	/* even after the content; pairs with a reader's first look at seq */
 	WRITE_ONCE(status->seq, new.seq + 1);
 }

@@ -9,10 +9,10 @@
 void bpipe_page_write_locked(struct bpipe_channel *ch);
 
 /**
- * bpipe_page_update_locked() - let the page say what is the case, if there is one
+ * bpipe_page_update_locked() - update the status page if it exists
  * @ch: the channel
  *
- * Context: called with the channel's lock held.
+ * Context: called with the channel's lock held; does not sleep.
  */
 static inline void bpipe_page_update_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)

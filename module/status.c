@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The status page: what a channel is like, for those who want to know it more often than
- * system calls are cheap.
+ * The file of the status page, which shows level, state and windows without a system call.
+ * page.c writes the page.
  *
- * It has a file of its own, as what is open for writing only cannot be mapped, and that
- * is what a producer's is. A mapping holds the file, so the last release of such a file
- * is the end of the page: no write of the channel has to update it any more.
+ * The page needs a separate file, because a file open only for writing, as a producer's is, cannot
+ * be mapped. A mapping holds its file open. So when the last file is released, no mapping is left,
+ * the page is freed, and moves of bytes no longer update it.
  */
 
 #include <linux/anon_inodes.h>
@@ -44,8 +44,8 @@ static __poll_t bpipe_status_poll(struct file *file, poll_table *wait)
 }
 
 /*
- * A further file shows the page. It is allocated without a lock, so also where there is one
- * already.
+ * Count another file of the page, and create the page for the first one. The allocation may sleep,
+ * so it comes before the lock, even if the page exists.
  */
 static int bpipe_status_get(struct bpipe_channel *ch)
 {
@@ -65,7 +65,7 @@ static int bpipe_status_get(struct bpipe_channel *ch)
 	return 0;
 }
 
-/* A file shows the page no more; the last one takes it away. */
+/* Uncount a file of the page, and free the page after the last one. */
 static void bpipe_status_put(struct bpipe_channel *ch)
 {
 	struct page *page = NULL;
@@ -74,7 +74,7 @@ static void bpipe_status_put(struct bpipe_channel *ch)
 	if (!--ch->status_files) {
 		page = ch->status;
 		ch->status = NULL;
-		/* Reads and writes need not stop for it any more. */
+		/* Raise wake_above and lower wake_below, so that moves of bytes skip the update. */
 		bpipe_wait_update_locked(ch);
 	}
 	bpipe_channel_unlock(ch);
@@ -99,11 +99,12 @@ static const struct file_operations bpipe_status_fops = {
 };
 
 /**
- * bpipe_status_open() - OPEN_STATUS
- * @ch: the channel
+ * bpipe_status_open() - open a file of the status page, for OPEN_STATUS
+ * @ch: the channel; the file holds a reference to it
  *
- * Context: may sleep.
- * Return: a file descriptor, or -ENOMEM, -EMFILE, -ENFILE.
+ * Context: may sleep; called without the channel's locks.
+ * Return: a new file descriptor, read-only and close-on-exec; -ENOMEM; -EMFILE or -ENFILE if the
+ * process or the system has too many open files.
  */
 int bpipe_status_open(struct bpipe_channel *ch)
 {
