@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Differences between kernels, and nowhere else. Older kernels get what newer ones have,
- * under the name that it has there.
+ * Differences between kernels; no other file tests for them. On an older kernel, this header
+ * defines the interfaces of newer kernels under their upstream names.
  *
- * What the headers offer decides, not the version, because distributions carry changes
- * back: Kbuild looks for the names and defines BPIPE_HAVE_*.
+ * The kernel's headers decide, not its version, because distributions backport interfaces. Kbuild
+ * looks for the names in the headers and defines BPIPE_HAVE_*.
  */
 #ifndef BPIPE_COMPAT_H
 #define BPIPE_COMPAT_H
@@ -40,7 +40,7 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, unsigned long flag
 #endif
 
 #ifndef BPIPE_HAVE_COPY_STRUCT_TO_USER
-/* Bytes that the caller has no room for are cut, bytes that we lack are zero. */
+/* Copy a structure to user memory, cut or padded with zeros to the caller's size. */
 static inline int copy_struct_to_user(void __user *dst, size_t usize, const void *src,
 				      size_t ksize, bool *ignored_trailing)
 {
@@ -58,7 +58,7 @@ static inline int copy_struct_to_user(void __user *dst, size_t usize, const void
 #define IOCB_NOSIGNAL 0
 #endif
 
-/* The arguments of callbacks of device types and classes became const. */
+/* Newer kernels pass const structures to the callbacks of device types and attributes. */
 #ifdef BPIPE_HAVE_CONST_DEVNODE
 #define BPIPE_DEVNODE_CONST const
 #else

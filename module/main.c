@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading and unloading.
+ * Load and unload the module.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -36,19 +36,19 @@ static const struct kernel_param_ops bpipe_size_ops = {
 };
 
 module_param_cb(size, &bpipe_size_ops, NULL, 0444);
-MODULE_PARM_DESC(size, "Capacity of /dev/bpipe at load, in bytes, or with K, M, G (default 1M)");
+MODULE_PARM_DESC(size, "Size of a new channel, in bytes or with suffix K, M or G (default 1M)");
 
-/* insmod shows the error alone, so name the parameter that caused it. */
+/* Log why loading failed: insmod shows only the error, not the parameter that caused it. */
 static void __init bpipe_explain(int error)
 {
 	if (bpipe_size < BPIPE_SIZE_MIN || bpipe_size > BPIPE_SIZE_MAX)
 		pr_err("parameter size is %llu, but must be %llu to %llu bytes\n", bpipe_size,
 		       BPIPE_SIZE_MIN, BPIPE_SIZE_MAX);
 	else if (error == -ENOSPC)
-		pr_err("parameter size is %llu, but the buffers of a channel may take %llu bytes\n",
+		pr_err("parameter size is %llu, but the buffers of a channel may take at most %llu bytes\n",
 		       bpipe_size, bpipe_buffer_share());
 	else
-		pr_err("cannot make /dev/bpipe: error %d\n", error);
+		pr_err("cannot create /dev/bpipe: error %d\n", error);
 }
 
 static int __init bpipe_init(void)
@@ -57,8 +57,8 @@ static int __init bpipe_init(void)
 	int ret;
 
 	/*
-	 * All buffers together, until memory_max is written. Buffers lie in vmalloc space, of
-	 * which a 32-bit kernel has little, and modules and drivers need it too.
+	 * Cap on the sum of all buffers, until memory_max is written. Buffers are in vmalloc space,
+	 * which is small on a 32-bit kernel, and which modules and drivers need, too.
 	 */
 	if (!IS_ENABLED(CONFIG_64BIT))
 		max = min_t(u64, max, VMALLOC_TOTAL / 2);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The tracepoints' code, once.
+ * Define the tracepoints of trace.h.
  */
 
 #define CREATE_TRACE_POINTS

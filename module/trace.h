@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tracepoints bpipe:*, for those who want to see it happen.
+ * Tracepoints bpipe:*. Each names the channel by the device number of its node. Lengths and levels
+ * are in bytes. Lengths leave out the overhead of records, and levels include it.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM bpipe
@@ -12,6 +13,7 @@
 
 #include "types.h"
 
+/* A call moved bytes in or out; the level afterwards. */
 DECLARE_EVENT_CLASS(bpipe_move,
 	TP_PROTO(const struct bpipe_channel *ch, u64 bytes, u64 level),
 	TP_ARGS(ch, bytes, level),
@@ -39,6 +41,7 @@ DEFINE_EVENT(bpipe_move, bpipe_read,
 	TP_ARGS(ch, bytes, level)
 );
 
+/* The state of a channel changed. */
 TRACE_EVENT(bpipe_state,
 	TP_PROTO(const struct bpipe_channel *ch, u32 state, u64 level),
 	TP_ARGS(ch, state, level),
@@ -62,6 +65,7 @@ TRACE_EVENT(bpipe_state,
 		  __entry->level)
 );
 
+/* A write was not admitted at once; what it lacked. "again": it fails with EAGAIN. */
 TRACE_EVENT(bpipe_refuse,
 	TP_PROTO(const struct bpipe_channel *ch, u32 verdict, u64 bytes, int ret),
 	TP_ARGS(ch, verdict, bytes, ret),
@@ -89,6 +93,7 @@ TRACE_EVENT(bpipe_refuse,
 		  __entry->bytes, __entry->again ? " again" : "")
 );
 
+/* A record, or bytes of a stream, were dropped. */
 TRACE_EVENT(bpipe_drop,
 	TP_PROTO(const struct bpipe_channel *ch, u32 class, u32 reason, u64 bytes),
 	TP_ARGS(ch, class, reason, bytes),
@@ -115,6 +120,7 @@ TRACE_EVENT(bpipe_drop,
 		  __entry->bytes)
 );
 
+/* SET_CONFIG changed the configuration; the size, marks and byte rate of writers now. */
 TRACE_EVENT(bpipe_config,
 	TP_PROTO(const struct bpipe_channel *ch, const struct bpipe_flow *flow),
 	TP_ARGS(ch, flow),
