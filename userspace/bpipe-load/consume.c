@@ -9,7 +9,7 @@
 #include "stream.h"
 #include "work.h"
 
-/* When the device wakes this reader, if the options say so. */
+/* Set when the device wakes this reader, if an option asks for it. Return false on failure. */
 static bool set_reader(struct worker *w)
 {
 	const struct options *opt = w->opt;
@@ -29,14 +29,14 @@ static bool set_reader(struct worker *w)
 		run_fail(w->run, "%s: not a bpipe device: --threshold and --delay need one",
 			 opt->path);
 	else if (errno == EINVAL)
-		run_fail(w->run, "%s: refused: --threshold is at most the channel's size,"
-			 " --delay an hour", opt->path);
+		run_fail(w->run, "%s: refused: --threshold must be at most the channel's"
+			 " size, and --delay at most an hour", opt->path);
 	else
-		run_fail(w->run, "%s: set the reader: %s", opt->path, strerror(errno));
+		run_fail(w->run, "%s: cannot set up the reader: %s", opt->path, strerror(errno));
 	return false;
 }
 
-/* As read(2), but waits where that says EAGAIN. EINTR: it is time to stop. */
+/* Read as read(2) does, but poll after EAGAIN. EINTR means that the run is stopping. */
 static ssize_t read_some(struct worker *w, void *buf, size_t len)
 {
 	struct pollfd data = { .fd = w->fd, .events = POLLIN };
@@ -89,7 +89,7 @@ static void read_all(struct worker *w, struct stream *s)
 		tally(&w->calls, 1);
 		tally(&w->bytes, (uint64_t)n);
 		tally(&w->shorts, (uint64_t)n < want);
-		/* Waiting for the first byte is waiting for a producer: no stall. */
+		/* The wait for the first byte is a wait for a producer, and not a stall. */
 		if (w->first_ns)
 			worker_stalled(w, after - before);
 		else

@@ -2,8 +2,8 @@
 #include "hist.h"
 
 /*
- * A value is its leading HIST_BITS + 1 bits, shifted: value = lead << shift.
- * Below 2 << HIST_BITS nothing is shifted and the slots are exact.
+ * Return the shift of a value's slot: the slot holds lead << shift, where lead has
+ * HIST_BITS + 1 bits. Below 2 << HIST_BITS, the shift is 0 and slots are exact.
  */
 static unsigned int shift_of(uint64_t value)
 {
@@ -33,7 +33,7 @@ void hist_merge(struct hist *into, const struct hist *from)
 		into->max = from->max;
 }
 
-/* The middle of a slot. */
+/* Return the middle of a slot's range. */
 static uint64_t value_of(unsigned int slot)
 {
 	unsigned int shift = slot >> HIST_BITS;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A histogram of times with the same relative precision everywhere: each
- * power of two is cut into 64 equal slots, so a value read back is off by
- * less than 1 %. It has a fixed size and lives in shared memory.
+ * A histogram of times. Each power of two has 64 equal slots, so a value read back is
+ * within 1 %. The size is fixed, because histograms are in shared memory.
  */
 #ifndef BPIPE_LOAD_HIST_H
 #define BPIPE_LOAD_HIST_H
@@ -21,7 +20,7 @@ struct hist {
 void hist_add(struct hist *h, uint64_t value);
 void hist_merge(struct hist *into, const struct hist *from);
 
-/* The value that `percent` of all values do not exceed; 0 if there are none. */
+/* Return the value that @percent of all values do not exceed, or 0 without values. */
 uint64_t hist_percentile(const struct hist *h, double percent);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the pieces of bpipe-load share: the options and the worker they run. */
+/* What the files of bpipe-load share: the options and the workers. */
 #ifndef BPIPE_LOAD_H
 #define BPIPE_LOAD_H
 
@@ -14,15 +14,15 @@
 #define NSEC_PER_SEC	1000000000ULL
 #define NSEC_PER_MSEC	1000000ULL
 
-/* A write or read that takes this long is a stall. */
+/* A write or read that takes at least this long is a stall. */
 #define STALL_NS	(10 * NSEC_PER_MSEC)
 
 enum {
 	EXIT_OK		= 0,
-	EXIT_RUN	= 1,	/* something failed while running */
+	EXIT_RUN	= 1,	/* the run failed */
 	EXIT_USAGE	= 2,
-	EXIT_WRONG	= 3,	/* --verify: data lost, doubled, disordered or damaged */
-	EXIT_OPEN	= 4,	/* --verify: end-of-file, but not every producer's end */
+	EXIT_WRONG	= 3,	/* --verify: data lost, duplicated, reordered, torn or corrupt */
+	EXIT_OPEN	= 4,	/* --verify: end-of-file before the last unit of each producer */
 };
 
 struct worker;
@@ -31,9 +31,9 @@ struct verb {
 	const char *name;
 	unsigned int bit;
 	const char *summary;
-	const char *call;		/* what its latency is the latency of */
+	const char *call;		/* title of the row of its latencies */
 	int open_flags;
-	int std_fd;			/* what the path "-" stands for */
+	int std_fd;			/* descriptor for the path "-" */
 	void (*work)(struct worker *w);
 };
 
@@ -71,7 +71,7 @@ struct verdict {
 	uint64_t unfinished;
 };
 
-/* Written by its worker alone, read by the progress line at any time. */
+/* Written only by its worker. The progress line reads it at any time. */
 typedef _Atomic uint64_t tally_t;
 
 static inline void tally(tally_t *t, uint64_t n)
@@ -82,8 +82,8 @@ static inline void tally(tally_t *t, uint64_t n)
 }
 
 /*
- * A worker is a thread or a process of its own; which one it is it need not
- * know. It lives in shared memory.
+ * A worker is a thread or a separate process, and works the same way in both. It is in
+ * shared memory.
  */
 struct worker {
 	struct run *run;
@@ -98,16 +98,16 @@ struct worker {
 	tally_t shorts;
 	tally_t stalls;
 	tally_t stalled_ns;
-	tally_t first_ns;		/* the first byte moved */
-	tally_t last_ns;		/* the last one */
+	tally_t first_ns;		/* when the first byte moved */
+	tally_t last_ns;		/* when the last byte moved */
 	atomic_bool eof;
 	struct hist latency;
 	struct verdict verdict;
 
 	pthread_t thread;
 	pid_t pid;
-	atomic_bool done;		/* a thread's last word */
-	bool gone;			/* joined or waited for */
+	atomic_bool done;		/* set by a thread as it ends */
+	bool gone;			/* the thread was joined, or the process reaped */
 };
 
 #endif

@@ -28,7 +28,7 @@
 static const struct verb verbs[] = {
 	{ "produce", PRODUCE, "write units to PATH", "write", O_WRONLY | O_APPEND,
 	  STDOUT_FILENO, produce },
-	{ "consume", CONSUME, "read PATH to its end", "latency", O_RDONLY,
+	{ "consume", CONSUME, "read PATH until end-of-file", "latency", O_RDONLY,
 	  STDIN_FILENO, consume },
 };
 
@@ -40,7 +40,7 @@ static int parse_policy(const char *text, uint64_t *policy)
 
 	if (bpipe_parse_word(BPIPE_WORDS_POLICY, text, &value))
 		return -1;
-	/* The default, which is no option. */
+	/* Refuse the default: the option is there to override it. */
 	if (value == BPIPE_POLICY_CHANNEL) {
 		errno = EINVAL;
 		return -1;
@@ -64,35 +64,35 @@ static const struct option_spec {
 	{ "size", 's', BOTH, "SIZE", bpipe_parse_size, FIELD(size), 1, UNIT_MAX,
 	  "bytes per write (4K) or read (64K)" },
 	{ "count", 'n', PRODUCE, "N", bpipe_parse_count, FIELD(count), 1, INT64_MAX,
-	  "stop after N writes, each worker" },
+	  "stop each worker after N writes" },
 	{ "bytes", 'b', BOTH, "SIZE", bpipe_parse_size, FIELD(bytes), 1, INT64_MAX,
-	  "stop after this much, each worker (writes are not cut)" },
+	  "stop each worker after this many bytes" },
 	{ "duration", 'd', BOTH, "TIME", bpipe_parse_time, FIELD(duration_ns), 1, INT64_MAX,
 	  "stop after this time" },
 	{ "rate", 'r', BOTH, "RATE", bpipe_parse_rate, FIELD(rate), 0, INT64_MAX,
-	  "move so much a second at most, all workers together" },
+	  "move at most this much a second, all workers together" },
 	{ "threads", 't', BOTH, "N", bpipe_parse_count, FIELD(threads), 1, WORKERS_MAX,
-	  "work with N threads" },
+	  "use N threads" },
 	{ "processes", 'p', BOTH, "N", bpipe_parse_count, FIELD(processes), 1, WORKERS_MAX,
-	  "work with N processes" },
+	  "use N processes" },
 	{ "nonblock", 'N', BOTH, NULL, NULL, FIELD(nonblock), 0, 1,
 	  "use O_NONBLOCK and poll" },
 	{ "id", 'i', PRODUCE, "N", bpipe_parse_count, FIELD(id), 0, INT64_MAX,
-	  "number of the first worker's producer (random)" },
+	  "number of the first producer (random)" },
 	{ "class", 'c', PRODUCE, "N", bpipe_parse_count, FIELD(class), 0, BPIPE_CLASSES - 1,
 	  "bpipe: write in this class" },
 	{ "policy", 'P', PRODUCE, "POLICY", parse_policy, FIELD(policy), 0, BPIPE_POLICY_CHANNEL,
-	  "bpipe: block, error, drop-newest or drop-oldest" },
+	  "bpipe: block, error, drop-newest, drop-oldest" },
 	{ "verify", 'v', CONSUME, NULL, NULL, FIELD(verify), 0, 1,
-	  "check what was produced: every byte, order, completeness" },
+	  "check each byte, order and completeness" },
 	{ "threshold", 'T', CONSUME, "SIZE", bpipe_parse_size, FIELD(threshold), 1, INT64_MAX,
-	  "bpipe: wake this reader when so much is there" },
+	  "bpipe: wake this reader at this level" },
 	{ "delay", 'D', CONSUME, "TIME", bpipe_parse_time, FIELD(delay_ns), 0, INT64_MAX,
 	  "bpipe: or when data has waited this long" },
 	{ "json", 'j', BOTH, NULL, NULL, FIELD(json), 0, 1,
-	  "end with a JSON object instead of the table" },
+	  "print the report as JSON instead of a table" },
 	{ "quiet", 'q', BOTH, NULL, NULL, FIELD(quiet), 0, 1,
-	  "no progress, no table" },
+	  "print neither progress nor table" },
 };
 
 #define SPECS	(sizeof(specs) / sizeof(specs[0]))
@@ -113,11 +113,11 @@ static void usage(FILE *to)
 			spec->arg ? spec->arg : "", spec->help,
 			spec->verbs == PRODUCE ? " [produce]" :
 			spec->verbs == CONSUME ? " [consume]" : "");
-	fputs("  -h, --help              this text\n\n"
-	      "SIZE is like 64, 4K, 64KiB or 1MB; RATE like 1MB/s; TIME like 250ms, 10s or 2m,\n"
-	      "and needs its unit: " BPIPE_TIME_UNITS ".\n"
+	fputs("  -h, --help              print this help\n\n"
+	      "SIZE is in bytes, as in 64, 4K, 64KiB or 1MB. RATE is per second, as in 1MB/s.\n"
+	      "TIME needs a unit, as in 250ms or 2m: " BPIPE_TIME_UNITS ".\n"
 	      "Status: 0 done, 1 failed, 2 wrong usage, 3 --verify found wrong data,\n"
-	      "4 --verify found nothing wrong, but the data ended before its producers did.\n", to);
+	      "4 --verify found no fault, but data ended before each producer's last unit.\n", to);
 }
 
 static int __attribute__((format(printf, 1, 2))) misused(const char *fmt, ...)
@@ -158,7 +158,7 @@ static int set_option(struct options *opt, const struct option_spec *spec, const
 				       spec->name, text);
 		return misused("--%s: %s: not a %s%s (see bpipe-load --help)", spec->name, text,
 			       spec->parse == bpipe_parse_count ? "number" : spec->arg,
-			       time ? " with its unit" : "");
+			       time ? " with a unit" : "");
 	}
 	if (value < spec->min || value > spec->max)
 		return misused("--%s: %s: too %s", spec->name, text,
@@ -179,7 +179,7 @@ static int give_help(void)
 	return EXIT_RUN;
 }
 
-/* 0: run; 1: help is wanted; -1: misused, and it was said how. */
+/* Return 0 to run, 1 to print the help, or -1 with a message after wrong usage. */
 static int parse_options(struct options *opt, int argc, char **argv)
 {
 	struct option longs[SPECS + 2] = { 0 };
@@ -237,23 +237,23 @@ static int check_produce(struct options *opt)
 	if (!opt->size)
 		opt->size = 4096;
 	if (opt->size < UNIT_HEADER)
-		return misused("--size: at least %u: every write begins with a header that long",
+		return misused("--size: must be at least %u, the length of a unit's header",
 			       UNIT_HEADER);
 	if (opt->workers > 1 && opt->size > PIPE_BUF && !is_regular(opt))
-		return misused("--size: at most %u (PIPE_BUF) with several workers: larger writes"
-			       " are not atomic, and would come out mixed", PIPE_BUF);
+		return misused("--size: must be at most %u (PIPE_BUF) with several workers,"
+			       " because larger writes are not atomic", PIPE_BUF);
 	if (!strcmp(opt->path, "-") && isatty(STDOUT_FILENO))
-		return misused("-: will not write binary data to a terminal: redirect it");
+		return misused("-: refusing to write binary data to a terminal; redirect it");
 	if (opt->bytes) {
 		uint64_t count = opt->bytes / opt->size + !!(opt->bytes % opt->size);
 
 		if (!opt->count || count < opt->count)
 			opt->count = count;
 	}
-	/* At random, so that instances that know nothing of each other differ. */
+	/* Choose at random, so that the numbers of independent instances differ. */
 	if (opt->id == ID_RANDOM) {
 		if (getrandom(&opt->id, sizeof(opt->id), 0) != sizeof(opt->id))
-			return misused("no random producer number: %m: choose one with --id");
+			return misused("cannot get a random producer number: %m; set one with --id");
 		opt->id >>= 1;
 	}
 	return 0;
@@ -264,8 +264,8 @@ static int check_consume(struct options *opt)
 	if (!opt->size)
 		opt->size = 65536;
 	if (opt->verify && opt->workers > 1)
-		return misused("--verify: one worker only: several readers of one stream each get"
-			       " parts of it, in no order that could be checked");
+		return misused("--verify: needs a single worker, because several readers each get"
+			       " parts of the stream, whose order cannot be checked");
 	return 0;
 }
 

@@ -11,7 +11,10 @@
 #include "unit.h"
 #include "work.h"
 
-/* Write it whole. False: an error, or stopped before the end; *done says where. */
+/*
+ * Write a whole unit. Return false on an error, or if the run gave up first. Set *@done to
+ * the bytes written.
+ */
 static bool write_unit(struct worker *w, const uint8_t *buf, size_t len, size_t *done)
 {
 	struct pollfd room = { .fd = w->fd, .events = POLLOUT };
@@ -33,7 +36,7 @@ static bool write_unit(struct worker *w, const uint8_t *buf, size_t len, size_t 
 		if (n < 0 && errno != EINTR) {
 			run_fail(w->run, "%s: write: %s%s", w->opt->path, strerror(errno),
 				 errno == EPIPE ? " (the reader is gone)" :
-				 errno == EMSGSIZE ? " (longer than a record can be here)" :
+				 errno == EMSGSIZE ? " (larger than the channel can hold)" :
 				 errno == ETIMEDOUT ? " (no room within the timeout)" : "");
 			return false;
 		}
@@ -43,7 +46,7 @@ static bool write_unit(struct worker *w, const uint8_t *buf, size_t len, size_t 
 	return true;
 }
 
-/* How the device treats this writer, if the options say so. */
+/* Set class and policy of this writer, if an option asks for it. Return false on failure. */
 static bool set_writer(struct worker *w)
 {
 	const struct options *opt = w->opt;
@@ -64,7 +67,7 @@ static bool set_writer(struct worker *w)
 		run_fail(w->run, "%s: refused: drop-oldest needs a channel with mode=record",
 			 opt->path);
 	else
-		run_fail(w->run, "%s: set the writer: %s", opt->path, strerror(errno));
+		run_fail(w->run, "%s: cannot set up the writer: %s", opt->path, strerror(errno));
 	return false;
 }
 
@@ -92,7 +95,7 @@ void produce(struct worker *w)
 		run_pace_wait(w->run);
 		run_pace_take(w->run, unit.length);
 
-		/* Whatever ends the run, one unit more says that it was the last. */
+		/* If the run stops early, still write one unit that is marked as the last. */
 		if (unit.sequence + 1 == opt->count || run_stopping(w->run))
 			unit.flags |= UNIT_END;
 		unit.sent_ns = now_ns();
@@ -105,7 +108,7 @@ void produce(struct worker *w)
 				run_fail(w->run, "%s: stopped inside a unit, which is now torn",
 					 opt->path);
 			else if (!w->run->failed)
-				complain("%s: no room: ended without the end mark", opt->path);
+				complain("%s: no room: ended without a last unit", opt->path);
 			break;
 		}
 		after = now_ns();

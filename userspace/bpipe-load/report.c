@@ -15,7 +15,7 @@
 
 static bool progress_shown;
 
-/* All workers together. */
+/* The counts of all workers together. */
 struct sum {
 	uint64_t bytes;
 	uint64_t units;
@@ -71,7 +71,7 @@ void vcomplain(const char *fmt, va_list args)
 	size_t len;
 	FILE *to;
 
-	/* One write, so that the lines of several workers stay whole. */
+	/* Write the line at once, so that lines of several workers do not mix. */
 	vsnprintf(text, sizeof(text), fmt, args);
 	to = open_memstream(&line, &len);
 	if (!to)
@@ -230,7 +230,7 @@ static void json(FILE *to, const struct run *run, const struct sum *sum,
 	json_object_put(top);
 }
 
-/* Data that is known to be wrong weighs more than a run that ended early. */
+/* Return the exit status. Wrong data takes precedence over a run that failed. */
 static int status_of(const struct run *run, const struct sum *sum, const struct verdict *v)
 {
 	if (v->lost || v->duplicated || v->reordered || v->torn || v->corrupt)
@@ -244,7 +244,7 @@ static int status_of(const struct run *run, const struct sum *sum, const struct 
 
 int report_end(const struct run *run)
 {
-	/* With several workers nothing is verified: the first one's verdict is all. */
+	/* --verify has a single worker, so its verdict is the only one. */
 	const struct verdict *v = &run->worker[0].verdict;
 	const struct options *opt = run->opt;
 	static struct hist latency;
@@ -253,14 +253,14 @@ int report_end(const struct run *run)
 	unsigned int i;
 	FILE *to;
 
-	/* Not so much as opened: the error says it all. */
+	/* If no worker could open the path, print no report after the error. */
 	if (run->failed && !run->opened)
 		return EXIT_RUN;
 
 	for (i = 0; i < opt->workers; i++)
 		hist_merge(&latency, &run->worker[i].latency);
 
-	/* Where the data went to standard output, the report cannot. */
+	/* If the data went to standard output, keep the report out of it. */
 	to = opt->verb->std_fd == STDOUT_FILENO && !strcmp(opt->path, "-") ? stderr : stdout;
 	if (opt->json)
 		json(to, run, &sum, &latency, v);

@@ -13,18 +13,18 @@
 #include "run.h"
 
 /*
- * How long workers may take to finish what they began: asked by a person, and
- * at the end of --duration, where a slow consumer may have to catch up first.
+ * How long workers may take to write their last unit, after a signal and after --duration.
+ * The latter is longer, because a slow consumer may have to catch up first.
  */
 #define GRACE_SIGNAL_NS		NSEC_PER_SEC
 #define GRACE_DURATION_NS	(10 * NSEC_PER_SEC)
 
 #define TICK_NS			(100 * NSEC_PER_MSEC)
 
-/* Time lost that a paced run makes up for; what goes beyond is forgotten. */
+/* Longest delay that a paced run makes up for */
 #define PACE_SLACK_NS		(100 * NSEC_PER_MSEC)
 
-/* 292 years: what is later than that never comes. Two of them still can be added. */
+/* 292 years, which is as good as never. The sum of two does not overflow. */
 #define FOREVER			((uint64_t)INT64_MAX)
 
 uint64_t now_ns(void)
@@ -44,8 +44,8 @@ static struct timespec to_timespec(uint64_t ns)
 }
 
 /*
- * The first call decides to stop, a later one can only shorten the grace: so a
- * second ^C ends at once.
+ * Stop the run; workers give up at @give_up_ns. A later call can only make that time
+ * earlier, so a second ^C ends the run at once.
  */
 static void run_stop(struct run *run, uint64_t give_up_ns)
 {
@@ -68,7 +68,7 @@ void run_fail(struct run *run, const char *fmt, ...)
 	run_stop(run, now_ns());
 }
 
-/* value * mul / div: its 53 exact bits are 104 days of nanoseconds, or 9 PB. */
+/* Return value * mul / div, at most FOREVER; exact up to 104 days of nanoseconds, or 9 PB. */
 static uint64_t scale(uint64_t value, uint64_t mul, uint64_t div)
 {
 	double scaled = (double)value * (double)mul / (double)div;
@@ -77,8 +77,8 @@ static uint64_t scale(uint64_t value, uint64_t mul, uint64_t div)
 }
 
 /*
- * The schedule is absolute, so late wake-ups do not add up: `pace` is how many bytes were
- * due, and the next one is due when the rate has had the time for them.
+ * The schedule is absolute, so late wake-ups do not add up. The next byte is due when the
+ * rate has had the time for the @pace bytes before it.
  */
 void run_pace_wait(struct run *run)
 {
@@ -132,9 +132,8 @@ static const char *open_advice(int error)
 }
 
 /*
- * Every worker opens the path for itself, as separate programs would. It is
- * never created: with the module not loaded that would leave an ordinary file
- * in /dev, and fill it.
+ * Open the path for one worker, as a separate program would. Never create it: without the
+ * module, that would leave a regular file in /dev, and fill it.
  */
 static bool worker_open(struct worker *w)
 {
@@ -143,7 +142,7 @@ static bool worker_open(struct worker *w)
 
 	w->fd = opt->verb->std_fd;
 	if (strcmp(opt->path, "-") != 0) {
-		/* Without O_NONBLOCK: a FIFO waits here for the other side. */
+		/* Open without O_NONBLOCK, so that a FIFO waits for the other side. */
 		do {
 			w->fd = open(opt->path, opt->verb->open_flags | O_CLOEXEC);
 		} while (w->fd < 0 && errno == EINTR && !run_stopping(run));
@@ -162,8 +161,8 @@ static bool worker_open(struct worker *w)
 }
 
 /*
- * Begin together. Else the first could be done, and the other side see the
- * end, before the last has come.
+ * Wait until all workers have opened the path. Otherwise the other side could get
+ * end-of-file from the first before the last has opened it.
  */
 static void worker_line_up(struct run *run)
 {
@@ -182,7 +181,7 @@ static void worker_main(struct worker *w)
 		worker_line_up(w->run);
 		w->opt->verb->work(w);
 	}
-	/* Now, and not with the last worker: the other side may wait for it. */
+	/* Close it now, and not with the last worker, because the other side may wait for it. */
 	if (w->fd > STDERR_FILENO)
 		close(w->fd);
 }
@@ -213,11 +212,11 @@ static int worker_start(struct worker *w)
 		worker_main(w);
 		_exit(EXIT_OK);
 	}
-	w->pid = pid;	/* by the parent alone: the worker is shared memory */
+	w->pid = pid;	/* set only by the parent: the worker is in shared memory */
 	return 0;
 }
 
-/* Gone now? If not, and the run is stopping, get it out of its sleep. */
+/* Return true if the worker has ended. If not, interrupt its sleep while the run is stopping. */
 static bool worker_reap(struct worker *w)
 {
 	struct run *run = w->run;
@@ -246,7 +245,7 @@ static void nudged(int sig)
 	(void)sig;
 }
 
-/* SIGUSR1 does nothing but interrupt; the others are for the supervisor. */
+/* Let SIGUSR1 only interrupt sleeps. Block the signals that the supervisor waits for. */
 static void set_signals(sigset_t *mine)
 {
 	struct sigaction nudge = { .sa_handler = nudged };
@@ -257,11 +256,14 @@ static void set_signals(sigset_t *mine)
 	sigaddset(mine, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, mine, NULL);
 	sigaction(SIGUSR1, &nudge, NULL);
-	signal(SIGCHLD, SIG_DFL);	/* whoever started us may have ignored it */
+	signal(SIGCHLD, SIG_DFL);	/* the parent may have ignored it */
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* How long the supervisor may sleep: a tick, or less if --duration ends first. */
+/*
+ * Return how long the supervisor may sleep: a tick, or less if --duration ends first. Stop
+ * the run once it has ended.
+ */
 static uint64_t time_to_look(struct run *run, uint64_t now)
 {
 	uint64_t end = run->opened_ns + run->opt->duration_ns;
@@ -315,7 +317,7 @@ struct run *run_all(const struct options *opt)
 	run->opt = opt;
 	set_signals(&mine);
 
-	/* "-" is shared with whoever gave it to us, so its mode is put back. */
+	/* "-" is shared with other processes, so restore its flags at the end. */
 	if (opt->nonblock && !strcmp(opt->path, "-")) {
 		std_flags = fcntl(opt->verb->std_fd, F_GETFL);
 		fcntl(opt->verb->std_fd, F_SETFL, std_flags | O_NONBLOCK);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A run: its workers, when they must stop, and the rate they share. */
+/* A run: its workers, when they must stop, and the rate that they share. */
 #ifndef BPIPE_LOAD_RUN_H
 #define BPIPE_LOAD_RUN_H
 
@@ -8,8 +8,8 @@
 struct run {
 	const struct options *opt;
 	atomic_uint opened;		/* workers that have the path open */
-	atomic_uint_least64_t opened_ns;	/* when all had: 0 until then */
-	atomic_uint_least64_t give_up_ns;	/* 0: go on; else stop, at the latest then */
+	atomic_uint_least64_t opened_ns;	/* when all had opened it; 0 before */
+	atomic_uint_least64_t give_up_ns;	/* 0: go on; else the latest time to stop */
 	atomic_uint_least64_t pace;		/* bytes; see run_pace_wait() */
 	atomic_bool failed;
 	struct worker worker[];
@@ -17,12 +17,12 @@ struct run {
 
 uint64_t now_ns(void);
 
-/* Run all workers to their end. NULL: nothing was started, and it was said why. */
+/* Run all workers to their end. Return NULL, with a message, if none could be started. */
 struct run *run_all(const struct options *opt);
 
 /*
- * For workers. A call that sleeps comes back with EINTR, again and again, once
- * it is time to stop: look then whether to go on.
+ * Return true if workers must stop. From then, sleeping calls fail with EINTR at each tick,
+ * so that workers check this.
  */
 static inline bool run_stopping(struct run *run)
 {
@@ -34,14 +34,14 @@ static inline bool run_given_up(struct run *run)
 	return run_stopping(run) && now_ns() >= atomic_load(&run->give_up_ns);
 }
 
-/* Say why, once for all workers, and end the run. */
+/* End the run as failed. Print the message only for the first failure of all workers. */
 void run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Sleep until the rate allows more (or the run stops); account what was moved. */
+/* Sleep until the rate allows more bytes or the run stops; account for moved bytes. */
 void run_pace_wait(struct run *run);
 void run_pace_take(struct run *run, uint64_t bytes);
 
-/* Account a call that took `ns`. */
+/* Count a call that took @ns as a stall if it is one. */
 void worker_stalled(struct worker *w, uint64_t ns);
 
 #endif

@@ -7,12 +7,12 @@
 #include "stream.h"
 #include "unit.h"
 
-/* Faults that are told one by one; the rest is only counted. */
+/* Faults that are reported one by one; further faults are only counted. */
 #define FAULTS_TOLD	10
 
 #define BUCKETS		256
 
-/* Sequence numbers that did not come in their turn: first <= n < end. */
+/* Skipped sequence numbers that have not arrived since: first <= n < end. */
 struct gap {
 	uint64_t first;
 	uint64_t end;
@@ -29,14 +29,14 @@ struct producer {
 };
 
 /*
- * While `hunting`, the bytes at hand belong to no unit and the next header is
- * looked for. If that began in a unit (its header was good, its payload was
- * not), `until` is where this unit should have ended.
+ * While @hunting, the buffered bytes belong to no unit, and the parser looks for the next
+ * header. If the hunt began in a unit with a wrong payload, @until is the end of that unit;
+ * otherwise it is 0.
  */
 struct stream {
 	struct worker *w;
 	bool verify;
-	bool foreign;		/* not verifying, and these are not units: give up */
+	bool foreign;		/* not verifying, and the data has no units: do not parse it */
 	uint8_t *buf;
 	size_t have;
 	size_t room;
@@ -56,7 +56,7 @@ struct stream *stream_new(struct worker *w)
 		return NULL;
 	s->w = w;
 	s->verify = w->opt->verify;
-	/* Several readers each see parts of units: nothing can be told from them. */
+	/* Each of several readers gets parts of units, which cannot be parsed. */
 	s->foreign = w->opt->workers > 1;
 	return s;
 }
@@ -84,7 +84,7 @@ static void __attribute__((format(printf, 2, 3))) fault(struct stream *s, const 
 	vcomplain(fmt, args);
 	va_end(args);
 	if (s->told == FAULTS_TOLD)
-		complain("more faults are counted, but not told one by one");
+		complain("further faults are counted, but not reported");
 }
 
 static struct producer *producer_get(struct stream *s, uint64_t id)
@@ -120,7 +120,10 @@ static bool gap_add(struct producer *p, uint64_t first, uint64_t end)
 	return true;
 }
 
-/* Take one number out of the gaps. False: it was in none. Clears *memory if short. */
+/*
+ * Remove a number from the gaps. Return false if it was in none. Set *@memory to false if
+ * memory runs out.
+ */
 static bool gap_fill(struct producer *p, uint64_t sequence, bool *memory)
 {
 	uint64_t end;
@@ -142,7 +145,7 @@ static bool gap_fill(struct producer *p, uint64_t sequence, bool *memory)
 	return false;
 }
 
-/* The order: every number of a producer once, each one more than the last. */
+/* Check the order: each number of a producer must be one more than the number before it. */
 static void account(struct stream *s, const struct unit *u, uint64_t at)
 {
 	struct verdict *v = &s->w->verdict;
@@ -174,7 +177,7 @@ static void account(struct stream *s, const struct unit *u, uint64_t at)
 	p->finished |= u->flags & UNIT_END;
 out:
 	if (!memory)
-		run_fail(s->w->run, "no memory to keep account of the producers");
+		run_fail(s->w->run, "no memory to keep track of the producers");
 }
 
 static void hunt_begin(struct stream *s, uint64_t at, uint64_t until)
@@ -184,7 +187,7 @@ static void hunt_begin(struct stream *s, uint64_t at, uint64_t until)
 	s->until = until;
 }
 
-/* The next unit, or the end of the stream, is at `at`. */
+/* End the hunt and count a fault: the next unit, or the end of the stream, is at @at. */
 static void hunt_end(struct stream *s, uint64_t at)
 {
 	s->hunting = false;
@@ -199,7 +202,7 @@ static void hunt_end(struct stream *s, uint64_t at)
 	}
 }
 
-/* How far to go on to where a header can begin. */
+/* Return the distance to the next byte that can begin a header. */
 static size_t to_next(const uint8_t *at, size_t have)
 {
 	const uint8_t *next = have > 1 ? memchr(at + 1, UNIT_MAGIC0, have - 1) : NULL;
@@ -207,7 +210,7 @@ static size_t to_next(const uint8_t *at, size_t have)
 	return next ? (size_t)(next - at) : have;
 }
 
-/* Take the units at hand off the buffer. `now` is 0 at the end of the stream. */
+/* Parse the units in the buffer and remove them. @now is 0 at the end of the stream. */
 static void parse(struct stream *s, uint64_t now)
 {
 	struct worker *w = s->w;
@@ -280,7 +283,7 @@ static void producers_end(struct stream *s)
 
 void stream_end(struct stream *s, bool eof)
 {
-	/* What a reader that stops has left over is nobody's fault. */
+	/* If the reader stops before end-of-file, a remaining part of a unit is no fault. */
 	if (eof && s->verify) {
 		parse(s, 0);
 		if (s->have && !s->hunting)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Find the units in a stream of bytes, however reads have cut it, and check
- * what can be checked: each for itself, and their order for each producer.
+ * Find the units in a stream of bytes, whatever the sizes of the reads. Check each unit,
+ * and the order of each producer's units.
  */
 #ifndef BPIPE_LOAD_STREAM_H
 #define BPIPE_LOAD_STREAM_H
@@ -12,16 +12,19 @@
 
 struct stream;
 
-/* Results go to the worker's units, latency and verdict. NULL: no memory. */
+/*
+ * Create a stream, whose results go to the worker's units, latency and verdict. Return NULL
+ * without memory.
+ */
 struct stream *stream_new(struct worker *w);
 
-/* Where to read the next `want` bytes to. NULL: no memory. */
+/* Return the buffer for the next @want bytes, or NULL without memory. */
 void *stream_room(struct stream *s, size_t want);
 
-/* `n` bytes have come there, at `now`. */
+/* Parse @n bytes that were read into that buffer at the time @now. */
 void stream_feed(struct stream *s, size_t n, uint64_t now);
 
-/* No more will come, because the stream is at its end or because we stop. */
+/* End and free the stream. At end-of-file, also check what remains in the buffer. */
 void stream_end(struct stream *s, bool eof);
 
 #endif

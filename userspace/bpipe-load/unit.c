@@ -19,7 +19,7 @@ static_assert(sizeof(struct wire) == UNIT_HEADER, "the header has no holes");
 
 static const uint8_t magic[4] = { UNIT_MAGIC0, 'P', 'U', '1' };
 
-/* Spread a change of any bit over all of them (an odd factor is invertible). */
+/* Spread a change of any bit over all bits. Odd factors keep this invertible. */
 static uint64_t mix(uint64_t x)
 {
 	x ^= x >> 32;
@@ -39,8 +39,8 @@ static uint32_t check_of(const struct wire *w)
 }
 
 /*
- * The payload counts up in large odd steps from a key: as fast as a copy, no
- * two words of a unit alike, and no two units alike.
+ * The payload counts up from a key in large odd steps. This is as fast as a copy. No two
+ * words of a unit are the same, and no two units.
  */
 #define STEP	0x9e3779b97f4a7c15ULL
 

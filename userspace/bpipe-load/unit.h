@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A unit is what one write carries: a header that says who sent it, as which
- * of its units and when, and a payload in which every byte follows from the
- * header. So a reader can check a unit without having seen any other.
+ * A unit is the data of one write: a header and a payload. The header has the producer, the
+ * sequence number and the time. Each byte of the payload follows from the header, so a
+ * reader can check a unit without any other.
  *
  *	 0       4       8               16              24              32      36     40
  *	+-------+-------+---------------+---------------+---------------+-------+------+----
  *	| magic | length|    producer   |    sequence   |    sent_ns    | flags | check| payload
  *	+-------+-------+---------------+---------------+---------------+-------+------+----
  *
- * All fields are little-endian. The length counts the header; the check is
- * over the header.
+ * All fields are little-endian. The length includes the header. The check covers the other
+ * fields of the header.
  */
 #ifndef BPIPE_LOAD_UNIT_H
 #define BPIPE_LOAD_UNIT_H
@@ -32,16 +32,16 @@ struct unit {
 	uint32_t flags;
 };
 
-/* Write the payload; it depends on producer, sequence and length alone. */
+/* Write the payload, which depends only on producer, sequence and length. */
 void unit_fill(uint8_t *buf, const struct unit *unit);
 
-/* Write the header: last, so that sent_ns and flags can be of the moment. */
+/* Write the header. Do so after the payload, so that sent_ns and flags are up to date. */
 void unit_seal(uint8_t *buf, const struct unit *unit);
 
-/* Read the header. False: these UNIT_HEADER bytes are not one. */
+/* Read the header. Return false if these UNIT_HEADER bytes are not a valid one. */
 bool unit_open(const uint8_t *buf, struct unit *unit);
 
-/* Is the payload of the whole unit in buf what it should be? */
+/* Return true if the payload of the whole unit in @buf is correct. */
 bool unit_intact(const uint8_t *buf, const struct unit *unit);
 
 #endif
