@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * apply: make the channels what files declare. A channel that is declared becomes as a new
- * one but for the keys given, so that a key taken out of a file takes effect, too.
+ * apply: make channels as files declare them. A declared channel gets the configuration of a
+ * new channel with the given keys. So the removal of a key from a file takes effect, too.
  *
- * All is checked first. A step that fails then undoes those before it; channels that are
- * not declared are removed last, as that cannot be undone.
+ * Check everything first. If a step fails then, undo the steps before it. Remove undeclared
+ * channels last, because a removal cannot be undone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,11 +21,11 @@
 #include "udev.h"
 #include "usual.h"
 
-/* A channel, and what becomes of it. */
+/* A declared channel, and the change that it needs. */
 struct step {
 	struct declaration *declared;
-	struct channel *now;		/* NULL: to be made */
-	struct bpipe_config before;	/* what undoes a change */
+	struct channel *now;		/* NULL: create it */
+	struct bpipe_config before;	/* the configuration that undoes a change */
 	bool changes;
 	bool done;
 };
@@ -46,7 +46,7 @@ static struct channel *find_there(const struct plan *plan, const char *name)
 	return NULL;
 }
 
-/* What is sent: all that can be set, so that nothing is left from before. */
+/* Return the configuration to send: all fields that can be set, so that no old value stays. */
 static struct bpipe_config wanted(const struct step *step)
 {
 	struct bpipe_config config = step->declared->want.config;
@@ -72,7 +72,7 @@ static void print_change(const struct field *field, const struct channel *from,
 	       field_format(field, to, false, new));
 }
 
-/* Return true if the channel is not as declared; with @print, say in what. */
+/* Return true if the channel is not as declared. With @print, print the differences. */
 static bool differs(const struct step *step, bool print)
 {
 	struct channel want = step->declared->want;
@@ -88,7 +88,7 @@ static bool differs(const struct step *step, bool print)
 		    field_value(field, &want) == field_value(field, step->now))
 			continue;
 		found = true;
-		/* What follows another value before and after is not worth a word. */
+		/* Do not print a value that follows another one both before and after. */
 		if (!field_value(field, &as_set) && !field_value(field, &was_set))
 			continue;
 		if (print)
@@ -114,7 +114,10 @@ static void print_step(const struct plan *plan, const struct step *step)
 	}
 }
 
-/* A buffer of its size could never be had; whether one can be now is seen later. */
+/*
+ * Refuse a size above the channel's share of the memory. Do not check whether the memory is
+ * free now, because the change itself fails if it is not.
+ */
 static int check_memory(const struct step *step)
 {
 	if (step->declared->want.config.size <= class_share())
@@ -123,7 +126,7 @@ static int check_memory(const struct step *step)
 	return EXIT_FAILED;
 }
 
-/* What the channel holds may stand in the way of its new configuration. */
+/* Refuse a size or a mode that the data in the channel does not allow. */
 static int check_change(const struct step *step)
 {
 	const struct bpipe_config *want = &step->declared->want.config;
@@ -140,20 +143,20 @@ static int check_change(const struct step *step)
 static int check_prune(const struct plan *plan, const struct channel *ch)
 {
 	if (ch->stats.readers || ch->stats.writers) {
-		complain("%s: not declared, but open, so that nothing was changed; see who has it: bpipectl who %s",
+		complain("%s: not declared, but open; nothing was changed; to list its open files: bpipectl who %s",
 			 ch->path,
 			 bpipe_name(ch->config.name));
 		return EXIT_FAILED;
 	}
 	if (ch->stats.level && !plan->opts->force) {
-		complain("%s: not declared, but holds data, so that nothing was changed; --force removes it all the same",
+		complain("%s: not declared, but holds data; nothing was changed; to remove it anyway, use --force",
 			 ch->path);
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;
 }
 
-/* Find what is to be done, and all that stands in its way. */
+/* Find the changes to make, and report everything that prevents them. */
 static int make_plan(struct plan *plan)
 {
 	int status = EXIT_OK, failed;
@@ -170,7 +173,7 @@ static int make_plan(struct plan *plan)
 		complain_at(step->declared->file, step->declared->line);
 		failed = check_memory(step);
 		complain_at(NULL, 0);
-		/* One that could not be opened has been complained of. */
+		/* A channel that exists but could not be opened has been reported. */
 		if (failed || (!step->now && channel_exists(step->declared->name)))
 			status = EXIT_FAILED;
 		if (!step->now)
@@ -221,7 +224,7 @@ static void undo(const struct step *step)
 
 	if (!step->now ? bpipe_remove(name, 0) :
 	    bpipe_set_config(step->now->fd, &step->before, sizeof(step->before)))
-		complain("%s: cannot be put back as it was: %s", name, strerror(errno));
+		complain("%s: cannot undo the change: %s", name, strerror(errno));
 	else if (step->now)
 		channel_own(step->now, &step->before);
 }
@@ -270,8 +273,8 @@ static int carry_out(struct plan *plan)
 }
 
 /*
- * Remove a channel that is not declared. A writer may have come since the plan was made:
- * what it wrote is lost only with --force.
+ * Remove a channel that is not declared. Without --force, drain it, because a writer may
+ * have written to it since the check.
  */
 static int prune_channel(const struct plan *plan, const struct channel *ch)
 {
@@ -306,7 +309,7 @@ static int prune(struct plan *plan)
 	return status;
 }
 
-/* One apply at a time: two that make the same channel would undo each other's work. */
+/* Run one apply at a time: two that create a channel would undo each other's changes. */
 static int lock_control(void)
 {
 	int fd = open(BPIPE_CONTROL, O_RDWR | O_CLOEXEC);
@@ -328,7 +331,7 @@ static int apply_declared(struct plan *plan)
 	bool unusable;
 	int status;
 
-	/* Also those that no file names: a node that cannot be used is a fault, too. */
+	/* Also open undeclared channels, because a node that cannot be used is an error. */
 	unusable = channels_open(&plan->there, none);
 	status = make_plan(plan);
 	if (!status && !plan->opts->dry_run)
@@ -357,7 +360,7 @@ int apply(const struct options *opts, char **args)
 	int status, lock = -1;
 
 	if (opts->force && !opts->prune) {
-		complain("apply: --force goes with --prune");
+		complain("apply: --force needs --prune");
 		return EXIT_USAGE;
 	}
 	status = usual_new(&usual);

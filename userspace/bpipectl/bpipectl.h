@@ -16,7 +16,7 @@ enum {
 	EXIT_USAGE	= 2,
 	EXIT_NO_CHANNEL	= 3,
 	EXIT_TIMEOUT	= 4,
-	EXIT_UNPRINTED	= 5,	/* done, but what was to be printed is lost */
+	EXIT_UNPRINTED	= 5,	/* done, but the output could not be written */
 };
 
 struct options {
@@ -25,27 +25,27 @@ struct options {
 	bool noheadings;
 	bool bytes;		/* exact numbers instead of "1.5 MiB" */
 	const char *output;	/* list, stats: the fields wanted */
-	uint64_t timeout_ns;	/* wait: UINT64_MAX is for ever */
-	const char *sort;	/* who: by which counter, or NULL */
+	uint64_t timeout_ns;	/* wait: UINT64_MAX is no limit */
+	const char *sort;	/* who: the counter to sort by, or NULL */
 	const char *exec;	/* monitor: a command to run while overloaded, or NULL */
-	uint64_t linger_ns;	/* monitor: how long after that, in state normal */
-	const char *owner, *group, *permissions;	/* create: of the node, or NULL */
+	uint64_t linger_ns;	/* monitor: stop it after this time in state normal */
+	const char *owner, *group, *permissions;	/* create: those of the node, or NULL */
 	bool prune;		/* apply: remove channels that are not declared */
-	bool force;		/* apply --prune: also those that hold data; delete: open ones */
-	bool drain;		/* delete: once what they hold was read */
-	bool dry_run;		/* apply: say what would be done */
+	bool force;		/* apply --prune: also if it holds data; delete: also if open */
+	bool drain;		/* delete: remove a channel once its data was read */
+	bool dry_run;		/* apply: change nothing, print what would change */
 };
 
-/* "bpipectl: what: why" on stderr, on one line, without control characters */
+/* Print "bpipectl: what: why" on stderr, as one line without control characters. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Until called with NULL: put "file:line: " before what is complained of. */
+/* Begin messages with "file:line: " until the next call with NULL. */
 void complain_at(const char *file, unsigned int line);
 
-/* Write what was printed: an exit status. It is said once why that failed. */
+/* Flush standard output. Return an exit status; report a failure only once. */
 int finish_output(void);
 
-/* Memory that was asked for; without it, there is no going on. */
+/* Return @memory; exit with a message if it is NULL. */
 void *checked(void *memory);
 
 /* The verbs: each returns an exit status. */

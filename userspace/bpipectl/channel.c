@@ -22,7 +22,7 @@
 
 #define NS_PER_SEC	1000000000ULL
 
-/* A longer sample says nothing of the pace now. */
+/* Longest sample that shows how fast the level rises now */
 #define PACE_NS		(60 * NS_PER_SEC)
 
 bool module_loaded(void)
@@ -30,7 +30,7 @@ bool module_loaded(void)
 	return !access(MODULE_DIR, F_OK);
 }
 
-/* The path of a file that the class directory has for the channel of this node. */
+/* Return the path of a channel's file in the class directory. */
 static const char *class_path(const char *node, const char *file, char buf[CLASS_PATH_MAX])
 {
 	const char *slash = strrchr(node, '/');
@@ -62,9 +62,9 @@ static int explain_no_node(const char *path)
 	unsigned int major, minor;
 
 	if (!channel_number(path, &major, &minor))
-		complain("%s: the channel has just come or gone", path);
+		complain("%s: the channel was just created or removed", path);
 	else
-		complain("%s: the channel exists, but there is no node for it in this /dev, as in a container or chroot; pass the device in, or try: mknod -m 660 %s c %u %u",
+		complain("%s: the channel exists, but this /dev has no node for it, as in a container or chroot; pass the device in, or try: mknod -m 660 %s c %u %u",
 			 path, path, major, minor);
 	return EXIT_NO_CHANNEL;
 }
@@ -76,28 +76,28 @@ static int explain_missing(const char *path)
 	if (loaded && !strncmp(path, "/dev/", strlen("/dev/")) && access(path, F_OK) &&
 	    channel_exists(path))
 		return explain_no_node(path);
-	complain(loaded ? "%s: no such channel; to see those there are: bpipectl list" :
+	complain(loaded ? "%s: no such channel; to list the channels: bpipectl list" :
 		 "%s: no such device; is the module loaded? try: modprobe bpipe", path);
 	return EXIT_NO_CHANNEL;
 }
 
 /*
- * The node exists, but no channel is behind it. Suggest to remove it only where it can be
- * nothing else.
+ * Explain a path without a channel behind it. Suggest to remove the file only if it can be
+ * nothing but a leftover.
  */
 static int explain_stale(const char *path, const struct stat *st, int error)
 {
 	if (S_ISREG(st->st_mode) && !strncmp(path, "/dev/", strlen("/dev/")))
-		complain("%s: a regular file, made by a write while the module was not loaded; try: rm %s; modprobe -r bpipe; modprobe bpipe",
+		complain("%s: a regular file, created by a write while the module was not loaded; try: rm %s; modprobe -r bpipe; modprobe bpipe",
 			 path, path);
 	else if (!S_ISCHR(st->st_mode) || error == ENOTTY)
 		complain("%s: not a bpipe device%s", path, S_ISCHR(st->st_mode) ?
-			 ", or left over from an unloaded module and now another driver's" : "");
+			 "; its node may be left over from an unloaded module" : "");
 	else if (module_loaded())
-		complain("%s: no channel is behind this node, or none any more; to see those there are: bpipectl list",
+		complain("%s: this node has no channel; to list the channels: bpipectl list",
 			 path);
 	else
-		complain("%s: no driver behind it, left over from an unloaded module; try: modprobe bpipe",
+		complain("%s: this node has no driver and is left over from an unloaded module; try: modprobe bpipe",
 			 path);
 	return EXIT_NO_CHANNEL;
 }
@@ -109,16 +109,16 @@ static int explain_denied(const char *path, const struct stat *st)
 	const char *group_name = group ? group->gr_name : "?";
 
 	if (!access(path, R_OK) || !access(path, W_OK))
-		complain("%s: permission denied; without /sys, to look at a channel takes permission to read and to write, and its mode is %04o",
+		complain("%s: permission denied; without /sys, showing a channel needs read and write permission, and its mode is %04o",
 			 path, st->st_mode & 07777);
 	else if (st->st_uid == geteuid() || group_member(st->st_gid))
-		complain("%s: permission denied, though you own it or are in its group %s; its mode is %04o; if that allows reading and writing, ask what else confines you",
+		complain("%s: permission denied, though you own it or are in its group %s; its mode is %04o; if that allows reading and writing, look for another restriction, such as a container or a security module",
 			 path, group_name, st->st_mode & 07777);
 	else if (st->st_gid && (st->st_mode & 0060) == 0060)
 		complain("%s: permission denied; you are not in group %s, which may use it; try: sudo usermod -aG %s %s, then log in again",
 			 path, group_name, group_name, user ? user->pw_name : "USER");
 	else
-		complain("%s: permission denied; its group is %s and its mode %04o; be root, or install the udev rule that opens it to group bpipe",
+		complain("%s: permission denied; its group is %s and its mode %04o; try sudo, or install the udev rule that gives it to group bpipe",
 			 path, group_name, st->st_mode & 07777);
 	return EXIT_FAILED;
 }
@@ -129,11 +129,11 @@ const char *channel_changers(uint64_t mask)
 	       "only root and the node's owner may change it";
 }
 
-/* Explain EACCES of a change. To be in the node's group would not help: it may not change. */
+/* Explain EACCES of a change. Do not suggest the node's group, which may not make changes. */
 static int explain_unchanged(const char *path, const struct stat *st, uint64_t mask)
 {
 	if (st->st_uid == geteuid() && !(mask & CHANNEL_NODE_KEYS))
-		complain("%s: permission denied, though you own it; to change it takes permission to read and to write, and its mode is %04o; if that allows both, ask what else confines you",
+		complain("%s: permission denied, though you own it; a change needs read and write permission, and its mode is %04o; if that allows both, look for another restriction, such as a container or a security module",
 			 path, st->st_mode & 07777);
 	else
 		complain("%s: permission denied; %s; try sudo", path, channel_changers(mask));
@@ -173,7 +173,7 @@ int channel_failed(const struct channel *ch, const char *what)
 	return EXIT_FAILED;
 }
 
-/* Open what a look needs: of sysfs, or, without that, the device. */
+/* Open what is needed to read a channel: its directory in sysfs, or without sysfs, the device. */
 static int open_once(struct channel *ch, const char *which, const char *path)
 {
 	ch->dir = bpipe_look(which);
@@ -190,9 +190,9 @@ static int open_device(struct channel *ch, const char *which, const char *path)
 }
 
 /*
- * Open a channel, and again while it is about to come or go: then the class directory has
- * it, and /dev has not, or the other way round. If that lasts, the reason is another, and
- * no further channel is waited for.
+ * Open a channel. Retry while it is being created or removed: then only one of the class
+ * directory and /dev has it. If that lasts, it has another cause: retry for half a second,
+ * all channels together.
  */
 static int open_patiently(struct channel *ch, const char *which, const char *path,
 			  int (*open_it)(struct channel *ch, const char *which,
@@ -221,7 +221,7 @@ static int open_channel(struct channel *ch, const char *which, bool named)
 	int status, error;
 
 	if (!path) {
-		complain("%s: no channel has so long a name", which);
+		complain("%s: too long for the name of a channel", which);
 		return EXIT_NO_CHANNEL;
 	}
 	*ch = (struct channel) { .dir = -1, .fd = -1, .named = named };
@@ -296,7 +296,7 @@ int channel_watch(const struct channel *ch)
 
 void channel_watch_again(int watch)
 {
-	/* Of a channel that has gone, the look that follows says so. */
+	/* Ignore a failure: if the channel is gone, the next read reports it. */
 	if (watch >= 0)
 		bpipe_watch_again(watch);
 }
@@ -309,16 +309,16 @@ const char *channel_name_fault(const char *name)
 	size_t len = strlen(name), at;
 
 	if (!len || len > BPIPE_NAME_MAX - sizeof(BPIPE_NAME_PREFIX))
-		return "it takes 1 to 25 characters";
-	/* Not isalnum(), which knows more letters in some locales. */
+		return "it must have 1 to 25 characters";
+	/* Do not use isalnum(), which accepts more letters in some locales. */
 	for (at = 0; name[at]; at++)
 		if (!strchr(letters_and_digits, name[at]) && !strchr(others, name[at]))
-			return "it takes letters, digits, dots, underscores and dashes";
+			return "it may only have letters, digits, dots, underscores and dashes";
 	if (strchr(others, *name))
-		return "it begins with a letter or a digit";
+		return "it must begin with a letter or a digit";
 	if (!strncmp(name, BPIPE_DEFAULT, strlen(BPIPE_DEFAULT)))
-		return "it does not begin with bpipe, as the module's own channel and all nodes do";
-	return strcmp(name, "control") ? NULL : BPIPE_CONTROL " is what makes channels";
+		return "it must not begin with bpipe, as the module's own channel and all nodes do";
+	return strcmp(name, "control") ? NULL : BPIPE_CONTROL " creates channels";
 }
 
 const char *channel_node_name(const char *name, char node[BPIPE_NAME_MAX])
@@ -337,7 +337,7 @@ const char *channel_node_name(const char *name, char node[BPIPE_NAME_MAX])
 
 int channel_own(const struct channel *ch, const struct bpipe_config *set)
 {
-	/* What is left to udev's rules is udev's, or without it as devtmpfs makes it. */
+	/* Leave unset values to the udev rules. Without udev, set what devtmpfs sets. */
 	bool udev = !access("/run/udev/control", F_OK);
 	uid_t uid = set->uid == BPIPE_UNSET && !udev ? 0 : set->uid;
 	gid_t gid = set->gid == BPIPE_UNSET && !udev ? 0 : set->gid;
@@ -348,9 +348,9 @@ int channel_own(const struct channel *ch, const struct bpipe_config *set)
 	if (!(set->mask & BPIPE_CFG_GID))
 		gid = BPIPE_UNSET;
 	if ((uid != BPIPE_UNSET || gid != BPIPE_UNSET) && fchown(ch->fd, uid, gid))
-		return channel_failed(ch, "cannot be given to its owner");
+		return channel_failed(ch, "cannot set its owner and group");
 	if (set->mask & BPIPE_CFG_PERMISSIONS && mode != BPIPE_UNSET && fchmod(ch->fd, mode))
-		return channel_failed(ch, "cannot be given its permissions");
+		return channel_failed(ch, "cannot set its permissions");
 	return EXIT_OK;
 }
 
@@ -389,7 +389,7 @@ void channel_close(struct channel *ch)
 	free(ch->path);
 }
 
-/* There may be more channels than a process may usually have open. */
+/* Raise the limit of open files, because there may be more channels than it allows. */
 static void raise_limit(void)
 {
 	struct rlimit limit;
@@ -425,7 +425,7 @@ static int open_names(struct channels *all, char **names, size_t nr, bool named)
 	return status;
 }
 
-/* Without the class, explain what is wrong by the device that ought to exist. */
+/* Open all channels. Without the class, try /dev/bpipe, whose error says what is wrong. */
 static int open_all(struct channels *all)
 {
 	char *standard[] = { BPIPE_DEFAULT, NULL };
@@ -488,7 +488,7 @@ uint64_t class_share(void)
 {
 	uint64_t max = class_number("memory_max"), percent = class_number("memory_share");
 
-	/* In two steps, so that no cap overflows. An older module has no shares. */
+	/* Multiply in two steps, so that no cap overflows. An older module has no shares. */
 	return percent ? max / 100 * percent + max % 100 * percent / 100 : max;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Channels: found, opened, read; what stands in the way explained. */
+/* Find, open and read channels, and explain failures. */
 #ifndef CHANNEL_H
 #define CHANNEL_H
 
@@ -9,13 +9,13 @@
 #include "bpipe.h"
 
 struct channel {
-	int dir;	/* of sysfs, through which it is looked at; -1 without one */
-	int fd;		/* its device; -1 until it is steered */
-	bool named;	/* by the user, whom it concerns if it has gone */
+	int dir;	/* its directory in sysfs; -1 without sysfs */
+	int fd;		/* its device; -1 if not open */
+	bool named;	/* the user named it, so its removal is an error */
 	char *path;
 	struct bpipe_config config;
 	struct bpipe_stats stats;
-	/* What was dropped of all classes, by enum bpipe_drop. */
+	/* Data dropped from all classes, by enum bpipe_drop. */
 	struct {
 		uint64_t bytes[BPIPE_DROP_REASONS];
 		uint64_t records[BPIPE_DROP_REASONS];
@@ -31,15 +31,14 @@ struct channels {
 	size_t nr;
 };
 
-/* Instead of an exit status: it has gone, and nobody named it. Nothing was said of it. */
+/* Instead of an exit status: the channel is gone, and the user did not name it. No message. */
 #define CHANNEL_GONE	(-1)
 
 /*
- * All return an exit status, having complained if it is not EXIT_OK. channel_open() finds a
- * channel and reads it; channel_read() looks again. Neither keeps a file of the channel
- * open, unless sysfs cannot be used. channel_steer() opens its device, in a way that
- * counts neither as reader nor as writer, for a command that changes something: these
- * BPIPE_CFG_* of the configuration, or 0.
+ * Return an exit status, with a message unless it is EXIT_OK. channel_open() finds a channel
+ * and reads it; channel_read() reads it again. Neither opens the device if sysfs can be
+ * used. channel_steer() opens the device for a change, and counts neither as reader nor as
+ * writer. @mask has the BPIPE_CFG_* bits to change, or is 0.
  */
 int channel_open(struct channel *ch, const char *which);
 int channel_read(struct channel *ch);
@@ -49,79 +48,82 @@ void channel_close(struct channel *ch);
 /* The keys of the device node. */
 #define CHANNEL_NODE_KEYS	(BPIPE_CFG_UID | BPIPE_CFG_GID | BPIPE_CFG_PERMISSIONS)
 
-/* Say in words which users may change what @mask names, or peaks if it is 0. */
+/* Return a text that names the users that may change the fields in @mask; 0 is the peaks. */
 const char *channel_changers(uint64_t mask);
 
 /*
- * Return a file that poll(POLLPRI) watches for changes of state, or -1 where there is none
- * and channel_read() has to be repeated. channel_watch_again() comes before each look.
+ * Return a file that poll(POLLPRI) watches for changes of state. Return -1 without one;
+ * then repeat channel_read(). Call channel_watch_again() before each read.
  */
 int channel_watch(const struct channel *ch);
 void channel_watch_again(int watch);
 
-/* Say why no channel can be added under this name; NULL if one can. */
+/* Return why no channel can have this name; NULL if one can. */
 const char *channel_name_fault(const char *name);
 
 /*
- * Put the name of the node of a channel, given in any of these ways, into @node: NULL, or
- * why no channel can have that name.
+ * Store the name of a channel's node in @node. @name is the channel's name, its node or its
+ * path. Return NULL, or why no channel can have that name.
  */
 const char *channel_node_name(const char *name, char node[BPIPE_NAME_MAX]);
 
 /*
- * Give the node the owner, group and permissions among what was set. Where udev runs, what
- * is left to its rules is not changed here: udev_wait() waits until udev has set it.
+ * Set owner, group and permissions of the node, as far as @set has them in its mask. Where
+ * udev runs, leave unset values to it: udev_wait() waits until it has set them.
  */
 int channel_own(const struct channel *ch, const struct bpipe_config *set);
 
 /*
- * Open and read those named, or, without names, all there are. @all has those
- * that could be read, whatever the status. A channel that nobody named and that is
- * deleted meanwhile is no error.
+ * Open and read the named channels, or all channels without names. @all has the channels
+ * that could be read, whatever the status. A channel that is deleted in the meantime is no
+ * error, unless it was named.
  */
 int channels_open(struct channels *all, char **names);
 void channels_close(struct channels *all);
 
 /*
- * A number that the class has for all channels together, "memory" or "memory_max", or for
- * one, as "bpipe/memory"; 0 if there is none.
+ * Return the number in an attribute of the class, such as "memory_max", or of a channel,
+ * such as "bpipe/memory"; 0 if it is missing.
  */
 uint64_t class_number(const char *file);
 
-/* The bytes that the buffers of one channel may take. */
+/* Return the bytes that the buffers of one channel may take. */
 uint64_t class_share(void);
 
-/* Return true if there is a channel with a node of that name or path, without opening it. */
+/* Return true if a channel has a node of that name or path. Do not open it. */
 bool channel_exists(const char *node);
 
-/* Read the device number of the channel with a node of that name or path; false without one. */
+/* Read the device number of the node of that name or path. Return false without a channel. */
 bool channel_number(const char *node, unsigned int *major, unsigned int *minor);
 
-/* Whether there are such channels, or any; asked without opening them. */
+/*
+ * Return EXIT_OK if all named channels exist, or without names, if the module is loaded.
+ * Otherwise, print a message and return another exit status. Do not open the channels.
+ */
 int channels_exist(char **names);
 
-/* True if there are as many channels as there can be. */
+/* Return true if no more channels can be created. */
 bool channels_full(void);
 
-/* True if a reader or writer has the channel open, and not just a bpipectl. */
+/* Return true if a reader or writer has the channel open. A bpipectl is neither. */
 bool channel_is_used(const char *name);
 
 bool module_loaded(void);
 
-/* The time of CLOCK_MONOTONIC. */
+/* Return the time of CLOCK_MONOTONIC. */
 uint64_t now_ns(void);
 
-/* Sleep 10 ms: for what no event announces. */
+/* Sleep 10 ms, to wait for a change without an event. */
 void nap(void);
 
 /*
- * Nanoseconds until the channel is full if its level goes on rising as since @before.
- * UINT64_MAX if it does not rise, by 1 % of its size at least; if it is full already; or if
- * @before is more than a minute old.
+ * Return the nanoseconds until the channel is full, if its level keeps rising as since
+ * @before. Return UINT64_MAX if it is full or has risen by less than 1 % of its size, or if
+ * @before is over a minute old.
  */
 uint64_t channel_full_in(const struct channel *ch, const struct channel *before);
 
-/* Say why a command to a channel failed, by errno; the exit status for it. */
+/* Report why a command to a channel failed, by errno. Return the exit status for it. */
 int channel_failed(const struct channel *ch, const char *what);
 
 #endif /* CHANNEL_H */

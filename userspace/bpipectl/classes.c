@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* classes: what became of the records of each class. */
+/* classes: print the counters of each class. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "bpipectl.h"
 #include "fields.h"
 
-/* @width: of the column of names, 0 if there is none */
+/* Print the headings. @width is that of the column of names, 0 without one. */
 static void print_heading(int width)
 {
 	if (width)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* create and delete: which channels there are. */
+/* create and delete: add and remove channels. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
@@ -14,11 +14,11 @@
 #include "udev.h"
 #include "usual.h"
 
-/* Explain why channels can be neither made nor deleted here. */
+/* Explain why channels can be neither created nor deleted here. */
 static int explain_absent(void)
 {
 	if (module_loaded())
-		complain(BPIPE_CONTROL ": the module is loaded, but this /dev does not have the node, as in a container or chroot; do it outside of that");
+		complain(BPIPE_CONTROL ": the module is loaded, but this /dev does not have the node, as in a container or chroot; run bpipectl outside of it");
 	else
 		complain(BPIPE_CONTROL ": is the module loaded? try: modprobe bpipe");
 	return EXIT_NO_CHANNEL;
@@ -36,26 +36,26 @@ static int explain_control(const char *name, struct channel *want)
 		return EXIT_FAILED;
 	case EPERM:
 		complain("%s: only root may create or delete a channel; %s", name,
-			 geteuid() ? "try sudo" : "this one lacks CAP_SYS_ADMIN, as in a container");
+			 geteuid() ? "try sudo" : "this root lacks CAP_SYS_ADMIN, as in a container");
 		return EXIT_FAILED;
 	case EEXIST:
-		complain("%s: there is a channel of that name, or one that still drains", name);
+		complain("%s: a channel with this name exists, or is still draining", name);
 		return EXIT_FAILED;
 	case ENXIO:
 	case ENODEV:
 		if (!module_loaded())
 			return explain_absent();
-		complain(BPIPE_CONTROL ": no driver is behind this node");
+		complain(BPIPE_CONTROL ": this node has no driver");
 		return EXIT_NO_CHANNEL;
 	case ENOENT:
 		if (!module_loaded() || access(BPIPE_CONTROL, F_OK))
 			return explain_absent();
 		if (!strcmp(bpipe_name(name), BPIPE_DEFAULT)) {
-			complain("%s: the module's own channel, which stays until the module is unloaded: rmmod bpipe",
+			complain("%s: the module's own channel, which exists until the module is unloaded: rmmod bpipe",
 				 name);
 			return EXIT_FAILED;
 		}
-		complain("%s: no such channel; to see those there are: bpipectl list", name);
+		complain("%s: no such channel; to list the channels: bpipectl list", name);
 		return EXIT_NO_CHANNEL;
 	case ENOTTY:
 		if (stat(BPIPE_CONTROL, &st) || S_ISCHR(st.st_mode))
@@ -63,13 +63,13 @@ static int explain_control(const char *name, struct channel *want)
 		complain(BPIPE_CONTROL ": not a device; try: rm " BPIPE_CONTROL "; modprobe -r bpipe; modprobe bpipe");
 		return EXIT_NO_CHANNEL;
 	case EBUSY:
-		complain("%s: it is open; see who has it: bpipectl who %s; or use --drain or --force",
+		complain("%s: it is open; to list its open files: bpipectl who %s; or use --drain or --force",
 			 name, name);
 		return EXIT_FAILED;
 	case ENOSPC:
 		if (!channels_full())
 			break;
-		complain("%s: there are %u channels, and there cannot be more", name,
+		complain("%s: the maximum of %u channels exists already", name,
 			 BPIPE_CHANNELS_MAX);
 		return EXIT_FAILED;
 	case EINVAL:
@@ -78,13 +78,13 @@ static int explain_control(const char *name, struct channel *want)
 		complain("%s: not a name for a channel: %s", name, fault);
 		return EXIT_FAILED;
 	}
-	/* The reason is what the channel would be like. */
+	/* The configuration of the channel is the cause. */
 	want->path = (char *)name;
 	errno = error;
 	return set_explain(want, &want->config);
 }
 
-/* --owner USER is uid=USER, and so on. */
+/* Assign the key that an option stands for: --owner USER is uid=USER. */
 static int assign_option(struct channel *want, const char *key, const char *value)
 {
 	char *arg;
@@ -108,7 +108,7 @@ int create(const struct options *opts, char **args)
 	int status;
 
 	if (!name) {
-		complain("create: a name is needed, and then KEY=VALUE if you like");
+		complain("create: a name is needed; KEY=VALUE may follow");
 		return EXIT_USAGE;
 	}
 	status = usual_new(&want);
@@ -138,7 +138,10 @@ int create(const struct options *opts, char **args)
 	return EXIT_OK;
 }
 
-/* A look by another bpipectl keeps a channel busy, too, but not for long. */
+/*
+ * Remove a channel. Retry for a second while neither reader nor writer has it open, because
+ * another bpipectl keeps it busy only briefly.
+ */
 static int remove_channel(const char *name, uint32_t flags)
 {
 	int naps = 100;
@@ -162,11 +165,11 @@ int delete(const struct options *opts, char **args)
 	int status = EXIT_OK, failed;
 
 	if (opts->drain && opts->force) {
-		complain("delete: --drain waits for what --force does at once; choose one of them");
+		complain("delete: --drain and --force exclude each other");
 		return EXIT_USAGE;
 	}
 	if (!*args) {
-		complain("delete: which one?");
+		complain("delete: a name is needed");
 		return EXIT_USAGE;
 	}
 	for (; *args; args++) {

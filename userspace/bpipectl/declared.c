@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files that declare channels: a section a channel, and in it the keys of set.
+ * Read files that declare channels. Each channel has a section with keys of "set":
  *
  *	# comment, also with ;
  *	[jobs]
@@ -21,7 +21,7 @@
 #include "set.h"
 #include "usual.h"
 
-/* A line KEY=VALUE, kept until all of its section is known: 25% wants the size. */
+/* A line KEY=VALUE, kept until its section ends, because 25% needs the size. */
 struct line {
 	char *text;
 	unsigned int number;
@@ -31,8 +31,8 @@ struct reader {
 	struct declared *all;
 	const char *file;
 	unsigned int number;
-	bool in_section;		/* the last of @all is the section */
-	bool in_refused;		/* it was complained of that section's heading */
+	bool in_section;		/* the last declaration in @all is this section */
+	bool in_refused;		/* the heading of this section was refused */
 	struct line *lines;		/* of the section */
 	size_t nr;
 	int status;
@@ -49,7 +49,7 @@ static struct declaration *section(const struct reader *r)
 	return &r->all->at[r->all->nr - 1];
 }
 
-/* All lines of the section are there: assign them, and check the result. */
+/* End the section: assign its lines, and check the result. */
 static void end_section(struct reader *r)
 {
 	struct declaration *d = r->in_section ? section(r) : NULL;
@@ -57,7 +57,7 @@ static void end_section(struct reader *r)
 	bool good = true;
 	size_t i, pass;
 
-	/* First the size, of which others may be a part. */
+	/* Assign the size first, because other values may be shares of it. */
 	for (pass = 0; d && pass < 2; pass++) {
 		for (i = 0; i < r->nr; i++) {
 			if (set_is_size(r->lines[i].text) == pass)
@@ -122,7 +122,7 @@ static void begin_section(struct reader *r, char *name)
 	r->in_refused = false;
 }
 
-/* Cut blanks off both ends. */
+/* Remove blanks at both ends. */
 static char *trim(char *text)
 {
 	char *end;
@@ -135,7 +135,7 @@ static char *trim(char *text)
 	return text;
 }
 
-/* A key that is there twice is a mistake in at least one of the two places. */
+/* Return true if the section has this key already: one of the two lines is a mistake. */
 static bool is_repeated(const struct reader *r, const char *text)
 {
 	size_t len = strcspn(text, "=") + 1;
@@ -146,7 +146,7 @@ static bool is_repeated(const struct reader *r, const char *text)
 	return false;
 }
 
-/* KEY = VALUE, of which KEY=VALUE is kept. */
+/* Keep a line KEY = VALUE, without the blanks. */
 static void take_setting(struct reader *r, char *text)
 {
 	char *value = strchr(text, '=');
@@ -157,7 +157,7 @@ static void take_setting(struct reader *r, char *text)
 	if (!value || !r->in_section) {
 		mistake(r, r->number);
 		complain("%s: %s", text, !value ? "write it as KEY = VALUE" :
-			 "a [CHANNEL] has to come first");
+			 "a [CHANNEL] line must come first");
 		return;
 	}
 	*value++ = '\0';
@@ -206,7 +206,7 @@ static int read_stream(struct declared *all, const char *name, FILE *file)
 			take_line(&r, line);
 		} else {
 			mistake(&r, r.number);
-			complain("a NUL byte in the line; is it a text file?");
+			complain("the line has a NUL byte; this is not a text file");
 		}
 		complain_at(NULL, 0);
 	}

@@ -11,7 +11,7 @@ struct declaration {
 	char name[BPIPE_NAME_MAX];	/* of the node */
 	char *file;
 	unsigned int line;		/* of the section's heading */
-	struct channel want;		/* in its mask, the keys that were given */
+	struct channel want;		/* its mask has the keys that were given */
 };
 
 struct declared {
@@ -21,14 +21,14 @@ struct declared {
 };
 
 /*
- * Read the files named ("-" is standard input), or, without names, those in DECLARED_DIR
- * that end in .conf. All mistakes in them are complained of, each with its place; then the
- * status is EXIT_FAILED, and nothing may be done with what was read.
+ * Read the named files ("-" is standard input), or without names, the files in DECLARED_DIR
+ * whose names end in .conf. Report all mistakes, each with its file and line, and then
+ * return EXIT_FAILED. Callers must not use what was read unless the status is EXIT_OK.
  */
 int declared_read(struct declared *all, char **files);
 void declared_free(struct declared *all);
 
-/* The declaration of a node; NULL if there is none. */
+/* Return the declaration of a node; NULL if it has none. */
 struct declaration *declared_find(const struct declared *all, const char *name);
 
 #endif /* DECLARED_H */

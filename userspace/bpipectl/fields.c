@@ -133,7 +133,7 @@ const struct field *field_find(const char *name, size_t len)
 	return NULL;
 }
 
-/* The contract has numbers of two widths. */
+/* Numbers in struct bpipe_config and struct bpipe_stats have 32 or 64 bits. */
 uint64_t field_value(const struct field *field, const struct channel *ch)
 {
 	const char *at = (const char *)ch + field->offset;
@@ -157,7 +157,7 @@ void field_store(const struct field *field, struct channel *ch, uint64_t value)
 		*(uint64_t *)at = value;
 }
 
-/* A channel that is gone has no fields, and no channel leaves its policy to the channel. */
+/* Return false for words that no channel has: the state "gone" and the policy "channel". */
 static bool is_possible(const struct field *field, uint64_t value)
 {
 	return !(field->words == BPIPE_WORDS_STATE && value == BPIPE_STATE_GONE) &&
@@ -174,7 +174,7 @@ static int parse_word(const struct field *field, const char *text, uint64_t *val
 	return 0;
 }
 
-/* List the words of a field. */
+/* Format the list of a field's words, for a message. */
 static void list_words(const struct field *field, char *buf, size_t size)
 {
 	const char *word;
@@ -204,7 +204,7 @@ static int parse_share(const char *text, uint64_t *value)
 /* The word for a value of BPIPE_UNSET. */
 static const char unset_word[] = "default";
 
-/* Parse a field of the configuration, as the library does. */
+/* Parse a field of the configuration with the library. */
 static int parse_setting(const struct field *field, const char *text, uint64_t size,
 			 uint64_t *value)
 {
@@ -241,17 +241,17 @@ static int parse_counter(const struct field *field, const char *text, uint64_t s
 static const char *expected(const struct field *field)
 {
 	static const char *const texts[] = {
-		[FIELD_NAME]	= "something to compare with",
-		[FIELD_ID]	= "something to compare with",
+		[FIELD_NAME]	= "comparable with this field",
+		[FIELD_ID]	= "comparable with this field",
 		[FIELD_BOOL]	= "yes or no",
 		[FIELD_SHARE]	= "a share like 12.5%",
 		[FIELD_COUNT]	= "a number",
 		[FIELD_BYTES]	= "a size like 64KiB or 4M",
-		[FIELD_LEVEL]	= "a size like 64KiB or 4M, or a part of the channel's like 25%",
+		[FIELD_LEVEL]	= "a size like 64KiB or 4M, or a share of the channel's like 25%",
 		[FIELD_RATE]	= "a rate like 1MB/s or 64K, or 0 for no limit",
 		[FIELD_COUNT_RATE] = "a rate like 100/s, or 0 for no limit",
 		[FIELD_TIME]	=
-			"a time with its unit (" BPIPE_TIME_UNITS "), like 250ms or 10s, or 0",
+			"a time with a unit (" BPIPE_TIME_UNITS "), like 250ms or 10s, or 0",
 		[FIELD_STAMP]	=
 			"a time as stats prints it, in nanoseconds of CLOCK_MONOTONIC",
 		[FIELD_UID]	= "a user's name or number, or default",
@@ -294,7 +294,7 @@ static void format_id(enum field_kind kind, uint64_t id, char buf[FIELD_TEXT_MAX
 		stpcpy(buf, name);
 }
 
-/* What tells the channel apart, with all zeros, so that it is as long as any other. */
+/* Format the channel's identity with leading zeros, so that all have the same length. */
 static const char *format_identity(const struct field *field, const struct channel *ch,
 				   char buf[FIELD_TEXT_MAX])
 {
@@ -305,7 +305,7 @@ static const char *format_identity(const struct field *field, const struct chann
 	return buf;
 }
 
-/* How long ago it was when the channel was looked at. */
+/* Format the age of @stamp at the time of the snapshot. */
 static const char *format_age(const struct channel *ch, uint64_t stamp, char buf[FIELD_TEXT_MAX])
 {
 	if (!stamp)
@@ -326,7 +326,7 @@ const char *field_format(const struct field *field, const struct channel *ch, bo
 	if (field->kind == FIELD_ID)
 		return format_identity(field, ch, buf);
 	value = field_value(field, ch);
-	/* A newer module may have more words. */
+	/* Print a number without a word as it is, because a newer module may have more words. */
 	if (field->kind == FIELD_WORD && bpipe_word(field->words, value))
 		return bpipe_word(field->words, value);
 	if (field->kind == FIELD_BOOL && !exact)

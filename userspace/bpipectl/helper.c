@@ -11,13 +11,13 @@
 #include "helper.h"
 
 #define NS_PER_SEC	1000000000ULL
-#define GRACE_NS	(10 * NS_PER_SEC)	/* from SIGTERM to SIGKILL */
+#define GRACE_NS	(10 * NS_PER_SEC)	/* between SIGTERM and SIGKILL */
 
-/* The pause before a command that failed is started again doubles from one to the other. */
+/* The pause before a failed command is started again doubles from the first to the second. */
 #define PAUSE_MIN_NS	NS_PER_SEC
 #define PAUSE_MAX_NS	(60 * NS_PER_SEC)
 
-/* A command that has run for long may be started again as if it had not failed before. */
+/* Report a failure and schedule a restart. After a long run, the pause is short again. */
 static void fail(struct helper *helper, const char *why, int number)
 {
 	uint64_t now = now_ns();

@@ -12,21 +12,22 @@
 /* Times are nanoseconds of CLOCK_MONOTONIC. */
 struct helper {
 	const char *command;
-	pid_t group;		/* of its processes; 0 if none is left */
+	pid_t group;		/* its process group; 0 if no process is left */
 	bool stopping;		/* SIGTERM was sent to it */
-	bool failed;		/* the command ended by itself, and not with status 0 */
+	bool failed;		/* the command ended by itself, other than with status 0 */
 	uint64_t started_ns;
-	uint64_t kill_ns;	/* when to send SIGKILL; UINT64_MAX once that was sent */
-	uint64_t retry_ns;	/* it failed: not to be started before */
-	uint64_t pause_ns;	/* it failed: how long to wait the last time */
+	uint64_t kill_ns;	/* when to send SIGKILL; UINT64_MAX once it was sent */
+	uint64_t retry_ns;	/* after a failure: earliest time of the next start */
+	uint64_t pause_ns;	/* after a failure: the pause before the last restart */
 };
 
+/* Start the command for a channel, in a new process group. */
 void helper_start(struct helper *helper, const struct channel *ch);
 
-/* Notice what has ended of it. */
+/* Reap processes that have ended, and report a failure of the command. */
 void helper_reap(struct helper *helper);
 
-/* Send SIGTERM to it and all it started; called again after kill_ns, SIGKILL. */
+/* Send SIGTERM to the process group, or SIGKILL if called again after kill_ns. */
 void helper_stop(struct helper *helper);
 
 #endif /* HELPER_H */

@@ -31,7 +31,7 @@ static const struct {
 	COUNTER("read_records", read_records),
 };
 
-/* A line of fdinfo: "name:", a tab, and a value. */
+/* Parse a line of fdinfo: "name:", a tab, and a value. */
 static void take_line(struct holder *holder, const char *line)
 {
 	size_t len = strcspn(line, ":"), i;
@@ -48,7 +48,7 @@ static void take_line(struct holder *holder, const char *line)
 	holder->reads |= !strncmp(line, "read_bytes:", strlen("read_bytes:"));
 }
 
-/* What is known of a file of a process; whether it is a channel's. */
+/* Read the fdinfo of a process's file. Return true if the file is that of a channel. */
 static bool read_fdinfo(struct holder *holder, int dir, const char *fd)
 {
 	int file = openat(dir, fd, O_RDONLY | O_CLOEXEC);
@@ -63,7 +63,7 @@ static bool read_fdinfo(struct holder *holder, int dir, const char *fd)
 	return *holder->channel;
 }
 
-/* It may have any bytes in it, newlines among them. */
+/* Read the name of the command, which may have any bytes, including newlines. */
 static void read_command(struct holder *holder)
 {
 	size_t len = 0;
@@ -76,11 +76,11 @@ static void read_command(struct holder *holder)
 		return;
 	len = fread(holder->command, 1, sizeof(holder->command), file);
 	fclose(file);
-	/* The last one is the file's. */
+	/* Remove the newline that ends the file. */
 	holder->command[len ? len - 1 : 0] = '\0';
 }
 
-/* False for threads of the kernel and for what has ended, which have no files. */
+/* Return false for kernel threads and for processes that have ended: they have no files. */
 static bool may_have_files(const char *pid)
 {
 	char path[300], line[512] = "", state = 0;
@@ -94,7 +94,7 @@ static bool may_have_files(const char *pid)
 		return false;
 	line[fread(line, 1, sizeof(line) - 1, file)] = '\0';
 	fclose(file);
-	end = strrchr(line, ')');	/* of the name, which may have any in it */
+	end = strrchr(line, ')');	/* ends the name, which may have others */
 	return end && sscanf(end, ") %c %*d %*d %*d %*d %*d %u", &state, &flags) == 2 &&
 	       state != 'Z' && state != 'X' && !(flags & KERNEL_THREAD);
 }
@@ -104,7 +104,7 @@ static bool is_hidden(int error)
 	return error == EACCES || error == EPERM;
 }
 
-/* By the name that it was given, or that of its node. */
+/* Return true if @channels is empty or names the channel, by its name, node or path. */
 static bool is_wanted(const char *channel, char **channels)
 {
 	char buf[BPIPE_PATH_MAX];
@@ -120,7 +120,7 @@ static bool is_wanted(const char *channel, char **channels)
 	return false;
 }
 
-/* Adds it, unless another process with the same open file is there already. */
+/* Add an open file, or count the process if another one that shares the file is listed. */
 static void add(struct holders *all, const struct holder *holder)
 {
 	size_t i;
@@ -135,7 +135,7 @@ static void add(struct holders *all, const struct holder *holder)
 	all->at[all->nr++] = *holder;
 }
 
-/* The files of a process, which may go meanwhile. */
+/* Add the open files of a process, which may end in the meantime. */
 static void look_at(struct holders *all, const char *pid, char **channels)
 {
 	struct dirent *entry;
@@ -180,7 +180,7 @@ int holders_find(struct holders *all, char **channels)
 		if (*entry->d_name >= '1' && *entry->d_name <= '9')
 			look_at(all, entry->d_name, channels);
 	closedir(proc);
-	/* Every process sees the first one, unless /proc hides those of others. */
+	/* Process 1 is visible, unless /proc hides the processes of other users. */
 	all->more_hidden = access("/proc/1", F_OK);
 	return EXIT_OK;
 }

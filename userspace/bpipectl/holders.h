@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Who has channels open: found in /proc. */
+/* Find the open files of channels in /proc. */
 #ifndef HOLDERS_H
 #define HOLDERS_H
 
@@ -13,13 +13,13 @@
 /* The name of a channel, which "(removed)" may follow. */
 #define HOLDER_NAME_MAX	(BPIPE_NAME_MAX + sizeof("(removed)"))
 
-/* An open file, and the first of the processes that have it. */
+/* An open file, and the first process found that has it. */
 struct holder {
 	char channel[HOLDER_NAME_MAX];
 	pid_t pid;
 	char command[16];
 	int fd;
-	unsigned int others;	/* processes that have it as well */
+	unsigned int others;	/* further processes that have it */
 	bool writes, reads;
 	/* Its counters, under the names of fdinfo. */
 	uint64_t file;
@@ -32,13 +32,13 @@ struct holder {
 struct holders {
 	struct holder *at;
 	size_t nr;
-	size_t hidden;		/* processes that could not be looked at */
-	bool more_hidden;	/* and others that /proc does not even show */
+	size_t hidden;		/* processes that could not be read */
+	bool more_hidden;	/* /proc hides further processes */
 };
 
 /*
- * All open files of the channels named, or of all: an exit status. Only root can look at
- * processes of others; @all has what can be seen.
+ * Find the open files of the named channels, or of all channels without names. Return an
+ * exit status. Only root can read the processes of other users; @all has the readable ones.
  */
 int holders_find(struct holders *all, char **channels);
 void holders_free(struct holders *all);

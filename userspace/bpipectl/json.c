@@ -8,7 +8,7 @@
 #include "holders.h"
 #include "text.h"
 
-/* Numbers are exact, in the unit of the field, and words are words. */
+/* Return a field in JSON: an exact number in the unit of the field, or a word. */
 static struct json_object *json_field(const struct field *field, const struct channel *ch)
 {
 	char buf[FIELD_TEXT_MAX];
@@ -39,7 +39,7 @@ static struct json_object *json_reasons(const __u64 *numbers)
 	return object;
 }
 
-/* What became of each class; of a stream, there is but class 0, and what was dropped. */
+/* Return the counters of each class. In a stream, class 0 counts what is stored. */
 static struct json_object *json_classes(const struct channel *ch)
 {
 	struct json_object *array = json_object_new_array();
@@ -71,7 +71,7 @@ static struct json_object *json_classes(const struct channel *ch)
 	return array;
 }
 
-/* How long records had waited: a counter for each power of two. */
+/* Return the histogram of the sojourn times of records: a counter for each power of two. */
 static struct json_object *json_sojourn(const struct channel *ch)
 {
 	struct json_object *array = json_object_new_array();
@@ -89,7 +89,7 @@ static struct json_object *json_sojourn(const struct channel *ch)
 	return array;
 }
 
-/* The fields chosen; if none are, all that is known. */
+/* Return the chosen fields; if @chosen is NULL, all fields, classes and sojourn times. */
 static struct json_object *json_channel(const struct channel *ch, const struct columns *chosen)
 {
 	struct json_object *object = json_object_new_object();
@@ -117,7 +117,7 @@ static void print_and_put(struct json_object *root, int flags)
 
 #define PRETTY	(JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED)
 
-/* Text that may have any bytes in it. */
+/* Return a JSON string for text that may have any bytes. */
 static struct json_object *json_text(const char *text)
 {
 	char *copy = checked(text_utf8(text));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* list and stats: fields of channels, as a table or as lines for scripts. */
+/* list and stats: print fields of channels, as a table or as lines for scripts. */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "fields.h"
 
 /*
- * What stands in a cell of the table, whose row 0 is the heading. Without its
- * blanks ("1.5MiB") a value is one word, which scripts can cut.
+ * Format a cell of the table; row 0 is the heading. Remove blanks, as in "1.5MiB", so that a
+ * value is one word for scripts.
  */
 static const char *cell(const struct field *field, const struct channels *all, size_t row,
 			bool exact, char buf[FIELD_TEXT_MAX])

@@ -14,40 +14,40 @@
 #include "output.h"
 #include "text.h"
 
-/* The Makefile says which commit this is built from. */
+/* The Makefile sets the commit that this is built from. */
 #ifndef BPIPE_COMMIT
 #define BPIPE_COMMIT "unknown"
 #endif
 
-/* As overload_after of a new channel. */
+/* Default of --linger; the same as overload_after of a new channel. */
 #define LINGER_NS	10000000000ULL
 
 static int version(const struct options *opts, char **args);
 
 static const struct verb {
 	const char *name;
-	const char *options;		/* letters of those that apply, besides J */
+	const char *options;		/* letters of valid options, in addition to J */
 	const char *args;
 	const char *help;
 	int (*run)(const struct options *opts, char **args);
 } verbs[] = {
-	{ "show", "", "[CHANNEL...]", "how channels are doing (this is the default)", show },
-	{ "list", "bnor", "[CHANNEL...]", "channels as a table", list },
-	{ "stats", "o", "[CHANNEL...]", "all that is known, a line for each field", stats },
-	{ "classes", "n", "[CHANNEL...]", "what became of the records of each class", classes },
+	{ "show", "", "[CHANNEL...]", "show the state of channels (the default)", show },
+	{ "list", "bnor", "[CHANNEL...]", "print a table of channels", list },
+	{ "stats", "o", "[CHANNEL...]", "print all fields, one in a line", stats },
+	{ "classes", "n", "[CHANNEL...]", "print the counters of each class", classes },
 	{ "set", "", "[CHANNEL] KEY=VALUE...", "change the configuration, all keys or none", set },
-	{ "create", "OGM", "NAME [KEY=VALUE...]", "make a channel, /dev/bpipe-NAME", create },
-	{ "delete", "dF", "NAME...", "remove channels that nobody has open", delete },
+	{ "create", "OGM", "NAME [KEY=VALUE...]", "create a channel, /dev/bpipe-NAME", create },
+	{ "delete", "dF", "NAME...", "remove channels that are not open", delete },
 	{ "apply", "PDF", "[FILE...]", "make channels as files declare them", apply },
 	{ "save", "", "[CHANNEL...]", "print the declarations of channels", save },
-	{ "wait", "t", "[CHANNEL] CONDITION", "until a field is so: state=normal, 'level<=64K'",
+	{ "wait", "t", "[CHANNEL] CONDITION", "wait for a condition, such as 'level<=64K'",
 	  wait_for },
-	{ "who", "bns", "[CHANNEL...]", "who has it open, and what they did", who },
-	{ "monitor", "el", "[CHANNEL]", "a line for each change of state, until interrupted",
+	{ "who", "bns", "[CHANNEL...]", "print the open files of channels", who },
+	{ "monitor", "el", "[CHANNEL]", "print each change of state",
 	  monitor },
-	{ "reset-peaks", "", "[CHANNEL...]", "let peaks begin anew, and the alarm be over",
+	{ "reset-peaks", "", "[CHANNEL...]", "reset peaks, and clear the alarm",
 	  reset_peaks },
-	{ "version", "", "", "of bpipectl and of the module", version },
+	{ "version", "", "", "print the versions of tool and module", version },
 };
 
 static const struct option long_options[] = {
@@ -72,7 +72,7 @@ static const struct option long_options[] = {
 	{ 0 }
 };
 
-/* Completion reads this, too. */
+/* Print the list of fields, in the format that the bash completion parses. */
 static void print_fields(void)
 {
 	const struct field *field;
@@ -102,28 +102,28 @@ static void usage(void)
 		printf("  %-11s %-22s  %s\n", verb->name, verb->args, verb->help);
 	fputs("\nOptions:\n"
 	      "  -J, --json             print JSON (every verb)\n"
-	      "  -o, --output FIELDS    only these fields, separated by commas (list, stats)\n"
-	      "  -b, --bytes            exact numbers without units (list, who)\n"
-	      "  -n, --noheadings       no line of headings (list, who, classes)\n"
+	      "  -o, --output FIELDS    print these fields, separated by commas (list, stats)\n"
+	      "  -b, --bytes            print exact numbers without units (list, who)\n"
+	      "  -n, --noheadings       print no line of headings (list, who, classes)\n"
 	      "  -r, --raw              do not align the columns (list)\n"
-	      "  -t, --timeout TIME     give up after this long, as 250ms or 10s (wait)\n"
-	      "  -s, --sort COUNTER     the most of this first (who)\n"
+	      "  -t, --timeout TIME     give up after TIME, such as 250ms or 10s (wait)\n"
+	      "  -s, --sort COUNTER     print the largest of this counter first (who)\n"
 	      "  -e, --exec COMMAND     run it while the channel is overloaded (monitor)\n"
-	      "  -l, --linger TIME      and until it was normal for so long: 10s (monitor)\n"
-	      "      --owner USER       owner of the node (create)\n"
-	      "      --group GROUP      group of the node (create)\n"
-	      "      --permissions MODE mode bits of the node, as 0640 (create)\n"
+	      "  -l, --linger TIME      stop it after TIME (10s) in state normal (monitor)\n"
+	      "      --owner USER       set the owner of the node (create)\n"
+	      "      --group GROUP      set the group of the node (create)\n"
+	      "      --permissions MODE set the mode bits of the node, such as 0640 (create)\n"
 	      "      --prune            remove channels that are not declared (apply)\n"
-	      "      --dry-run          change nothing, say what would change (apply)\n"
-	      "      --drain            remove it once what it holds was read (delete)\n"
-	      "      --force            remove it although it is open (delete), or prune it\n"
-	      "                         although it holds data (apply)\n"
-	      "  -h, --help             this text\n"
-	      "  -V, --version          as the verb\n", stdout);
+	      "      --dry-run          print what would change, change nothing (apply)\n"
+	      "      --drain            remove a channel once its data was read (delete)\n"
+	      "      --force            remove a channel even if it is open (delete), or\n"
+	      "                         prune it even if it holds data (apply)\n"
+	      "  -h, --help             print this help\n"
+	      "  -V, --version          print the versions, as the verb does\n", stdout);
 	print_fields();
 	fputs("\nStatus: 0 done, 1 failed, 2 wrong usage, 3 no such channel, 4 timed out,\n"
 	      "5 done, but standard output failed.\n"
-	      "More in bpipectl(8) and bpipe(4).\n", stdout);
+	      "See bpipectl(8) and bpipe(4).\n", stdout);
 }
 
 static struct {
@@ -177,7 +177,7 @@ void *checked(void *memory)
 	return memory;
 }
 
-/* The loaded module's version, or NULL. */
+/* Return the version of the loaded module, or NULL if none is loaded. */
 static const char *module_version(char *buf, size_t len)
 {
 	FILE *file = fopen("/sys/module/bpipe/version", "re");
@@ -205,7 +205,7 @@ static int version(const struct options *opts, char **args)
 		printf("bpipectl " BPIPE_VERSION "\ncommit   " BPIPE_COMMIT "\nmodule   %s\n",
 		       module ? module : "not loaded");
 	if (module && strcmp(module, BPIPE_VERSION))
-		complain("warning: the loaded module is of another version; load the one that goes with bpipectl");
+		complain("warning: the loaded module has another version; load the one that matches bpipectl");
 	return EXIT_OK;
 }
 
@@ -220,7 +220,7 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-/* Options that the verb has no use for are a mistake, and not just ignored. */
+/* Refuse options that the verb does not use, instead of ignoring them. */
 static int check_options(const struct verb *verb, const char *given)
 {
 	const struct option *option;
@@ -230,7 +230,7 @@ static int check_options(const struct verb *verb, const char *given)
 		return EXIT_OK;
 	for (option = long_options; option->val != letter; option++)
 		;
-	complain("%s: --%s does not apply to it", verb->name, option->name);
+	complain("%s: --%s does not apply to this verb", verb->name, option->name);
 	return EXIT_USAGE;
 }
 
@@ -247,7 +247,7 @@ static int parse_time_option(const char *name, uint64_t *ns)
 		return EXIT_OK;
 	complain(errno == ERANGE ? "--%s: '%s' is out of range, or has too many digits" :
 		 errno == EDOM ? "--%s: '%s' is not a whole number of nanoseconds" :
-		 "--%s: '%s' is not a time with its unit (" BPIPE_TIME_UNITS "), like 250ms or 10s",
+		 "--%s: '%s' is not a time with a unit (" BPIPE_TIME_UNITS "), like 250ms or 10s",
 		 name, optarg);
 	return EXIT_USAGE;
 }

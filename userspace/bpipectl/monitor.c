@@ -17,22 +17,22 @@
 
 #define NS_PER_MS	1000000ULL
 #define LONGEST_NS	(3600 * 1000 * NS_PER_MS)	/* fits poll's argument */
-#define INTERVAL_NS	(10 * NS_PER_MS)	/* where nothing announces a change */
+#define INTERVAL_NS	(10 * NS_PER_MS)	/* between reads without an event */
 #define STATES		(BPIPE_STATE_OVERLOADED + 1)
 
 struct monitor {
 	const struct options *opts;
 	struct channel ch;
-	struct channel before;	/* at the last look */
-	uint32_t said;		/* the state of the last line */
-	int watch;		/* what announces a change of state; -1 for nothing */
+	struct channel before;	/* at the last read */
+	uint32_t said;		/* the state in the last line */
+	int watch;		/* file to poll for changes of state; -1 for none */
 	int signals;
-	uint64_t calm_ns;	/* when the channel will have been normal for long enough */
+	uint64_t calm_ns;	/* when to stop the helper; UINT64_MAX if not normal */
 	uint64_t helped;	/* overload_events when the helper was started */
 	struct helper helper;
 };
 
-/* How often the channel has come to a state, as the module counts. */
+/* Return how often the channel has entered a state, as counted by the module. */
 static uint64_t entered(const struct channel *ch, uint32_t state)
 {
 	switch (state) {
@@ -61,19 +61,19 @@ static void print_text(const struct monitor *m, const struct channel *ch, uint64
 	       field_format(field_find("state", 5), ch, false, buf));
 	if (times > 1)
 		printf(" %llu times", (unsigned long long)times);
-	/* A state that is over had another level, which nobody has seen. */
+	/* Print the level only for the current state: that of an earlier one is unknown. */
 	if (ch->stats.state == m->ch.stats.state) {
 		printf(", level %s", field_format(field_find("level", 5), ch, false, buf));
 		printf(" of %s", field_format(field_find("size", 4), ch, false, buf));
 		if (full != UINT64_MAX) {
 			bpipe_format_time(full, buf, sizeof(buf));
-			printf(", full in %s if it goes on like this", buf);
+			printf(", full in %s at this rate", buf);
 		}
 	}
 	putchar('\n');
 }
 
-/* ISO 8601 with milliseconds and the zone: strftime() has neither, nor the zone's colon. */
+/* Print with the time in ISO 8601: strftime() lacks milliseconds, and the colon in the zone. */
 static void print_json(const struct channel *ch, uint64_t times)
 {
 	char date[32] = "", zone[8] = "", stamp[64];
@@ -90,8 +90,8 @@ static void print_json(const struct channel *ch, uint64_t times)
 }
 
 /*
- * Print a line for each state that the channel has come to since the last look, in an
- * order in which it can have: the one that it is in comes last.
+ * Print a line for each state that the channel has entered since the last read. The current
+ * state comes last, so that the order is possible.
  */
 static int tell(struct monitor *m, bool first)
 {
@@ -101,7 +101,7 @@ static int tell(struct monitor *m, bool first)
 	for (uint32_t i = 1; i <= STATES; i++) {
 		as.stats.state = (m->ch.stats.state + i) % STATES;
 		times = entered_since(m, as.stats.state);
-		/* What sets overload_after may end an overload, which no event announces. */
+		/* A change of overload_after may end an overload without an event. */
 		if (!times && (i < STATES || (!first && m->said == as.stats.state)))
 			continue;
 		if (m->opts->json)
@@ -113,7 +113,7 @@ static int tell(struct monitor *m, bool first)
 	return finish_output();
 }
 
-/* See what happened. The counters of the one snapshot say it all. */
+/* Read the channel and print what has happened, by the counters of one snapshot. */
 static int look(struct monitor *m, bool first)
 {
 	uint64_t calm;
@@ -134,7 +134,7 @@ static int look(struct monitor *m, bool first)
 	if (__builtin_add_overflow(now_ns(), calm, &m->calm_ns) ||
 	    m->ch.stats.state != BPIPE_STATE_NORMAL)
 		m->calm_ns = UINT64_MAX;
-	/* It was normal, if only between two looks. */
+	/* The channel was normal for a moment between two reads. */
 	if (!m->opts->linger_ns && m->ch.stats.state == BPIPE_STATE_PRESSURED &&
 	    entered_since(m, BPIPE_STATE_NORMAL))
 		m->calm_ns = 0;
@@ -142,8 +142,8 @@ static int look(struct monitor *m, bool first)
 }
 
 /*
- * Start the helper, or stop it, where that is due. Return when to see to it again unless
- * something happens.
+ * Start or stop the helper if that is due. Return when to call this again if no event comes
+ * earlier.
  */
 static uint64_t steer(struct monitor *m)
 {
@@ -156,7 +156,7 @@ static uint64_t steer(struct monitor *m)
 			helper_stop(helper);
 		return helper->stopping ? helper->kill_ns : m->calm_ns;
 	}
-	/* With status 0 it has done what it is for, until the next overload. */
+	/* After status 0, start the command only at the next overload. */
 	if (!helper->command || m->ch.stats.state != BPIPE_STATE_OVERLOADED ||
 	    (m->helped == events && !helper->failed))
 		return UINT64_MAX;
@@ -167,7 +167,7 @@ static uint64_t steer(struct monitor *m)
 	return helper->group ? UINT64_MAX : helper->retry_ns;
 }
 
-/* Milliseconds until then, for poll. */
+/* Return the milliseconds until @then, for poll(). */
 static int time_until(uint64_t then)
 {
 	uint64_t now = now_ns(), left = then > now ? then - now : 0;
@@ -177,13 +177,13 @@ static int time_until(uint64_t then)
 	return ((left < LONGEST_NS ? left : LONGEST_NS) + NS_PER_MS - 1) / NS_PER_MS;
 }
 
-/* Until a signal ends it: that is how it is meant to end. */
+/* Watch the channel until a signal comes, which is the regular end. */
 static int watch(struct monitor *m)
 {
 	struct pollfd pollfds[] = {
 		{ .fd = m->watch, .events = POLLPRI },
 		{ .fd = m->signals, .events = POLLIN },
-		{ .fd = STDOUT_FILENO },	/* for the error if its reader goes */
+		{ .fd = STDOUT_FILENO },	/* for the error when its reader ends */
 	};
 	struct signalfd_siginfo info;
 	int status = look(m, true);
@@ -210,7 +210,7 @@ static int watch(struct monitor *m)
 	return status;
 }
 
-/* The helper ends with the monitor; for what SIGKILL does not end at once, nobody waits. */
+/* End the helper with the monitor. Do not wait for processes after SIGKILL was sent. */
 static void finish(struct monitor *m)
 {
 	struct pollfd signals = { .fd = m->signals, .events = POLLIN };
@@ -243,14 +243,14 @@ int monitor(const struct options *opts, char **args)
 		return EXIT_USAGE;
 	}
 	if (opts->exec && !*opts->exec) {
-		complain("monitor: --exec: there is no command in it");
+		complain("monitor: --exec: the command is empty");
 		return EXIT_USAGE;
 	}
 	status = channel_open(&m.ch, *args ? *args : BPIPE_DEFAULT);
 	if (status)
 		return status;
 	m.watch = channel_watch(&m.ch);
-	/* What the helper started is left to us once the helper is gone. */
+	/* Adopt the processes that the helper leaves, to reap them. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&set);
@@ -258,7 +258,7 @@ int monitor(const struct options *opts, char **args)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGPIPE);
 	sigaddset(&set, SIGCHLD);
-	/* nohup's way to let it live on: what is blocked would be told all the same. */
+	/* Leave SIGHUP ignored under nohup: if blocked, signalfd would report it anyway. */
 	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
 		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);

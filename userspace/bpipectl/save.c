@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* save: what there is, as files for apply declare it. */
+/* save: print channels as files for apply declare them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "fields.h"
 #include "usual.h"
 
-/* A section with what differs from a new channel; that of the module's own may be empty. */
+/* Print a section with the keys that differ from a new channel; it may have none. */
 static void print_section(const struct channel *ch, const struct channel *new)
 {
 	struct channel now = *ch, usual = *new;
@@ -19,11 +19,11 @@ static void print_section(const struct channel *ch, const struct channel *new)
 	for (field = fields; field->name; field++) {
 		if (!field->config_bit || field_value(field, &now) == field_value(field, &usual))
 			continue;
-		/* Fields of the configuration are keys of the library. */
+		/* Fields of the configuration are also keys of the library. */
 		if (!bpipe_config_format(&now.config, sizeof(now.config), field->name, value,
 					 sizeof(value)))
 			printf("%s = %s\n", field->name, value);
-		/* The usual marks of this size, not of that of a new channel. */
+		/* Compare with the usual marks of this size, not of a new channel's size. */
 		if (field->config_bit == BPIPE_CFG_SIZE) {
 			usual.config.size = now.config.size;
 			usual_marks(&usual.config);

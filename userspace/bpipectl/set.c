@@ -8,7 +8,7 @@
 #include "set.h"
 #include "udev.h"
 
-/* The class whose limit is to be set, and cannot be; BPIPE_CLASSES if all can. */
+/* Return the first class whose new limit is invalid, or BPIPE_CLASSES if none is. */
 static int worst_limit(const struct bpipe_config *want)
 {
 	int i;
@@ -24,7 +24,7 @@ static int worst_limit(const struct bpipe_config *want)
 #define TTLS		(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_TTL(0))
 #define SOJOURNS	(((1ULL << BPIPE_CLASSES) - 1) * BPIPE_CFG_SOJOURN(0))
 
-/* A setting that only records have, as set; NULL if there is none. */
+/* Return a field whose value needs records, or NULL if none does. */
 static const struct field *find_of_records(const struct channel *want)
 {
 	const struct field *field;
@@ -46,11 +46,11 @@ static void complain_of_records(const char *path, const struct channel *want)
 	const struct field *field = find_of_records(want);
 	char buf[FIELD_TEXT_MAX];
 
-	complain("%s: %s=%s: order, drop-oldest, credit of records, their rates, ttl and sojourn need mode=record",
+	complain("%s: %s=%s: order, drop-oldest, credit and rates of records, ttl and sojourn need mode=record",
 		 path, field->name, field_format(field, want, false, buf));
 }
 
-/* A field to be set to more than it can be, whatever the others are; NULL if none is. */
+/* Return a field whose new value exceeds its maximum, and that @bound; NULL if none does. */
 static const struct field *find_excess(const struct channel *want, uint64_t *bound)
 {
 	const struct field *field;
@@ -78,7 +78,7 @@ static const struct field *find_excess(const struct channel *want, uint64_t *bou
 	return NULL;
 }
 
-/* Say that @name would be @value, exactly where rounding makes the two alike. */
+/* Report that @name would be @value. Print exact numbers if rounding makes the two equal. */
 static void explain_bound(const struct channel *ch, const char *name, const char *must,
 			  const struct field *like, uint64_t value, uint64_t bound)
 {
@@ -99,7 +99,7 @@ static void explain_bound(const struct channel *ch, const char *name, const char
 		 must, be);
 }
 
-/* The rule that the configuration breaks, said; false if it keeps all of them. */
+/* Report the rule that the configuration breaks. Return false if it breaks none. */
 static bool explain_rule(const struct channel *ch, const struct bpipe_config *want, uint64_t high,
 			 uint64_t low)
 {
@@ -136,10 +136,10 @@ static bool explain_rule(const struct channel *ch, const struct bpipe_config *wa
 	return true;
 }
 
-/* What the module has against the configuration that would have come out. */
+/* Report why the module refuses the resulting configuration. */
 static void explain_invalid(const struct channel *ch, const struct bpipe_config *want)
 {
-	/* a mark that is not set moves along with the size */
+	/* A mark that is not set keeps its share of the size. */
 	uint64_t high = want->mask & BPIPE_CFG_HIGH ? want->high :
 			ch->config.high * want->size / ch->config.size;
 	uint64_t low = want->mask & BPIPE_CFG_LOW ? want->low :
@@ -196,7 +196,7 @@ int set_explain(const struct channel *ch, const struct bpipe_config *want)
 			 ch->path, level);
 		break;
 	case ENOMEM:
-		complain("%s: no memory for a buffer of this size, in all or in this memory cgroup",
+		complain("%s: no memory for a buffer of this size, in the system or in this memory cgroup",
 			 ch->path);
 		break;
 	case ENOSPC:
@@ -236,7 +236,7 @@ int set_assign_one(struct channel *want, const char *arg)
 	}
 	if (field->config_bit & LIMITS && strchr(arg, '%') &&
 	    !bpipe_parse_percent(arg + len + 1, &value) && !value) {
-		complain("%s: would be 0 B, but must be at least 4 KiB; %s=0 is without limit", arg,
+		complain("%s: would be 0 B, but must be at least 4 KiB; %s=0 is no limit", arg,
 			 field->name);
 		return EXIT_FAILED;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* show: channels for people. */
+/* show: print channels for people. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,18 +10,18 @@
 #include "bpipectl.h"
 #include "fields.h"
 
-#define SAMPLE_NS	200000000L	/* what rates are measured over */
+#define SAMPLE_NS	200000000L	/* time over which rates are measured */
 #define BAR_WIDTH	32
 
 /*
- * What is said of a channel.
+ * The output for a channel.
  *	{field}		its value
- *	{field:word}	a count of what the word says: "1 write", "2 writes"
- *	{field/s}	how much it grows in a second
- *	{field~}	the time since then
+ *	{field:word}	a count with its noun: "1 write", "2 writes"
+ *	{field/s}	its growth per second
+ *	{field~}	its age
  *	{bar}, {fill}	the level as a bar, and in percent of the size
- *	{pace}		when it will be full, if the level goes on rising
- *	[field|text]	text for when the field is not 0
+ *	{pace}		when the channel is full, if the level keeps rising
+ *	[field|text]	the text, if the field is not 0
  */
 static const char portrait[] =
 	"{name}: {mode}[order|, by {order}], {size}[policy|, {policy}][timeout|, timeout {timeout}]"
@@ -41,7 +41,7 @@ static const char portrait[] =
 	"  writers  {writers} open"
 		"[writers_waiting|, {writers_waiting} waiting, the longest for {write_wait_ns}]"
 		"[blocked|; blocked {blocked:time}, {blocked_ns} in all]"
-		"[again|; told to try again {again:time}][timeouts|; timed out {timeouts:time}]\n"
+		"[again|; refused with EAGAIN {again:time}][timeouts|; timed out {timeouts:time}]\n"
 	"  readers  {readers} open"
 		"[readers_waiting|, {readers_waiting} waiting, the longest for {read_wait_ns}]"
 		"[starved|; waited for data {starved:time}, {starved_ns} in all]\n"
@@ -75,7 +75,7 @@ static void print_coloured(const struct channel *ch, const char *text)
 		fputs(text, stdout);
 }
 
-/* The level as a bar, with the watermarks where they lie. */
+/* Print the level as a bar, with the watermarks at their places. */
 static void print_bar(const struct channel *ch)
 {
 	uint64_t size = ch->config.size;
@@ -100,10 +100,10 @@ static void print_pace(const struct channel *ch, const struct channel *before)
 	if (full == UINT64_MAX)
 		return;
 	bpipe_format_time(full, buf, sizeof(buf));
-	printf(", full in %s if it goes on like this", buf);
+	printf(", full in %s at this rate", buf);
 }
 
-/* Print what stands in braces; @before is the channel a sample earlier. */
+/* Print the value for braces; @before is the channel at the start of the sample. */
 static void print_field(const char *text, const struct channel *ch, const struct channel *before)
 {
 	size_t len = strcspn(text, "}:/~");
@@ -143,7 +143,7 @@ static void print_field(const char *text, const struct channel *ch, const struct
 		fputs(field_format(field, ch, false, buf), stdout);
 }
 
-/* Print the channel as the text says. */
+/* Print the channel in the format of @text. */
 static void print(const char *text, const struct channel *ch, const struct channel *before)
 {
 	bool shown = true;

@@ -30,7 +30,7 @@ void udev_end(struct udev *udev)
 	udev->watch = -1;
 }
 
-/* The first device creates the database, so a later call may find one to watch. */
+/* Watch the database. udev creates it for its first device, so a later call may succeed. */
 static void watch(struct udev *udev)
 {
 	if (udev->watch >= 0)
@@ -44,8 +44,8 @@ static void watch(struct udev *udev)
 }
 
 /*
- * Return true if udev has written the entry since then. udev writes it after it has set
- * owner, group and permissions. An older entry may be that of a channel removed before.
+ * Return true if udev has written the entry since udev_begin(). udev writes it after it has
+ * set owner, group and permissions. An older entry may be that of a removed channel.
  */
 static bool is_handled(const struct udev *udev, const char *entry)
 {
@@ -58,7 +58,7 @@ static bool is_handled(const struct udev *udev, const char *entry)
 	       st.st_ctim.tv_nsec >= udev->since.tv_nsec;
 }
 
-/* Sleep until something changes in the database; return false when the time is up. */
+/* Sleep until the database changes. Return false once the timeout has expired. */
 static bool sleep_for_change(const struct udev *udev)
 {
 	struct pollfd pollfd = { .fd = udev->watch, .events = POLLIN };
@@ -95,6 +95,6 @@ void udev_wait(struct udev *udev, const char *node, const struct bpipe_config *c
 		if (!sleep_for_change(udev))
 			break;
 	}
-	complain("%s: warning: udev has not handled it in time, so that its group and permissions may change later",
+	complain("%s: warning: udev has not handled it in time, so its group and permissions may change later",
 		 node);
 }

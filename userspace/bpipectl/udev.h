@@ -8,11 +8,11 @@
 
 #include "bpipe.h"
 
-/* Begun before the change whose event udev is to handle. */
+/* Initialized by udev_begin(), before the change whose event udev handles. */
 struct udev {
-	struct timespec since;	/* CLOCK_REALTIME_COARSE, as the times of files */
+	struct timespec since;	/* CLOCK_REALTIME_COARSE, the clock of file times */
 	uint64_t give_up_ns;	/* CLOCK_MONOTONIC; 0 before the first wait */
-	int watch;		/* inotify on the database of udev; -1 before, or without one */
+	int watch;		/* inotify on the database of udev; -1 for none */
 };
 
 void udev_begin(struct udev *udev);
@@ -21,7 +21,7 @@ void udev_end(struct udev *udev);
 /*
  * Wait until udev has handled the event of this node ("bpipe-jobs"). Return at once if
  * @config leaves nothing to the rules, or where udev does not run. All waits of one struct
- * udev together take five seconds at most; what was not handled by then is said.
+ * udev together take five seconds at most, and then print a warning.
  */
 void udev_wait(struct udev *udev, const char *node, const struct bpipe_config *config);
 

@@ -7,7 +7,7 @@
 #define BURST_BYTES	8192
 #define BURST_RECORDS	1
 
-/* The values that follow others as long as they are 0. */
+/* A value that follows another one while it is 0. */
 struct follower {
 	__u64 *value;
 	__u64 in_force;

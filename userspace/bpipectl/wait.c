@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* wait: sleep until a field of a channel compares as asked. */
+/* wait: sleep until a field of a channel meets a condition. */
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,10 +10,10 @@
 #include "fields.h"
 
 #define NS_PER_MS	1000000ULL
-#define INTERVAL_NS	(10 * NS_PER_MS)	/* for what no event tells of */
+#define INTERVAL_NS	(10 * NS_PER_MS)	/* for fields without an event */
 #define LONGEST_NS	(3600 * 1000 * NS_PER_MS)	/* fits poll's argument */
 
-/* Two-character operators first: "<" begins "<=". */
+/* Operators of two characters come first, because "<" begins "<=". */
 static const struct operator {
 	const char *text;
 	bool less, equal, greater;
@@ -68,8 +68,8 @@ static bool is_met(const struct condition *condition, uint64_t value)
 }
 
 /*
- * Return true if the channel came to a state that meets the condition since @before. A state
- * may have come and gone before anybody could look: the counters say so.
+ * Return true if the channel has entered a state that meets the condition since @before. The
+ * counters also show a state that ended before it could be read.
  */
 static bool has_been_met(const struct condition *condition, const struct channel *ch,
 			 const struct bpipe_stats *before)
@@ -131,7 +131,7 @@ int wait_for(const struct options *opts, char **args)
 	if (status)
 		return status;
 	status = parse_condition(&condition, *args, ch.config.size);
-	/* Of the other fields, nothing announces a change. */
+	/* Only changes of state have an event. */
 	if (!status && condition.field == field_find("state", strlen("state")))
 		watch = channel_watch(&ch);
 	if (!status)

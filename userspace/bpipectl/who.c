@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* who: the open files of channels, whose they are, and what each of them did. */
+/* who: print the open files of channels, with their processes and counters. */
 #include <ctype.h>
 #include <dirent.h>
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 #include "holders.h"
 #include "text.h"
 
-/* Columns, by the names of the counters in fdinfo; the first ones are of ours. */
+/* The columns of counters, by their names in fdinfo. */
 static const struct column {
 	const char *name, *heading;
 	size_t offset;
@@ -35,7 +35,7 @@ static uint64_t value_of(const struct column *column, const struct holder *holde
 	return *(const uint64_t *)((const char *)holder + column->offset);
 }
 
-/* By which column, the most first; then by process. */
+/* The column to sort by, largest value first, then by process. */
 static const struct column *sorted_by;
 
 static int compare(const void *a, const void *b)
@@ -55,7 +55,7 @@ static const struct column *find_column(const char *name)
 	for (i = 0; i < ARRAY_SIZE(columns); i++)
 		if (!strcasecmp(columns[i].name, name))
 			return &columns[i];
-	complain("--sort: %s: no such counter; there are written_bytes, dropped_bytes, again, blocked_ns, throttled_ns, read_bytes and starved_ns",
+	complain("--sort: %s: no such counter; use written_bytes, dropped_bytes, again, blocked_ns, throttled_ns, read_bytes or starved_ns",
 		 name);
 	return NULL;
 }
@@ -74,7 +74,7 @@ static const char *cell(const struct column *column, const struct holder *holder
 		bpipe_format_size(value, buf, BPIPE_TEXT_MAX);
 	else
 		bpipe_format_time(value, buf, BPIPE_TEXT_MAX);
-	/* One word, which scripts can cut. */
+	/* Remove blanks, so that a value is one word for scripts. */
 	for (from = to = buf; *from; from++)
 		if (*from != ' ')
 			*to++ = *from;
@@ -86,7 +86,7 @@ enum { CHANNEL, PID, COMMAND, FD, MODE, CLASS, FIRST };	/* the columns before th
 
 #define CELL_MAX	TEXT_WORD_MAX(HOLDER_NAME_MAX)
 
-/* What stands in a column; without @holder, its heading. */
+/* Format a column; without @holder, return its heading. */
 static const char *text_of(size_t column, const struct holder *holder, bool exact,
 			   char buf[CELL_MAX])
 {
@@ -143,13 +143,13 @@ static void print_table(const struct options *opts, const struct holders *all)
 	}
 }
 
-/* An empty table does not mean that nobody has the channel open. */
+/* Report hidden processes: even with an empty table, a channel may be open. */
 static void explain_hidden(const struct holders *all)
 {
 	if (all->more_hidden)
-		complain("who: /proc hides processes of others from you; root sees all, try sudo");
+		complain("who: /proc hides the processes of other users; try sudo");
 	else if (all->hidden)
-		complain("who: %zu process%s of others could not be looked at; root sees all, try sudo",
+		complain("who: %zu process%s of other users could not be read; try sudo",
 			 all->hidden, all->hidden == 1 ? "" : "es");
 }
 
