@@ -6,7 +6,7 @@
 
 #include "output.h"
 
-/* Enough for what is usually printed: where stdio itself empties it, errno is lost. */
+/* Large enough for usual output, because errno is lost when stdio flushes a full buffer. */
 static char buffer[65536];
 
 void output_init(void)
@@ -15,7 +15,7 @@ void output_init(void)
 
 	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 
-	/* The wrong way round, so that their use is an error. */
+	/* Open /dev/null for the opposite direction, so that any use fails. */
 	do {
 		fd = open("/dev/null", O_RDONLY);
 		if (fd == STDIN_FILENO) {
@@ -33,7 +33,7 @@ const char *output_error(FILE *to)
 
 	errno = 0;
 	if ((fflush(to) || ferror(to)) && !*reason)
-		stpncpy(reason, errno ? strerror(errno) : "not all of it could be written",
+		stpncpy(reason, errno ? strerror(errno) : "not all output could be written",
 			sizeof(reason) - 1);
 	return *reason ? reason : NULL;
 }

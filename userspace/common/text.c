@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Text that other people chose, made safe to print. */
+/* Make text from other users safe to print. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #define REPLACEMENT	"\xef\xbf\xbd"		/* U+FFFD */
 
-/* The bytes of the character that @text begins with; 0 if that is not valid UTF-8. */
+/* Return the length of the first character in bytes, or 0 if it is not valid UTF-8. */
 static size_t utf8_length(const char *text)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -26,7 +26,7 @@ static size_t utf8_length(const char *text)
 	return len;
 }
 
-/* U+0000 to U+001F, U+007F, and U+0080 to U+009F, which terminals obey, too. */
+/* Return true for U+0000 to U+001F and U+007F to U+009F: terminals obey all of these. */
 static int is_control(const char *text, size_t len)
 {
 	unsigned char first = text[0];

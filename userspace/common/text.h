@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Text that other people chose (names of processes, arguments, paths), made safe for
- * terminals, tables and JSON.
+ * Make text from other users (names of processes, arguments, paths) safe for terminals,
+ * tables and JSON.
  */
 #ifndef BPIPE_TEXT_H
 #define BPIPE_TEXT_H
@@ -10,21 +10,21 @@
 #include <stdio.h>
 
 /*
- * Print @text as part of a message on one line: a control character, and a byte that is
- * not UTF-8, becomes \x1b.
+ * Print @text as part of a message on one line. Escape control characters and bytes that
+ * are not UTF-8, as \x1b.
  */
 void text_print(FILE *to, const char *text);
 
 /*
- * Make one word of printable ASCII: blanks, backslashes and all else become \x20. An
- * empty text becomes "-". Return @buf; TEXT_WORD_MAX(n) bytes hold a text of n.
+ * Make one word of printable ASCII: escape blanks, backslashes and all other bytes, as \x20.
+ * An empty text becomes "-". Return @buf. A text of n bytes needs TEXT_WORD_MAX(n).
  */
 #define TEXT_WORD_MAX(n)	(4 * (n) + 2)
 const char *text_word(const char *text, char *buf, size_t size);
 
 /*
- * Return a copy that is valid UTF-8, to be freed, or NULL without memory. What is not
- * valid, and controls that JSON would print raw, become U+FFFD.
+ * Return a copy in valid UTF-8, which the caller frees, or NULL without memory. Invalid
+ * bytes, and controls that JSON would print raw, become U+FFFD.
  */
 char *text_utf8(const char *text);
 
