@@ -469,6 +469,8 @@ inline unreserved()
 {
 #ifndef BREAK_POLL_AGAIN
 	poll_level = (poll_level == POLL_NONE -> POLL_NONE : POLL_ANY)
+#else
+	skip
 #endif
 }
 
