@@ -356,7 +356,8 @@ static ssize_t bpipe_refuse_wr(struct bpipe_file *bf, struct iov_iter *from,
 	bpipe_wait_update_locked(ch);
 out:
 	bpipe_channel_unlock(ch);
-	trace_bpipe_refuse(ch, decision.wait_reason, op->req.len, ret);
+	if (ret != -EBPIPE_RETRY)
+		trace_bpipe_refuse(ch, decision.wait_reason, op->req.len, ret);
 	return ret;
 }
 
