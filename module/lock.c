@@ -11,6 +11,15 @@
 
 #include "lock.h"
 
+static void bpipe_notify(struct wait_queue_head *poll, const struct bpipe_notice *notice)
+{
+	if (notice->all)
+		wake_up_interruptible_all(poll);
+	else if (notice->events)
+		__wake_up(poll, TASK_INTERRUPTIBLE, notice->each ? 0 : 1,
+			  poll_to_key(notice->events));
+}
+
 /**
  * bpipe_channel_unlock_and_wake() - drop a channel's lock and wake waiters and pollers
  * @ch: the channel
@@ -35,14 +44,8 @@ void bpipe_channel_unlock_and_wake(struct bpipe_channel *ch) __releases(&ch->loc
 		wake_up_process(wake.task[i]);
 		put_task_struct(wake.task[i]);
 	}
-	if (wake.rd.all)
-		wake_up_interruptible_all(&ch->rd.poll);
-	else if (wake.rd.events)
-		wake_up_interruptible_poll(&ch->rd.poll, wake.rd.events);
-	if (wake.wr.all)
-		wake_up_interruptible_all(&ch->wr.poll);
-	else if (wake.wr.events)
-		wake_up_interruptible_poll(&ch->wr.poll, wake.wr.events);
+	bpipe_notify(&ch->rd.poll, &wake.rd);
+	bpipe_notify(&ch->wr.poll, &wake.wr);
 }
 
 /**

@@ -126,10 +126,12 @@ struct bpipe_side {
  * struct bpipe_notice - pollers of a side to notify; protected by channel.lock
  * @events: EPOLL* bits for one exclusive poller and all pollers that are not exclusive; 0 for
  *	none
+ * @each: notify each exclusive poller of @events, not one
  * @all: notify all pollers, of all events
  */
 struct bpipe_notice {
 	__poll_t events;
+	bool each;
 	bool all;
 };
 

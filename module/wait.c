@@ -237,19 +237,22 @@ void bpipe_wait_notify_all_locked(struct bpipe_channel *ch, struct bpipe_side *s
 }
 
 /*
- * Notify pollers and SIGIO that a side can go on. One exclusive poller is enough unless the
- * side has reasons to wake all: a writer may find its own gate closed, and readers with a
- * delay are notified once for several records.
+ * Notify pollers and SIGIO that a side can go on. One exclusive poller is enough, unless
+ * @each or the side has reasons to wake each: a writer may find its own gate closed, and
+ * readers with a delay are notified once for several records. Pollers of other events, as
+ * EPOLLPRI, sleep on.
  */
 static void bpipe_notify_ready_locked(struct bpipe_channel *ch, struct bpipe_side *side,
-				      __poll_t events)
+				      __poll_t events, bool each)
 	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
-	if (side->wake_all_reasons)
-		bpipe_wait_notify_all_locked(ch, side);
-	else
-		bpipe_wait_notify_locked(ch, side, events);
+	if (waitqueue_active(&side->poll)) {	/* as above */
+		struct bpipe_notice *notice = bpipe_notice(ch, side);
+
+		notice->events |= events;
+		notice->each |= each || side->wake_all_reasons;
+	}
 	if (READ_ONCE(side->fasync))
 		schedule_work(&side->sigio);
 }
@@ -258,7 +261,7 @@ static void bpipe_notify_writers_locked(struct bpipe_channel *ch)
 	__must_hold(&ch->lock)
 {
 	lockdep_assert_held(&ch->lock);
-	bpipe_notify_ready_locked(ch, &ch->wr, EPOLLOUT | EPOLLWRNORM);
+	bpipe_notify_ready_locked(ch, &ch->wr, EPOLLOUT | EPOLLWRNORM, false);
 }
 
 /**
@@ -752,7 +755,7 @@ static void bpipe_wake_readers_locked(struct bpipe_channel *ch, u64 level, bool 
 	delay_ns = n ? bpipe_sleepers_delay_locked(ch) : U64_MAX;
 	if (bpipe_polled_locked(ch, &ch->rd)) {
 		if (any || due || level >= bpipe_files_threshold_locked(ch))
-			bpipe_notify_ready_locked(ch, &ch->rd, EPOLLIN | EPOLLRDNORM);
+			bpipe_notify_ready_locked(ch, &ch->rd, EPOLLIN | EPOLLRDNORM, false);
 		else
 			delay_ns = min(delay_ns, bpipe_files_delay_locked(ch));
 	}
@@ -1015,8 +1018,7 @@ static enum hrtimer_restart bpipe_read_tokens_due(struct hrtimer *timer)
 
 	bpipe_channel_lock(ch);
 	bpipe_wait_update_locked(ch);
-	bpipe_notify_ready_locked(ch, &ch->rd, EPOLLIN | EPOLLRDNORM);
-	bpipe_wait_notify_all_locked(ch, &ch->rd);
+	bpipe_notify_ready_locked(ch, &ch->rd, EPOLLIN | EPOLLRDNORM, true);
 	bpipe_channel_unlock(ch);
 	return HRTIMER_NORESTART;
 }

@@ -335,6 +335,28 @@ TEST_F(channel, poll_for_room_and_events_does_not_spin)
 	close(p.fd);
 }
 
+/* With a delay, data wakes each poller of data, and no poller of other events. */
+TEST_F(channel, poller_of_events_sleeps_while_data_moves)
+{
+	struct pollfd p = { .fd = self->rd, .events = POLLPRI };
+	struct rusage usage;
+	pid_t pid;
+	int status;
+
+	ASSERT_EQ(0, set_reader(self->rd, 1, 1000));
+	pid = spawn();
+	if (!pid)
+		_exit(poll(&p, 1, 2000));
+	for (int i = 0; i < 300; i++) {
+		ASSERT_EQ(10, put(self->wr, 10));
+		ASSERT_EQ(10, take(self->rd, 10));
+		usleep(1000);
+	}
+	ASSERT_EQ(pid, wait4(pid, &status, 0, &usage));
+	EXPECT_EQ(0, status);
+	EXPECT_GT(100, usage.ru_nvcsw);
+}
+
 TEST_F(channel, epoll_exclusive_writers_wake_one_by_one)
 {
 	struct sleeper s[3];
