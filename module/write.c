@@ -573,6 +573,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	op.req.spent = false;
 	op.flags = flags;
 	op.begun = false;
+	op.record = false;
 	op.first = true;
 	op.fetched = false;
 	op.evict = 0;
