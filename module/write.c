@@ -479,7 +479,7 @@ static ssize_t bpipe_write_wr(struct bpipe_file *bf, struct iov_iter *from,
 	lockdep_assert_held(&bf->ch->wr.lock);
 	ret = bpipe_check_wr(bf, op);
 	if (unlikely(ret))
-		return ret;
+		return min(ret, 0);
 	if (unlikely(op->record || bf->ch->flow.limited || bf->writer.rate.rate))
 		now = ktime_get_ns();
 	ret = bpipe_admit_wr(bf, from, op, now, &decision);

@@ -316,7 +316,7 @@ static void measure(const struct kind *kind, size_t capacity, struct result *res
 {
 	int fds[2], ready[2], go[2], ctl = -1, children = writers + readers;
 	struct bpipe_stats stats = { 0 };
-	pid_t pids[PROCESSES_MAX];
+	pid_t pids[PROCESSES_MAX] = { 0 };
 	long switches = 0;
 	long long start;
 	char byte;

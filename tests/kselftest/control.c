@@ -669,7 +669,7 @@ TEST_F(channel, sysfs_stats_and_config_are_whole_structures)
 {
 	struct bpipe_config config, got;
 	struct bpipe_stats stats, same;
-	char longer[4096];
+	char longer[4096] = "";
 
 	ASSERT_EQ(777, put(self->wr, 777));
 	ASSERT_EQ(sizeof(config), read_attr("config", &config, sizeof(config), 0));

@@ -78,7 +78,7 @@ static uint64_t bucket_end(unsigned int bucket)
 	unsigned int top = bucket >> BUCKET_BITS;
 
 	return ((1ULL << BUCKET_BITS) + (bucket & ((1 << BUCKET_BITS) - 1)) + 1)
-		<< (top - BUCKET_BITS);
+		<< (top > BUCKET_BITS ? top - BUCKET_BITS : 0);
 }
 
 static void became(unsigned int pair, const struct record *r)
