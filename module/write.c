@@ -569,6 +569,7 @@ ssize_t bpipe_channel_write(struct bpipe_file *bf, struct iov_iter *from, unsign
 	if (!count)
 		return 0;
 	op.req.len = count;
+	op.req.atomic = false;
 	op.req.evictable = 0;
 	op.req.spent = false;
 	op.flags = flags;
