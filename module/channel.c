@@ -278,7 +278,7 @@ int bpipe_channel_retire(struct bpipe_channel *ch, u32 flags)
 {
 	struct bpipe_storage old = { };
 	int ret = mutex_lock_killable(&ch->config);
-	u64 sleeps;
+	u64 sleeps = 0;
 
 	if (ret)
 		return ret;
