@@ -437,7 +437,7 @@ void bpipe_config_init(struct bpipe_channel *ch, u64 size)
  * @set: the mask of the fields to set, and their values; ranges as in struct bpipe_config
  *
  * Sets all fields of the mask, or none. Wakes all sleepers and pollers to apply the change. A new
- * size replaces the buffers. Most of what is queued is copied while writers go on.
+ * size replaces the buffers. Most queued bytes are copied while writers go on.
  *
  * Context: may sleep; called without the channel's locks.
  * Return: 0. If nothing was changed: -EINVAL if a field is out of range, or marks and size are

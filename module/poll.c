@@ -102,6 +102,36 @@ static bool bpipe_writable_locked(struct bpipe_file *bf)
 	return bpipe_contended_locked(bf, writable) || writable;
 }
 
+/*
+ * Return true if a write would succeed now. If not, a wake-up level is set for the poller.
+ *
+ * Look for room again after the levels are set: else a wake-up could be lost. Another writer
+ * may take the room before that look, which then registers a lack of room that no level is set
+ * for, so set the levels again. The update wakes readers for the first writer that lacks room;
+ * an update by each poll would wake this poller as well.
+ */
+static bool bpipe_poll_writable_locked(struct bpipe_file *bf)
+	__must_hold(&bf->ch->lock)
+{
+	struct bpipe_channel *ch = bf->ch;
+	bool stalled = ch->poll_level != BPIPE_POLL_NONE, writable;
+	s64 armed;
+
+	lockdep_assert_held(&ch->lock);
+	bpipe_writable_locked(bf);
+	if (!stalled && ch->poll_level != BPIPE_POLL_NONE)
+		bpipe_wait_update_locked(ch);
+	else
+		bpipe_wait_arm_wake_levels_locked(ch);
+	for (;;) {
+		armed = ch->poll_level;
+		writable = bpipe_writable_locked(bf);
+		if (writable || ch->poll_level == armed)
+			return writable;
+		bpipe_wait_arm_wake_levels_locked(ch);
+	}
+}
+
 /* Return the events that GET_EVENTS has not yet returned to this file: BPIPE_EVENT_* */
 static u32 bpipe_events_locked(const struct bpipe_file *bf)
 	__must_hold(&bf->ch->lock)
@@ -133,7 +163,7 @@ static u32 bpipe_events_locked(const struct bpipe_file *bf)
 __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table *wait)
 {
 	struct bpipe_channel *ch = bf->ch;
-	bool pri = poll_requested_events(wait) & EPOLLPRI, stalled;
+	bool pri = poll_requested_events(wait) & EPOLLPRI, writable = false;
 	__poll_t mask = 0;
 
 	/* Pollers of a file of neither side must learn that the channel is gone. */
@@ -147,16 +177,8 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 		bpipe_channel_unlock(ch);
 		return EPOLLERR | EPOLLHUP;
 	}
-	/*
-	 * Register a lack of room, set the wake-up levels, and then look for room again: else a
-	 * wake-up could be lost. The update wakes readers for the first writer that lacks room;
-	 * an update by each poll would wake this poller as well.
-	 */
-	stalled = ch->poll_level != BPIPE_POLL_NONE;
 	if (bpipe_is_writer(bf))
-		bpipe_writable_locked(bf);
-	if (!stalled && ch->poll_level != BPIPE_POLL_NONE)
-		bpipe_wait_update_locked(ch);
+		writable = bpipe_poll_writable_locked(bf);
 	else
 		bpipe_wait_arm_wake_levels_locked(ch);
 	if (bpipe_is_reader(bf)) {
@@ -170,7 +192,7 @@ __poll_t bpipe_channel_poll(struct bpipe_file *bf, struct file *file, poll_table
 	if (bpipe_is_writer(bf)) {
 		if (bpipe_channel_write_error_locked(bf))
 			mask |= EPOLLOUT | EPOLLWRNORM | EPOLLERR;
-		else if (bpipe_writable_locked(bf))
+		else if (writable)
 			mask |= EPOLLOUT | EPOLLWRNORM;
 	}
 	if (bpipe_events_locked(bf))

@@ -20,7 +20,7 @@
  * mirrors: module/wait.h: bpipe_wait_must_queue bpipe_wait_update_write
  * mirrors: module/wait.h: bpipe_wait_update_read bpipe_wait_leave
  * mirrors: module/channel.c: bpipe_channel_at_end_locked bpipe_channel_release
- * mirrors: module/poll.c: bpipe_writable_locked bpipe_channel_poll
+ * mirrors: module/poll.c: bpipe_writable_locked bpipe_poll_writable_locked bpipe_channel_poll
  * mirrors: module/write.c: bpipe_ask_wr bpipe_again_wr_locked bpipe_refuse_wr
  * mirrors: module/write.c: bpipe_queue_wr_locked bpipe_admit_wr bpipe_store_wr
  * mirrors: module/write.c: bpipe_write_wr bpipe_push_wr
@@ -908,7 +908,7 @@ inline kick_readers_rest()
 proctype writer(byte id)
 {
 	byte left, go, at, seen, up;
-	short down;
+	short down, noted;
 	bool crossed, sleeps, killed, turned_away, more;
 
 	do
@@ -1031,11 +1031,23 @@ end_asleep:			if
 				:: !crossed -> update_locked(false)
 				:: else -> new_wake_levels(); arm_wake_levels()
 				fi;
-				d_step {
-					writable(id);
-					crossed = f;
-					p_polls[id] = !f
-				}
+				do
+				:: true ->
+					d_step {
+						noted = poll_level;
+						writable(id);
+						crossed = f;
+						p_polls[id] = !f
+					};
+#ifdef BREAK_POLL_ARMED
+					break;
+#endif
+					if
+					:: crossed || poll_level == noted -> break
+					:: else -> new_wake_levels(); arm_wake_levels()
+					fi
+				od;
+				atomic { noted = 0 }
 				UNLOCKED(spin);
 				if
 				:: crossed -> break
