@@ -281,39 +281,39 @@ TEST_F(channel, epoll_exclusive_readers_wake_one_by_one)
 		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
 }
 
-/* One token may be enough for whichever of the two reads first, and the next comes later. */
-TEST_F(channel, epoll_exclusive_readers_are_both_told_of_tokens)
+/* Return true if two records wake both of two exclusive pollers of a reader. */
+static bool both_exclusive_readers_wake(int rd, int wr)
 {
 	struct sleeper s[2];
+	bool both = true;
 	int i;
 
+	for (i = 0; i < 2; i++)
+		sleeper_start(&s[i], rd, EPOLLIN);
+	for (i = 0; i < 2; i++)
+		both &= put(wr, 10) == 10;
+	for (i = 0; i < 2; i++)
+		both &= sleeper_end(&s[i]) == EPOLLIN;
+	return both;
+}
+
+/* A token is enough for the first poller that reads; the next one comes later. */
+TEST_F(channel, tokens_wake_all_epoll_exclusive_readers)
+{
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_MODE | BPIPE_CFG_READ_RATE_RECORDS | BPIPE_CFG_READ_BURST_RECORDS,
 		.mode = BPIPE_MODE_RECORD, .read_rate_records = 2, .read_burst_records = 1 }));
 	ASSERT_EQ(10, put(self->wr, 10));
 	ASSERT_EQ(10, take(self->rd, 10));
-	for (i = 0; i < 2; i++)
-		sleeper_start(&s[i], self->rd, EPOLLIN);
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(10, put(self->wr, 10));
-	for (i = 0; i < 2; i++)
-		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
+	EXPECT_TRUE(both_exclusive_readers_wake(self->rd, self->wr));
 }
 
-/* One delay ends for all the records that came in the meantime. */
-TEST_F(channel, epoll_exclusive_readers_are_both_told_after_a_delay)
+/* The end of a delay is one event for all records that came during the delay. */
+TEST_F(channel, end_of_a_delay_wakes_all_epoll_exclusive_readers)
 {
-	struct sleeper s[2];
-	int i;
-
 	ASSERT_EQ(0, set_records(self->ctl, BPIPE_ORDER_FIFO, BPIPE_POLICY_BLOCK));
 	ASSERT_EQ(0, set_reader(self->rd, SIZE, 500000));
-	for (i = 0; i < 2; i++)
-		sleeper_start(&s[i], self->rd, EPOLLIN);
-	for (i = 0; i < 2; i++)
-		ASSERT_EQ(10, put(self->wr, 10));
-	for (i = 0; i < 2; i++)
-		EXPECT_EQ(EPOLLIN, sleeper_end(&s[i]));
+	EXPECT_TRUE(both_exclusive_readers_wake(self->rd, self->wr));
 }
 
 /* A poller of a file open for both sides must not wake itself again and again. */

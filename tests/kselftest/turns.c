@@ -230,8 +230,8 @@ TEST_F(channel, each_record_wakes_one_reader)
 	EXPECT_EQ(before.starved, get_stats(self->ctl).starved);
 }
 
-/* A page that goes while a writer sleeps is fetched again, however often. */
-TEST_F(channel, pages_that_go_while_a_writer_sleeps_are_no_fault)
+/* Memory pressure may take a page again whenever its writer sleeps. */
+TEST_F(channel, page_lost_during_each_sleep_is_no_fault)
 {
 	FILE *file = tmpfile();
 	struct helper h, other;
@@ -246,7 +246,7 @@ TEST_F(channel, pages_that_go_while_a_writer_sleeps_are_no_fault)
 	helper_start_with(&h, self->wrb, true, page, ATOMIC);
 	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
 	for (int i = 0; i < 20; i++) {
-		/* It gives up its place for the page, and then this one is first. */
+		/* The fault costs the writer its place, so this one is the head next. */
 		helper_start(&other, self->wrb, true, SIZE - OVERHEAD);
 		ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 2));
 		ASSERT_EQ(0, madvise(page, ATOMIC, MADV_DONTNEED));
@@ -261,8 +261,8 @@ TEST_F(channel, pages_that_go_while_a_writer_sleeps_are_no_fault)
 	fclose(file);
 }
 
-/* The first waiter lacks room by now, and what it kept of the tokens is there for others. */
-TEST_F(channel, pollout_comes_back_when_a_waiter_keeps_tokens_no_more)
+/* A waiter that comes to lack room, not tokens, releases the tokens that it reserved. */
+TEST_F(channel, pollout_returns_when_a_waiter_releases_its_tokens)
 {
 	int wr1 = open_class(1, O_NONBLOCK), wr2 = open_class(2, O_NONBLOCK);
 	struct helper h;
@@ -288,22 +288,24 @@ TEST_F(channel, pollout_comes_back_when_a_waiter_keeps_tokens_no_more)
 	close(wr2);
 }
 
-/* Its gate closes while it sleeps for tokens: the tokens come in, and others may use them. */
-TEST_F(channel, closed_gate_keeps_no_tokens_from_less_important_writers)
+/* A writer whose gate closes while it sleeps for tokens waits for the gate instead. */
+TEST_F(channel, closed_gate_releases_tokens_to_less_important_writers)
 {
 	int wr1 = open_class(1, 0), wr2 = open_class(2, O_NONBLOCK);
 	struct helper h;
 
 	ASSERT_EQ(0, fcntl(wr1, F_SETFL, 0));
+	ASSERT_EQ(2096, put(self->wr, 2096));
+	/* The gate of class 1 closes at 4097 bytes. A second brings a burst. */
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) {
 		.mask = BPIPE_CFG_RATE | BPIPE_CFG_BURST | BPIPE_CFG_LIMIT(1),
-		.rate = 20000, .burst = 2000, .limit[1] = 8192 }));
+		.rate = 2000, .burst = 2000, .limit[1] = 8192 }));
 	ASSERT_EQ(2000, put(self->wr, 2000));
 	helper_start(&h, wr1, true, 2000);
-	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).level >= 4200 ||
-			       (put(self->wr, 100), h.done)));
-	if (!h.done)
-		EXPECT_TRUE(EVENTUALLY(put(wr2, 100) == 100));
+	ASSERT_TRUE(EVENTUALLY(get_stats(self->ctl).writers_waiting == 1));
+	ASSERT_TRUE(EVENTUALLY(put(self->wr, 100) == 100));
+	EXPECT_TRUE(EVENTUALLY(put(wr2, 100) == 100));
+	EXPECT_FALSE(h.done);
 	ASSERT_EQ(0, set_config(self->ctl, (struct bpipe_config) { .mask = BPIPE_CFG_RATE }));
 	while (take(self->rd, SIZE) > 0)
 		;
